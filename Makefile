@@ -1,0 +1,70 @@
+# `make serve` and `make test` are the two commands; each sets up what it needs in .venv.
+# Needs Python 3.11 to 3.13 (PYTHON=python3.12 make ... picks one) and nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+USE ?= dev
+HOST ?= 127.0.0.1
+PORT ?= 8000
+DATA ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test lint format train bench requirements clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|train|dev|gpu (dev)
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Python 3.11 to 3.13 is needed: PYTHON=python3.12 make ..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed-%: requirements/%.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+serve: ## serve models/best_model.h5 on PORT (8000)
+	@$(MAKE) --no-print-directory install USE=serve
+	$(BIN)/python -m app --host $(HOST) --port $(PORT)
+
+test: ## the tests; ARGS go to pytest
+	@$(MAKE) --no-print-directory install USE=dev
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: ## format, lint, types, imports, Dockerfile and Compose file; changes nothing
+	@$(MAKE) --no-print-directory install USE=dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: ## let ruff rewrite what it can
+	@$(MAKE) --no-print-directory install USE=dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+train: ## train on DATA=DIR; ARGS go to `python -m training fit`
+	@test -n "$(DATA)" || { echo "make train DATA=DIR, with DIR/train|val|test/CLASS/*" >&2; exit 2; }
+	@$(MAKE) --no-print-directory install USE=train
+	$(BIN)/python -m training fit --data $(DATA) $(ARGS)
+
+bench: ## measure the road from bytes to tensor, and a request, on this machine
+	@$(MAKE) --no-print-directory install USE=dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+requirements: ## compile requirements/*.txt anew from pyproject.toml
+	@$(MAKE) --no-print-directory install USE=dev
+	$(COMPILE) --extra train --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt -o requirements/serve.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra train -o requirements/train.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra gpu -o requirements/gpu.txt pyproject.toml
+
+clean: ## remove .venv and caches
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

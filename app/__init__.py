@@ -1,0 +1,1 @@
+"""The inference service: chest X-rays in, class probabilities out."""

@@ -1,0 +1,63 @@
+"""`python -m app`: serve with our settings."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from app.main import create_app
+from app.settings import read_settings, unknown_variables
+from app.xray.errors import CheckpointMissing, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_OPERATOR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal; 2 where the settings or the checkpoint do not allow it."""
+    parser = argparse.ArgumentParser(prog="python -m app", description="Serve the checkpoint.")
+    parser.add_argument("--host", help="address to listen on (CXR_HOST, 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (CXR_PORT, 8000)")
+    flags = {
+        name: value
+        for name, value in vars(parser.parse_args(arguments)).items()
+        if value is not None
+    }
+    try:
+        settings = read_settings(**flags)
+    except SettingsError as error:
+        return _refuse(str(error))
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s"
+    )
+    for name in unknown_variables():
+        logging.getLogger("app").warning("%s is no setting of this version; it is ignored", name)
+
+    app = create_app(settings)
+    server = uvicorn.Server(
+        uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None)
+    )
+    service = app.state.service
+    service.on_failure = lambda: setattr(server, "should_exit", True)
+    server.run()
+    if service.failure is None:
+        return 0
+    hint = ""
+    if isinstance(service.failure, CheckpointMissing):
+        hint = "\nTrain one (python -m training fit --help) or name another in CXR_MODEL_PATH."
+    return _refuse(f"{service.failure}{hint}")
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201  # the last word, for a person
+    return EXIT_OPERATOR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

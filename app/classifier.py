@@ -1,0 +1,98 @@
+"""A checkpoint, its contract and an engine -> what the service says about a radiograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from app.engines import create_engine
+from app.xray.checkpoint import read_checkpoint
+from app.xray.errors import CheckpointCorrupt
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from app.engines import Engine
+    from app.settings import Settings
+    from app.xray.checkpoint import Checkpoint
+
+DEFAULT_OPERATING_POINT: Final = 0.5
+"""Where the contract fits none: a class must be likelier than all others together."""
+
+UNCALIBRATED: Final = (
+    "The model is not calibrated: read its probabilities as an order, not as frequencies."
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one radiograph; `probabilities` in contract order, summing to 1."""
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    uncertain: bool
+    warnings: tuple[str, ...]
+
+
+class Classifier:
+    """A loaded model. Calls to `predict` must not overlap: one engine runs one batch at a time."""
+
+    def __init__(self, checkpoint: Checkpoint, engine: Engine) -> None:
+        self.checkpoint = checkpoint
+        self.contract = checkpoint.contract
+        self.engine = engine
+
+    def warm_up(self) -> None:
+        """Answer a canary, so that the first client does not wait for what is built lazily.
+
+        Raises:
+            CheckpointCorrupt: the answer is no distribution over the classes.
+        """
+        contract = self.contract
+        canary = np.linspace(0, 1, np.prod(contract.input_shape), dtype=np.float32)
+        answer = self.engine.predict(canary.reshape(1, *contract.input_shape))
+        is_distribution = bool(np.all(answer >= 0)) and abs(float(answer.sum()) - 1) < 1e-3
+        if answer.shape != (1, len(contract.classes)) or not is_distribution:
+            raise CheckpointCorrupt(
+                f"{self.checkpoint.path}: the model answers {answer.tolist()} to a canary, no "
+                f"probabilities of {len(contract.classes)} classes; it must end in a softmax"
+            )
+
+    def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
+        """Classify model inputs, float32 (n, height, width, 3), in order."""
+        calibrated = self.contract.calibrate(self.engine.predict(batch))
+        return [self._describe(row) for row in calibrated]
+
+    def _describe(self, row: NDArray[np.float64]) -> Prediction:
+        contract = self.contract
+        probabilities = dict(zip(contract.classes, row.tolist(), strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        reached = any(
+            probability >= contract.operating_points.get(name, DEFAULT_OPERATING_POINT)
+            for name, probability in probabilities.items()
+        )
+        return Prediction(
+            label=label,
+            confidence=probabilities[label],
+            probabilities=probabilities,
+            uncertain=not reached,
+            warnings=() if contract.is_calibrated else (UNCALIBRATED,),
+        )
+
+
+def load_classifier(settings: Settings) -> Classifier:
+    """Read the checkpoint that the settings name, build its engine and warm it up.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`, `build_network` and `Classifier.warm_up`.
+        EngineError: the device that is demanded is not there.
+    """
+    checkpoint = read_checkpoint(
+        settings.model_path, sha256=settings.model_sha256, classes=settings.classes
+    )
+    classifier = Classifier(checkpoint, create_engine(checkpoint, device=settings.device))
+    classifier.warm_up()
+    return classifier

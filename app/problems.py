@@ -1,0 +1,122 @@
+"""One table: whose fault an error was -> what an HTTP client is told (RFC 9457)."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from app.request_id import request_id_of
+from app.schemas import Problem
+from app.xray import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi import FastAPI, Request
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+_TYPE_PREFIX: Final = "urn:cxr:problem:"
+_RETRY_AFTER_S: Final = 5
+
+
+class _Row(NamedTuple):
+    status: HTTPStatus
+    kind: str
+    title: str
+
+
+TABLE: Final[dict[type[errors.CxrError], _Row]] = {
+    errors.MalformedRequest: _Row(
+        HTTPStatus.BAD_REQUEST, "malformed-request", "The request is malformed"
+    ),
+    errors.TooManyBytes: _Row(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-bytes", "The upload is too large"
+    ),
+    errors.TooManyPixels: _Row(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-pixels", "The picture is too large"
+    ),
+    errors.UnsupportedImageType: _Row(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-image-type",
+        "Not an image type that is taken",
+    ),
+    errors.UnusableImage: _Row(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "unusable-image", "The image cannot be used"
+    ),
+    errors.NotReady: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
+    errors.DeadlineExceeded: _Row(
+        HTTPStatus.GATEWAY_TIMEOUT, "deadline-exceeded", "The answer took too long"
+    ),
+}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every refusal of `app` as problem+json."""
+
+    @app.exception_handler(errors.CxrError)
+    async def _(request: Request, error: errors.CxrError) -> JSONResponse:
+        row = TABLE.get(type(error))
+        if row is None:
+            raise error  # an operator's error inside a request is a bug, and logged as one
+        headers = {"Retry-After": str(_RETRY_AFTER_S)} if row.status == 503 else {}
+        return problem(request, row.status, row.title, str(error), kind=row.kind, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _(request: Request, error: RequestValidationError) -> JSONResponse:
+        detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        row = TABLE[errors.MalformedRequest]
+        return problem(request, row.status, row.title, detail, kind=row.kind)
+
+    @app.exception_handler(StarletteHTTPException)
+    async def _(request: Request, error: StarletteHTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        return problem(request, status, status.phrase, error.detail, headers=error.headers or {})
+
+
+def internal_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a bug: the trace goes to the log under the request's id, and to nobody else."""
+    log.error("request %s failed", request_id_of(request.scope), exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = "This is a fault of the service; its operator finds it in the log by request_id."
+    return problem(request, status, status.phrase, detail)
+
+
+def problem(
+    request: Request,
+    status: HTTPStatus,
+    title: str,
+    detail: str,
+    *,
+    kind: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """A problem document; `kind` names its type, "about:blank" where the status says it all."""
+    body = Problem(
+        type=f"{_TYPE_PREFIX}{kind}" if kind else "about:blank",
+        title=title,
+        status=status,
+        detail=detail,
+        instance=request.url.path,
+        request_id=request_id_of(request.scope),
+    )
+    return JSONResponse(body.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def responses(*kinds: type[errors.CxrError]) -> dict[int | str, dict[str, Any]]:
+    """How the OpenAPI page describes the refusals of a route."""
+    described: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        status, _, title = TABLE[kind]
+        earlier = described.get(status.value, {}).get("description")
+        described[status.value] = {
+            "description": f"{earlier}; {title}" if earlier else title,
+            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+        }
+    return described

@@ -1,0 +1,40 @@
+"""What orchestrators and operators ask: health, and which model is served."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+
+from app.problems import responses
+from app.routes.deps import ServiceDep
+from app.schemas import Health, Liveness, ModelDescription
+from app.settings import VERSION
+from app.xray import errors
+
+router = APIRouter(tags=["operation"])
+
+_UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
+    503: {"model": Health, "description": "Loading, draining or failed"}
+}
+
+
+@router.get("/health", responses=_UNAVAILABLE)
+@router.get("/health/ready", responses=_UNAVAILABLE)
+async def health(service: ServiceDep, response: Response) -> Health:
+    """200 once the model is warm, 503 while it is loading, after it failed, while draining."""
+    if service.status != "ready":
+        response.status_code = 503
+    return Health.of(service, VERSION)
+
+
+@router.get("/health/live")
+async def live() -> Liveness:
+    """200 as long as the process answers, whatever the model does."""
+    return Liveness()
+
+
+@router.get("/model", responses=responses(errors.NotReady))
+async def model(service: ServiceDep) -> ModelDescription:
+    """The served checkpoint's contract: classes, preprocessing, data, metrics, digest."""
+    return ModelDescription.of_classifier(service.classifier)

@@ -1,0 +1,120 @@
+"""What the service answers: the models behind the OpenAPI page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Self
+
+from pydantic import BaseModel, Field
+
+from app.xray.contract import ModelContract
+
+if TYPE_CHECKING:
+    from app.classifier import Classifier, Prediction
+    from app.service import Service
+
+
+class ModelIdentity(BaseModel):
+    """Which checkpoint answered."""
+
+    name: str = Field(examples=["best_model"])
+    sha256: str = Field(description="SHA-256 of the checkpoint file")
+    calibrated: bool = Field(description="Whether its probabilities were calibrated")
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> Self:
+        """The identity of a loaded model."""
+        checkpoint = classifier.checkpoint
+        return cls(
+            name=checkpoint.name,
+            sha256=checkpoint.sha256,
+            calibrated=checkpoint.contract.is_calibrated,
+        )
+
+
+class PredictionResponse(BaseModel):
+    """The class probabilities of one radiograph."""
+
+    label: str = Field(description="The likeliest class", examples=["PNEUMONIA"])
+    confidence: float = Field(description="Its probability", examples=[0.93])
+    probabilities: dict[str, float] = Field(
+        description="Every class, in the model's order; they sum to 1",
+        examples=[{"COVID": 0.02, "NORMAL": 0.05, "PNEUMONIA": 0.93}],
+    )
+    uncertain: bool = Field(description="Whether no class reaches its operating point")
+    warnings: tuple[str, ...] = Field(description="What to mind about this answer")
+    model: ModelIdentity
+    request_id: str
+
+    @classmethod
+    def of(cls, prediction: Prediction, classifier: Classifier, request_id: str) -> Self:
+        """The answer that carries `prediction`."""
+        return cls(
+            label=prediction.label,
+            confidence=prediction.confidence,
+            probabilities=prediction.probabilities,
+            uncertain=prediction.uncertain,
+            warnings=prediction.warnings,
+            model=ModelIdentity.of(classifier),
+            request_id=request_id,
+        )
+
+
+class ModelDescription(ModelContract):
+    """The contract of the loaded checkpoint, and which file it is."""
+
+    name: str
+    sha256: str
+    calibrated: bool
+    carries_contract: bool = Field(
+        description="False where the contract was assumed: a checkpoint that carries none"
+    )
+
+    @classmethod
+    def of_classifier(cls, classifier: Classifier) -> Self:
+        """The description of a loaded model."""
+        return cls(
+            **classifier.contract.model_dump(),
+            **ModelIdentity.of(classifier).model_dump(),
+            carries_contract=classifier.checkpoint.carries_contract,
+        )
+
+
+class Liveness(BaseModel):
+    """That the process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Health(BaseModel):
+    """The state of the service, for orchestrators."""
+
+    status: Literal["loading", "ready", "draining", "failed"]
+    version: str = Field(description="Of the service")
+    model: ModelIdentity | None = Field(description="None until it is loaded")
+    engine: str | None = Field(examples=["tensorflow"])
+    device: str | None = Field(examples=["cpu"])
+    reason: str | None = Field(description="Why the model cannot be served, where it cannot")
+
+    @classmethod
+    def of(cls, service: Service, version: str) -> Self:
+        """The present state of `service`."""
+        loaded = service.loaded
+        return cls(
+            status=service.status,
+            version=version,
+            model=ModelIdentity.of(loaded) if loaded else None,
+            engine=loaded.engine.name if loaded else None,
+            device=loaded.engine.device if loaded else None,
+            reason=str(service.failure) if service.failure else None,
+        )
+
+
+class Problem(BaseModel):
+    """A refusal, as RFC 9457 has it, and the request's id."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str

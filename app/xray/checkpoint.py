@@ -1,0 +1,205 @@
+"""A checkpoint file, inspected before anything in it is believed.
+
+Deserializing a Keras .h5 can run code: a Lambda layer carries it, and a layer of another
+module imports it. So the file is first read as plain HDF5; only Keras' own layers, of the kinds
+that image classifiers are made of, go on to Keras.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import h5py
+
+from app.xray.contract import DEFAULT_CLASSES, ModelContract
+from app.xray.errors import CheckpointCorrupt, CheckpointMissing, CheckpointRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_CONTAINERS: Final = frozenset({"Functional", "Model", "Sequential"})
+_LAYERS: Final = frozenset(
+    """
+    Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
+    DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
+    GlobalMaxPooling2D InputLayer LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum
+    Multiply Normalization PReLU Permute ReLU Rescaling Reshape SeparableConv2D Softmax
+    SpatialDropout2D Subtract UpSampling2D ZeroPadding2D
+    """.split()
+)
+_PARTS_OF_LAYERS: Final = frozenset(
+    """
+    Constant DTypePolicy GlorotNormal GlorotUniform HeNormal HeUniform Identity L1 L1L2 L2
+    LecunNormal LecunUniform MaxNorm MinMaxNorm NonNeg Ones Orthogonal Policy RandomNormal
+    RandomUniform TruncatedNormal UnitNorm VarianceScaling Zeros
+    """.split()
+)
+_MAX_WEIGHT_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An inspected checkpoint.
+
+    `sha256` is that of the whole file; `config` is Keras' model configuration, mended so that
+    Keras 3 reads it; `carries_contract` is False where `contract` was assumed, as for a file
+    of 2022.
+    """
+
+    path: Path
+    sha256: str
+    config: dict[str, Any]
+    contract: ModelContract
+    carries_contract: bool
+
+    @property
+    def name(self) -> str:
+        """The file's name without its ending."""
+        return self.path.stem
+
+
+def read_checkpoint(
+    path: Path, *, sha256: str | None = None, classes: Sequence[str] = DEFAULT_CLASSES
+) -> Checkpoint:
+    """Read and inspect the .h5 at `path` without deserializing anything of it.
+
+    Args:
+        path: a whole model as Keras 2 or Keras 3 saves it, with or without optimizer state.
+        sha256: 64 hexadecimal digits that the file must have; compared before it is parsed.
+        classes: names of the outputs in order, for a file that carries no contract.
+
+    Raises:
+        CheckpointMissing: no file at `path`.
+        CheckpointCorrupt: not HDF5, or no whole Keras model.
+        CheckpointRefused: another digest, a layer that could run code, a link out of the file.
+    """
+    digest = file_sha256(path)
+    if sha256 is not None and not hmac.compare_digest(digest, sha256.lower()):
+        raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
+    try:
+        with h5py.File(path, "r") as file:
+            _refuse_links(file)
+            config = _model_config(file)
+            contract = ModelContract.read(file)
+    except OSError as error:
+        raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {error}") from error
+    except (CheckpointCorrupt, CheckpointRefused) as error:
+        raise type(error)(f"{path}: {error}") from error
+    return Checkpoint(
+        path=path,
+        sha256=digest,
+        config=config,
+        contract=contract or ModelContract.recipe_of_2022(classes),
+        carries_contract=contract is not None,
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a checkpoint file, in hexadecimal.
+
+    Raises `CheckpointMissing` where it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        raise CheckpointMissing(f"{path}: no such file") from error
+    except OSError as error:
+        raise CheckpointMissing(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _refuse_links(file: h5py.File) -> None:
+    """Let no byte come from outside the file, and no shape promise more than memory holds."""
+    total = 0
+    pending = [file["/"]]
+    while pending:
+        group = pending.pop()
+        for name in group:
+            where = f"{group.name.rstrip('/')}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise CheckpointRefused(f"{where} is an external or soft link")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                pending.append(item)
+                continue
+            if item.external or item.is_virtual:
+                raise CheckpointRefused(f"{where} keeps its values in another file")
+            total += item.nbytes
+            if total > _MAX_WEIGHT_BYTES:
+                raise CheckpointRefused(f"{where}: more than {_MAX_WEIGHT_BYTES} bytes of weights")
+
+
+def _model_config(file: h5py.File) -> dict[str, Any]:
+    if "model_config" not in file.attrs or "model_weights" not in file:
+        raise CheckpointCorrupt(
+            "no whole Keras model inside; save it with model.save('NAME.h5'), not save_weights"
+        )
+    try:
+        config = json.loads(file.attrs["model_config"])
+        for layer in _layers(config):
+            _inspect(layer)
+            _mend(layer)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointCorrupt(f"model_config is not one of a Keras model: {error}") from error
+    return dict(config)
+
+
+def _layers(model: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every layer of a model's configuration, those of models nested in it too."""
+    if model["class_name"] not in _CONTAINERS:
+        raise CheckpointRefused(f"a model of class {model['class_name']} is not loaded")
+    _inspect_origin(model)
+    for layer in model["config"]["layers"]:
+        if layer["class_name"] in _CONTAINERS:
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _inspect(layer: dict[str, Any]) -> None:
+    name = layer["config"].get("name", "?")
+    if layer["class_name"] not in _LAYERS:
+        raise CheckpointRefused(
+            f"layer {name!r} is a {layer['class_name']}; only Keras' own layers for images are "
+            "loaded, since others can run code"
+        )
+    for part in _objects(layer["config"]):
+        if part["class_name"] not in _PARTS_OF_LAYERS:
+            raise CheckpointRefused(f"layer {name!r} holds a {part['class_name']}")
+        _inspect_origin(part)
+    _inspect_origin(layer)
+
+
+def _objects(config: object) -> Iterator[dict[str, Any]]:
+    """Every serialized object within a layer's configuration."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        for value in config.values():
+            yield from _objects(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from _objects(value)
+
+
+def _inspect_origin(item: dict[str, Any]) -> None:
+    """Refuse what would be looked up outside Keras' own modules (`module`, `registered_name`)."""
+    module = item.get("module") or "keras"
+    registered = item.get("registered_name") or item["class_name"]
+    if module.split(".")[0] != "keras" or registered != item["class_name"]:
+        name = item["config"].get("name", "?")
+        raise CheckpointRefused(f"{name!r} comes from outside Keras: {module}, {registered}")
+
+
+def _mend(layer: dict[str, Any]) -> None:
+    """Rewrite in place what Keras 2 wrote and Keras 3 does not read."""
+    config = layer["config"]
+    if layer["class_name"] == "DepthwiseConv2D":
+        config.pop("groups", None)
+    if layer["class_name"] == "BatchNormalization" and isinstance(config.get("axis"), list):
+        (config["axis"],) = config["axis"]

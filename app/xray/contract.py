@@ -1,0 +1,134 @@
+"""What a checkpoint promises about its input and output, carried inside the checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from app.xray.errors import CheckpointRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import h5py
+    from numpy.typing import NDArray
+
+ATTRIBUTE = "cxr_contract"
+SCHEMA_VERSION: Final = 1
+DEFAULT_CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
+UNIT_SCALE = 1 / 255
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+ClassName = Annotated[str, Field(min_length=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Estimate(_Frozen):
+    """A figure with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class DatasetSummary(_Frozen):
+    """What a checkpoint was trained and judged on.
+
+    `fingerprint` is the SHA-256 over the sorted lines `SPLIT/CLASS/NAME SHA256-OF-FILE`;
+    `counts` gives pictures per split and class.
+    """
+
+    fingerprint: str
+    counts: dict[str, dict[str, int]]
+
+
+class ModelContract(_Frozen):
+    """The agreement between a checkpoint and whoever feeds it.
+
+    Model input = pixels x `scale` + `offset` in float32, shape (height, width, 3), from 8-bit
+    RGB pixels resized to `input_size` (height, width) with `interpolation`. Model output is one
+    probability per entry of `classes`, in that order.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    classes: Annotated[tuple[ClassName, ...], Field(min_length=2)]
+    input_size: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]]
+    color_mode: Literal["rgb"] = "rgb"
+    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+    scale: float
+    offset: float = 0.0
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    operating_points: dict[str, Probability] = {}
+    ood: dict[str, Any] | None = None
+    dataset: DatasetSummary | None = None
+    metrics: dict[str, Estimate] = {}
+    trained_at: str | None = None
+    versions: dict[str, str] = {}
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether a temperature was fitted; one that was never lands on exactly 1."""
+        return self.temperature != 1.0
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one model input: (height, width, channels)."""
+        return (*self.input_size, 3)
+
+    def calibrate(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Temperature-scaled probabilities, float64 (n, classes), each row summing to 1.
+
+        Dividing logits by a temperature T is, on the softmax's own output, raising to 1/T and
+        normalizing again (Guo et al. 2017, "On Calibration of Modern Neural Networks", section
+        4.2), so that a checkpoint that ends in a softmax need not be cut open.
+        """
+        powers: NDArray[np.float64] = probabilities.astype(np.float64) ** (1 / self.temperature)
+        powers /= powers.sum(axis=-1, keepdims=True)
+        return powers
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes repeat: {', '.join(self.classes)}")
+        if strangers := set(self.operating_points) - set(self.classes):
+            raise ValueError(f"operating points for unknown classes: {', '.join(strangers)}")
+        return self
+
+    @classmethod
+    def recipe_of_2022(cls, classes: Sequence[str] = DEFAULT_CLASSES) -> ModelContract:
+        """The contract of a checkpoint that carries none: nearest neighbour, 1/255, uncalibrated.
+
+        `classes` in output order. Raises `pydantic.ValidationError` where they repeat.
+        """
+        return cls(
+            classes=tuple(classes),
+            input_size=(224, 224),
+            interpolation="nearest",
+            scale=UNIT_SCALE,
+        )
+
+    @classmethod
+    def read(cls, file: h5py.File) -> ModelContract | None:
+        """The contract at the root of an open HDF5 file, None where it carries none.
+
+        Raises `CheckpointRefused` where the attribute is there but is no contract of a schema
+        that this version knows.
+        """
+        if ATTRIBUTE not in file.attrs:
+            return None
+        try:
+            return cls.model_validate_json(file.attrs[ATTRIBUTE])
+        except ValidationError as error:
+            raise CheckpointRefused(
+                f"the attribute {ATTRIBUTE} is no contract of schema version {SCHEMA_VERSION}: "
+                f"{error}"
+            ) from error
+
+    def write(self, file: h5py.File) -> None:
+        """Write this contract at the root of an HDF5 file open for writing."""
+        file.attrs[ATTRIBUTE] = self.model_dump_json()

@@ -1,0 +1,101 @@
+"""The error tree. A branch says whose fault it was; a leaf says what happened.
+
+    CxrError
+    ├── SenderError               whoever sent the picture can mend it
+    │   ├── MalformedRequest          no file, an empty file, a broken form
+    │   ├── TooManyBytes              larger than this service takes
+    │   ├── TooManyPixels             larger than this service decodes
+    │   ├── UnsupportedImageType      the bytes are of no type that is taken
+    │   └── UnusableImage             a type that is taken, but broken or of several frames
+    ├── OperatorError             whoever runs the command can mend it
+    │   ├── CheckpointError           a model file that cannot be used
+    │   │   ├── CheckpointMissing         no such file
+    │   │   ├── CheckpointCorrupt         not readable as what it claims to be
+    │   │   └── CheckpointRefused         readable, but unsafe or another than demanded
+    │   ├── DatasetError              a folder of X-rays that cannot be trained on
+    │   ├── TrainingError             settings or weights that training cannot use
+    │   ├── EngineError               a device that is not to be had
+    │   └── SettingsError             a CXR_ variable with a value that is not allowed
+    └── TemporaryError            nobody's fault; worth another try
+        ├── NotReady                  the model is still loading, or the service is leaving
+        └── DeadlineExceeded          the answer took longer than is allowed
+
+Messages are written for the person at fault and never hold pixels, file contents or the
+sender's file name.
+"""
+
+
+class CxrError(Exception):
+    """The root: everything that this project raises on purpose."""
+
+
+class SenderError(CxrError):
+    """The request or the picture in it cannot be answered as it is."""
+
+
+class MalformedRequest(SenderError):
+    """The request itself is broken: no file, an empty file, a form that does not parse."""
+
+
+class TooManyBytes(SenderError):
+    """The upload is larger than the service takes."""
+
+
+class TooManyPixels(SenderError):
+    """The picture's header declares more pixels than are decoded; none was decoded."""
+
+
+class UnsupportedImageType(SenderError):
+    """The first bytes are of no image type that is taken."""
+
+
+class UnusableImage(SenderError):
+    """An image type that is taken, but this one is truncated, corrupt or has several frames."""
+
+
+class OperatorError(CxrError):
+    """Files or settings of whoever runs the command are wrong."""
+
+
+class CheckpointError(OperatorError):
+    """A checkpoint cannot be served or evaluated."""
+
+
+class CheckpointMissing(CheckpointError):
+    """There is no file at the checkpoint's path."""
+
+
+class CheckpointCorrupt(CheckpointError):
+    """The file is no HDF5, or its parts do not fit together."""
+
+
+class CheckpointRefused(CheckpointError):
+    """The file may be intact, but holds what must not be loaded, or is not the one demanded."""
+
+
+class DatasetError(OperatorError):
+    """The data folder lacks a split or a class, or holds a file that cannot be read."""
+
+
+class TrainingError(OperatorError):
+    """Training was asked for something that it cannot do, or given weights that do not fit."""
+
+
+class EngineError(OperatorError):
+    """The device that the settings demand is not there."""
+
+
+class SettingsError(OperatorError):
+    """A setting has a value that is not allowed."""
+
+
+class TemporaryError(CxrError):
+    """The service cannot answer now; the same request may be answered later."""
+
+
+class NotReady(TemporaryError):
+    """The model is not loaded yet, or the service is draining."""
+
+
+class DeadlineExceeded(TemporaryError):
+    """No answer within the time that a request is given."""

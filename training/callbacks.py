@@ -1,0 +1,87 @@
+"""What happens as epochs end: the best one is kept, and a person sees how far it is."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from training.export import export_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from app.xray.contract import ModelContract
+
+
+class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Export the network whenever `val_accuracy` beats every epoch before."""
+
+    def __init__(self, path: Path, contract: ModelContract) -> None:
+        super().__init__()
+        self._path = path
+        self._contract = contract
+        self._best = -np.inf
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        reached = (logs or {})["val_accuracy"]
+        if reached > self._best:
+            self._best = reached
+            export_checkpoint(self.model, self._contract, self._path)
+
+
+class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """A bar while an epoch runs, a line when it has ended.
+
+    Where the output is no terminal, only the lines are printed.
+    """
+
+    def __init__(self, console: Console, steps: int) -> None:
+        super().__init__()
+        self._console = console
+        self._steps = steps
+        self._started = time.monotonic()
+        self._epoch_started = self._started
+        self._bar: Progress | None = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._started = time.monotonic()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch_started = time.monotonic()
+        self._bar = Progress(
+            TextColumn(f"epoch {epoch + 1}/{self.params['epochs']}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=self._steps, figures="")
+        self._bar.start()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._bar is not None and logs:
+            figures = f"loss {logs['loss']:.3f}, accuracy {logs['accuracy']:.3f}"
+            self._bar.update(self._task, advance=1, figures=figures)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        logs = logs or {}
+        now = time.monotonic()
+        left = (now - self._started) / (epoch + 1) * (self.params["epochs"] - epoch - 1)
+        self._console.print(
+            f"epoch {epoch + 1:>2}/{self.params['epochs']}  "
+            f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}  "
+            f"val_loss {logs['val_loss']:.3f}  val_accuracy {logs['val_accuracy']:.3f}  "
+            f"{now - self._epoch_started:.0f} s, about {left / 60:.0f} min left",
+            highlight=False,
+        )

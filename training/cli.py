@@ -1,0 +1,103 @@
+"""`python -m training fit | evaluate | promote`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from app.xray.errors import CxrError, TrainingError
+from training.config import FitConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+EXIT_OPERATOR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it is done, 2 when the folder, the file or a flag is wrong."""
+    from rich.console import Console
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options, Console())
+    except CxrError as error:
+        Console(stderr=True).print(
+            f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True
+        )
+        return EXIT_OPERATOR
+    return 0
+
+
+def _fit(options: argparse.Namespace, console: Console) -> None:
+    settings = {
+        name: value
+        for name, value in vars(options).items()
+        if name in FitConfig.model_fields and value is not None
+    }
+    try:
+        config = FitConfig(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TrainingError(
+            f"--{first['loc'][0]}: {first['msg']}, not {first['input']!r}".replace("_", "-")
+        ) from error
+    from training.fit import fit
+    from training.tables import print_evaluation
+
+    evaluation = fit(config, console)
+    print_evaluation(evaluation, console)
+    console.print(f"written to {config.out}", highlight=False)
+
+
+def _evaluate(options: argparse.Namespace, console: Console) -> None:
+    from training.judge import judge
+    from training.tables import print_evaluation
+
+    _, evaluation = judge(options.model, options.data, options.split, console)
+    print_evaluation(evaluation, console)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="A folder of X-rays, DIR/train|val|test/CLASS/*, to models/best_model.h5.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fit = commands.add_parser("fit", help="train a checkpoint and judge it on the test split")
+    fit.set_defaults(run=_fit)
+    _add_data(fit)
+    fit.add_argument("--weights", metavar="imagenet|none|FILE", help="to start from (imagenet)")
+    fit.add_argument("--epochs", type=int, metavar="N", help="(15)")
+    fit.add_argument("--batch-size", type=int, metavar="N", help="pictures a step (64)")
+    fit.add_argument("--learning-rate", type=float, metavar="RATE", help="of Adam (1e-4)")
+    fit.add_argument("--seed", type=int, metavar="N", help="of everything random (21)")
+    fit.add_argument("--strict", action="store_true", help="end at an unreadable picture")
+    fit.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run's folder (runs/TIME)",
+        default=Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
+    )  # fmt: skip
+
+    evaluate = commands.add_parser("evaluate", help="judge a checkpoint")
+    evaluate.set_defaults(run=_evaluate)
+    _add_data(evaluate)
+    evaluate.add_argument(
+        "--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE"
+    )
+    evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
+    return parser
+
+
+def _add_data(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="the folder of X-rays"
+    )

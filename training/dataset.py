@@ -1,0 +1,190 @@
+"""A folder of X-rays, `DIR/train|val|test/CLASS/*`, decoded and resized once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from app.xray.contract import DatasetSummary
+from app.xray.decode import decode
+from app.xray.errors import DatasetError, SenderError
+from app.xray.preprocess import to_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from app.xray.contract import ModelContract
+
+    Track = Callable[[Iterator["_Loaded"], int], Iterable["_Loaded"]]
+
+SPLITS: Final = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split in the order of its files' names, class by class.
+
+    `files` are relative to the data folder, `labels` int64 (n,) index the classes, `pixels`
+    uint8 (n, height, width, 3): 150 kB a picture at 224 x 224.
+    """
+
+    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    pixels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        return len(self.files)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The splits that were asked for, and what was left out: (file, reason) in `skipped`."""
+
+    classes: tuple[str, ...]
+    splits: dict[str, Split]
+    skipped: tuple[tuple[str, str], ...]
+    summary: DatasetSummary
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    file: str
+    label: int
+    sha256: str
+    pixels: NDArray[np.uint8] | None
+    reason: str = ""
+
+
+def find_files(
+    root: Path, splits: Sequence[str] = SPLITS
+) -> tuple[tuple[str, ...], dict[str, list[tuple[Path, int]]]]:
+    """The classes, in alphabetical order, and each split's (file, label), nothing opened yet.
+
+    Raises:
+        DatasetError: a split or a class is missing or empty; names the path and what was expected.
+    """
+    expected = f"expected {root}/train|val|test/CLASS/*"
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; {expected}")
+    for split in splits:
+        if not (root / split).is_dir():
+            raise DatasetError(f"{root / split}: no such folder; {expected}")
+    folders = {
+        split: {entry.name for entry in _visible(root / split) if entry.is_dir()}
+        for split in splits
+    }
+    classes = tuple(sorted(set().union(*folders.values())))
+    if len(classes) < 2:
+        raise DatasetError(
+            f"{root / splits[0]}: found {len(classes)} class folders; "
+            f"{expected}, two classes or more"
+        )
+    found: dict[str, list[tuple[Path, int]]] = {}
+    for split in splits:
+        found[split] = []
+        for label, name in enumerate(classes):
+            folder = root / split / name
+            if not folder.is_dir():
+                others = ", ".join(other for other in splits if name in folders[other])
+                raise DatasetError(
+                    f"{folder}: no such folder, though {name} stands in {others}; "
+                    "every split needs every class"
+                )
+            files = [(entry, label) for entry in _visible(folder) if entry.is_file()]
+            if not files:
+                raise DatasetError(f"{folder}: no pictures in it; every class needs at least one")
+            found[split] += files
+    return classes, found
+
+
+def load_dataset(
+    root: Path,
+    contract: ModelContract,
+    *,
+    splits: Sequence[str] = SPLITS,
+    strict: bool = False,
+    track: Track = lambda items, _total: items,
+) -> Dataset:
+    """Decode and resize every picture once, through the road that serving walks.
+
+    Args:
+        root: the folder.
+        contract: says how pictures are resized, and in `classes` which folders are expected.
+        splits: those to load, of `SPLITS`.
+        strict: raise for a picture that cannot be decoded, rather than skip it.
+        track: wraps the pictures as they come, for a progress bar; gets their number too.
+
+    Raises:
+        DatasetError: as `find_files`; the folder's classes are not the contract's; with `strict`,
+            an unreadable picture; without, a class of which no picture could be read.
+    """
+    classes, found = find_files(root, splits)
+    if classes != contract.classes:
+        raise DatasetError(
+            f"{root}: holds the classes {', '.join(classes)}; "
+            f"the model knows {', '.join(contract.classes)}"
+        )
+
+    def load(item: tuple[Path, int]) -> _Loaded:
+        path, label = item
+        file = path.relative_to(root).as_posix()
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            return _Loaded(file, label, digest, to_pixels(decode(data), contract))
+        except SenderError as error:
+            return _Loaded(file, label, digest, None, str(error))
+
+    items = [item for split in splits for item in found[split]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        loaded = list(track(pool.map(load, items), len(items)))
+    skipped = tuple((item.file, item.reason) for item in loaded if item.pixels is None)
+    if strict and skipped:
+        file, reason = skipped[0]
+        raise DatasetError(
+            f"{root / file}: {reason} ({len(skipped)} such files; "
+            "without --strict they are skipped)"
+        )
+    loaded = [item for item in loaded if item.pixels is not None]
+    return Dataset(
+        classes=classes,
+        splits={name: _split(root, name, classes, loaded) for name in splits},
+        skipped=skipped,
+        summary=_summary(classes, splits, loaded),
+    )
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _split(root: Path, name: str, classes: Sequence[str], loaded: Sequence[_Loaded]) -> Split:
+    items = [item for item in loaded if item.file.startswith(f"{name}/")]
+    for label in set(range(len(classes))) - {item.label for item in items}:
+        raise DatasetError(f"{root / name / classes[label]}: none of its pictures can be read")
+    return Split(
+        files=tuple(item.file for item in items),
+        labels=np.array([item.label for item in items], dtype=np.int64),
+        pixels=np.stack([item.pixels for item in items if item.pixels is not None]),
+    )
+
+
+def _summary(
+    classes: Sequence[str], splits: Sequence[str], loaded: Sequence[_Loaded]
+) -> DatasetSummary:
+    lines = sorted(f"{item.file} {item.sha256}" for item in loaded)
+    counts = Counter((item.file.split("/")[0], classes[item.label]) for item in loaded)
+    return DatasetSummary(
+        fingerprint=hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        counts={split: {name: counts[split, name] for name in classes} for split in splits},
+    )

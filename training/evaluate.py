@@ -1,0 +1,131 @@
+"""A network and a split -> probabilities, figures and the files that record them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import classification_report
+
+from app.xray.errors import DatasetError
+from training.metrics import HEADLINE, accuracy, estimate
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from app.xray.contract import Estimate, ModelContract
+    from training.dataset import Split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions on one split and what follows from them.
+
+    `files`, `labels` int64 (n,) and `probabilities` float64 (n, classes) line up; `sources` gives
+    the source of each file, empty where no manifest names them.
+    """
+
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    sources: tuple[str, ...] = ()
+
+    @cached_property
+    def headline(self) -> dict[str, Estimate]:
+        """Accuracy, macro F1, macro AUROC and ECE, each with its 95 % interval."""
+        return {
+            name: estimate(score, self.labels, self.probabilities)
+            for name, score in HEADLINE.items()
+        }
+
+    @cached_property
+    def recall_by_class(self) -> dict[str, tuple[int, Estimate]]:
+        """For each class its number of pictures and the share of them recognised."""
+        return self._accuracy_by(np.array(self.classes)[self.labels])
+
+    @cached_property
+    def accuracy_by_source(self) -> dict[str, tuple[int, Estimate]]:
+        """For each source its number of pictures and the accuracy on them."""
+        return self._accuracy_by(np.array(self.sources)) if self.sources else {}
+
+    @cached_property
+    def recall_by_source_and_class(self) -> dict[str, tuple[int, Estimate]]:
+        """The same for each class within a source, as `SOURCE / CLASS`."""
+        pairs = [
+            f"{source} / {self.classes[label]}"
+            for source, label in zip(self.sources, self.labels, strict=False)
+        ]
+        return self._accuracy_by(np.array(pairs)) if pairs else {}
+
+    def report(self, *, as_dict: bool = False) -> Any:
+        """scikit-learn's classification report: precision, recall, F1 and support per class."""
+        return classification_report(
+            self.labels,
+            self.probabilities.argmax(axis=1),
+            labels=range(len(self.classes)),
+            target_names=list(self.classes),
+            digits=3,
+            zero_division=0.0,
+            output_dict=as_dict,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write `classification_report.txt`, `.json` and `predictions.csv` into `folder`."""
+        (folder / "classification_report.txt").write_text(self.report())
+        (folder / "classification_report.json").write_text(
+            json.dumps(self.report(as_dict=True), indent=2) + "\n"
+        )
+        with (folder / "predictions.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["file", "truth", *self.classes])
+            for name, label, row in zip(self.files, self.labels, self.probabilities, strict=True):
+                rows.writerow([name, self.classes[label], *(f"{value:.8f}" for value in row)])
+
+    def _accuracy_by(self, groups: NDArray[np.str_]) -> dict[str, tuple[int, Estimate]]:
+        found = {}
+        for group in sorted(set(groups.tolist())):
+            chosen = groups == group
+            figure = estimate(accuracy, self.labels[chosen], self.probabilities[chosen])
+            found[group] = (int(chosen.sum()), figure)
+        return found
+
+
+def evaluate(
+    network: Any, split: Split, contract: ModelContract, sources: dict[str, str]
+) -> Evaluation:
+    """Run `network` over `split`; `sources` maps a file of the split to where it came from."""
+    from training.batches import PlainBatches
+
+    raw = network.predict(PlainBatches(split, contract), verbose=0)
+    return Evaluation(
+        classes=contract.classes,
+        files=split.files,
+        labels=split.labels,
+        probabilities=contract.calibrate(raw),
+        sources=tuple(sources.get(file, "unknown") for file in split.files) if sources else (),
+    )
+
+
+def read_sources(root: Path) -> dict[str, str]:
+    """File -> source from the columns `file` and `source` of `root/manifest.csv`, {} without it.
+
+    Raises:
+        DatasetError: the manifest lacks one of the two columns.
+    """
+    path = root / "manifest.csv"
+    if not path.exists():
+        return {}
+    with path.open(newline="") as file:
+        rows = csv.DictReader(file)
+        if not {"file", "source"} <= set(rows.fieldnames or ()):
+            raise DatasetError(
+                f"{path}: expected the columns file and source, found {rows.fieldnames}"
+            )
+        return {row["file"]: row["source"] for row in rows}

@@ -1,0 +1,56 @@
+"""A trained network and its contract -> one inference-only .h5, written atomically."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import absl.logging
+import h5py
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.xray.contract import ModelContract
+
+
+def export_checkpoint(network: Any, contract: ModelContract, path: Path) -> None:
+    """Save `network` without its optimizer, and `contract` inside it, to `path`.
+
+    Whoever reads `path` meanwhile sees the old file or the new one, never a part of either.
+    """
+    with _replacing(path) as partial:
+        with _quiet_about_legacy_format():
+            network.save(partial, include_optimizer=False)
+        with h5py.File(partial, "r+") as file:
+            contract.write(file)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".h5", dir=path.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _quiet_about_legacy_format() -> Iterator[None]:
+    """Keras warns at every .h5; this project's file format is fixed, and that it is one."""
+    before = absl.logging.get_verbosity()
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    try:
+        yield
+    finally:
+        absl.logging.set_verbosity(before)

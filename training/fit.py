@@ -1,0 +1,142 @@
+"""One training run, top to bottom."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import ModelContract
+from app.xray.errors import TrainingError
+from app.xray.network import build_network
+from training.batches import PlainBatches, TrainingBatches
+from training.callbacks import EpochBars, KeepBest
+from training.dataset import find_files, load_dataset
+from training.evaluate import Evaluation, evaluate, read_sources
+from training.export import export_checkpoint
+from training.network import build_mobilenet
+from training.plots import plot_evaluation, plot_history
+from training.tables import report_skipped, track
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from training.config import FitConfig
+    from training.dataset import Dataset
+
+
+def fit(config: FitConfig, console: Console) -> Evaluation:
+    """Train by `config`, write everything into `config.out`, and judge the best epoch on test.
+
+    Raises:
+        DatasetError: as `load_dataset`.
+        TrainingError: the weights do not fit, or `config.out` holds something already. Nothing
+            has been written then.
+    """
+    if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
+        raise TrainingError(f"{config.out}: holds something already; name another folder in --out")
+    make_repeatable(config.seed)
+
+    classes, _ = find_files(config.data)
+    contract = ModelContract.recipe_of_2022(classes)
+    sources = read_sources(config.data)
+    network = build_mobilenet(
+        len(classes), input_shape=contract.input_shape, weights=config.weights
+    )
+    dataset = load_dataset(
+        config.data, contract, strict=config.strict, track=track(console, "decoding")
+    )
+    report_skipped(dataset, console)
+    train, val, test = (dataset.splits[name] for name in ("train", "val", "test"))
+    contract = contract.model_copy(
+        update={"dataset": dataset.summary, "versions": versions(), "trained_at": now()}
+    )
+
+    config.out.mkdir(parents=True, exist_ok=True)
+    write_config(config, contract, dataset)
+    best = config.out / "best_model.h5"
+    network.compile(
+        optimizer=keras.optimizers.Adam(config.learning_rate),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    batches = TrainingBatches(train, contract, config)
+    history = network.fit(
+        batches,
+        validation_data=PlainBatches(val, contract),
+        epochs=config.epochs,
+        shuffle=False,  # the batches are shuffled already, the same way in every run
+        class_weight=class_weights(train.labels),
+        callbacks=[
+            KeepBest(best, contract),
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss",
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+                min_delta=config.plateau_min_delta,
+                min_lr=config.min_learning_rate,
+            ),
+            keras.callbacks.CSVLogger(config.out / "history.csv"),
+            EpochBars(console, len(batches)),
+        ],
+        verbose=0,
+    )
+
+    network = build_network(read_checkpoint(best))
+    evaluation = evaluate(network, test, contract, sources)
+    export_checkpoint(network, contract.model_copy(update={"metrics": evaluation.headline}), best)
+    evaluation.write(config.out)
+    plot_history(history.history, config.out)
+    plot_evaluation(evaluation, config.out)
+    return evaluation
+
+
+def make_repeatable(seed: int) -> None:
+    """Let the same seed, data and machine give the same numbers on CPU."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def class_weights(labels: NDArray[np.int64]) -> dict[int, float] | None:
+    """Weights that let each class count the same in the loss; None where they do already.
+
+    A class of n_c among n pictures and k classes weighs n / (k n_c), scikit-learn's "balanced".
+    """
+    counts = np.bincount(labels)
+    if (counts == counts[0]).all():
+        return None
+    return {label: len(labels) / (len(counts) * int(n)) for label, n in enumerate(counts)}
+
+
+def write_config(config: FitConfig, contract: ModelContract, dataset: Dataset) -> None:
+    """Write `config.json`: every setting, the versions, the data and what of it was skipped."""
+    document = {
+        "settings": config.model_dump(mode="json"),
+        "class_weights": class_weights(dataset.splits["train"].labels),
+        "versions": contract.versions,
+        "dataset": dataset.summary.model_dump(),
+        "skipped": dict(dataset.skipped),
+        "started_at": contract.trained_at,
+    }
+    (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide a run's numbers."""
+    packages = ("keras", "numpy", "pillow", keras.backend.backend())
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,85 @@
+"""Figures of merit and their uncertainty; pure functions of labels and probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from sklearn.metrics import f1_score, roc_auc_score
+
+from app.xray.contract import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Labels = NDArray[np.int64]
+    Probabilities = NDArray[np.float64]
+    Score = Callable[[Labels, Probabilities], float]
+
+RESAMPLES: Final = 1000
+CALIBRATION_BINS: Final = 15
+
+
+def accuracy(labels: Labels, probabilities: Probabilities) -> float:
+    """Share of pictures whose likeliest class is the true one."""
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
+    """F1 averaged over the classes, each counting the same."""
+    classes = range(probabilities.shape[1])
+    predicted = probabilities.argmax(axis=1)
+    return float(f1_score(labels, predicted, labels=classes, average="macro", zero_division=0.0))
+
+
+def macro_auroc(labels: Labels, probabilities: Probabilities) -> float:
+    """Area under the ROC curve of each class against the rest, averaged; NaN if one is absent."""
+    areas = [auroc(labels, probabilities, label) for label in range(probabilities.shape[1])]
+    return float(np.mean(areas))
+
+
+def auroc(labels: Labels, probabilities: Probabilities, label: int) -> float:
+    """Area under the ROC curve of one class against the rest; NaN if it or the rest is absent."""
+    truth = labels == label
+    if truth.all() or not truth.any():
+        return float("nan")
+    return float(roc_auc_score(truth, probabilities[:, label]))
+
+
+def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean gap between confidence and accuracy over 15 equal bins of the top probability.
+
+    Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    confidence = probabilities.max(axis=1)
+    gap = (probabilities.argmax(axis=1) == labels) - confidence
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return float(np.abs(np.bincount(bins, weights=gap)).sum() / len(labels))
+
+
+def estimate(
+    score: Score, labels: Labels, probabilities: Probabilities, *, seed: int = 0
+) -> Estimate:
+    """`score` with its 95 % interval: percentiles over 1,000 bootstrap resamples of the pictures.
+
+    Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13. Resamples for which
+    the score is undefined are left out; where it is defined for none, it is its own interval.
+    """
+    value = score(labels, probabilities)
+    rng = np.random.default_rng(seed)
+    draws = rng.integers(0, len(labels), size=(RESAMPLES, len(labels)))
+    scores = np.array([score(labels[draw], probabilities[draw]) for draw in draws])
+    scores = scores[np.isfinite(scores)]
+    low, high = np.percentile(scores, [2.5, 97.5]) if len(scores) else (value, value)
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+HEADLINE: Final[dict[str, Score]] = {
+    "accuracy": accuracy,
+    "macro_f1": macro_f1,
+    "macro_auroc": macro_auroc,
+    "ece": expected_calibration_error,
+}
+"""The four figures that a checkpoint carries in its contract."""

@@ -1,0 +1,59 @@
+"""MobileNet with the head of 2022."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import keras
+from keras import layers
+
+from app.xray.errors import TrainingError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def build_mobilenet(
+    classes: int,
+    *,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    weights: Literal["imagenet", "none"] | Path = "imagenet",
+) -> Any:
+    """A `keras.Model` from float32 (n, *input_shape) to `classes` probabilities.
+
+    MobileNet v1 (Howard et al. 2017, arXiv:1704.04861) at width 1.0 without its top, global max
+    pooling, then a dense head. With three classes: 4,026,627 parameters, 4,003,715 of them
+    trainable; 3,228,864 without the head.
+
+    Args:
+        classes: outputs.
+        input_shape: height, width, 3.
+        weights: "imagenet" lets Keras download them, "none" draws them at random, a path names a
+            file of MobileNet's weights without its top, in Keras' `.weights.h5` format.
+
+    Raises:
+        TrainingError: the weights cannot be had, or are not those of this network.
+    """
+    try:
+        backbone = keras.applications.MobileNet(
+            input_shape=input_shape,
+            include_top=False,
+            pooling="max",
+            weights=None if weights == "none" else str(weights),
+        )
+    except Exception as error:  # Keras raises whatever the file or the network leads it to
+        raise TrainingError(
+            f"{weights}: expected MobileNet's weights (width 1.0, no top, 3,228,864 parameters) "
+            f"in Keras' .weights.h5 format: {_first_line(error)}"
+        ) from error
+    x = layers.Dense(512, activation="relu")(backbone.output)
+    x = layers.Dropout(0.5)(x)
+    x = layers.Dense(512, activation="relu")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dense(16, activation="relu")(x)
+    outputs = layers.Dense(classes, activation="softmax")(x)
+    return keras.Model(backbone.input, outputs, name="cxr_mobilenet")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -1,0 +1,59 @@
+"""What the commands print: progress while files are read, tables when figures are known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.progress import track as rich_track
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from app.xray.contract import Estimate
+    from training.dataset import Dataset, Track
+    from training.evaluate import Evaluation
+
+
+def track(console: Console, description: str) -> Track:
+    """A progress bar over pictures as they are read."""
+    return lambda items, total: rich_track(
+        items,
+        description,
+        total=total,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def report_skipped(dataset: Dataset, console: Console) -> None:
+    """Name every picture that was left out, and why."""
+    for file, reason in dataset.skipped:
+        console.print(f"skipped {file}: {reason}", style="yellow", highlight=False, markup=False)
+
+
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """The report per class, the headline figures, and accuracy per class and source."""
+    console.print(evaluation.report(), highlight=False, markup=False)
+    figures = Table(
+        "figure", "value", "95 % interval", title=f"On {len(evaluation.files)} pictures"
+    )
+    for name, figure in evaluation.headline.items():
+        figures.add_row(name.replace("_", " "), f"{figure.value:.3f}", interval(figure))
+    console.print(figures)
+    groups = Table("pictures of", "n", "recognised", "95 % interval", title="By class and source")
+    for found in (
+        evaluation.recall_by_class,
+        evaluation.accuracy_by_source,
+        evaluation.recall_by_source_and_class,
+    ):
+        for name, (count, figure) in found.items():
+            groups.add_row(name, str(count), f"{figure.value:.3f}", interval(figure))
+        groups.add_section()
+    console.print(groups)
+
+
+def interval(figure: Estimate) -> str:
+    """The 95 % interval as the tables and the card write it."""
+    return f"{figure.low:.3f} to {figure.high:.3f}"
