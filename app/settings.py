@@ -34,10 +34,10 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "gpu"] = "auto"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    max_upload_mb: Annotated[float, Field(gt=0, le=1024)] = 20
+    max_upload_mb: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 20
     """Megabytes of 1,000,000 bytes."""
     max_pixels: Annotated[int, Field(gt=0, le=_PILLOW_REFUSES_ABOVE)] = MAX_PIXELS
-    request_timeout_s: Annotated[float, Field(gt=0)] = 30
+    request_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("classes", mode="before")

@@ -36,7 +36,7 @@ def augment(
         ),
         Image.Resampling.BILINEAR,
     )  # fmt: skip
-    levels = np.asarray(moved, dtype=np.float32)
+    levels: NDArray[np.float32] = np.asarray(moved, dtype=np.float32)
     mean = levels.mean()
     levels = (levels - mean) * np.float32(1 + contrast * config.contrast) + mean
     levels += np.float32(brightness * config.brightness * 255)

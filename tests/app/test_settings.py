@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings, read_settings, unknown_variables
+from app.xray.errors import SettingsError
+
+
+def test_the_defaults_serve_the_committed_checkpoint_to_this_machine_only() -> None:
+    settings = read_settings()
+    assert settings.model_path == Path("models/best_model.h5")
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.max_upload_bytes == 20_000_000
+    assert settings.classes == ("COVID", "NORMAL", "PNEUMONIA")
+
+
+def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "MODEL_PATH": "/srv/model.h5",
+        "MODEL_SHA256": "ab" * 32,
+        "CLASSES": "SICK, WELL",
+        "ENGINE": "tensorflow",
+        "DEVICE": "cpu",
+        "HOST": "0.0.0.0",  # noqa: S104
+        "PORT": "80",
+        "MAX_UPLOAD_MB": "0.5",
+        "MAX_PIXELS": "1000",
+        "REQUEST_TIMEOUT_S": "2.5",
+        "LOG_LEVEL": "debug",
+    }
+    assert set(given) == {name.upper() for name in Settings.model_fields}
+    for name, value in given.items():
+        monkeypatch.setenv(f"CXR_{name}", value)
+    settings = read_settings()
+    assert settings.classes == ("SICK", "WELL")
+    assert settings.max_upload_bytes == 500_000
+    assert settings.model_dump(mode="json") == {
+        "model_path": "/srv/model.h5",
+        "model_sha256": "ab" * 32,
+        "classes": ["SICK", "WELL"],
+        "engine": "tensorflow",
+        "device": "cpu",
+        "host": "0.0.0.0",  # noqa: S104
+        "port": 80,
+        "max_upload_mb": 0.5,
+        "max_pixels": 1000,
+        "request_timeout_s": 2.5,
+        "log_level": "debug",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("CXR_PORT", "http", "integer"),
+        ("CXR_PORT", "65536", "65535"),
+        ("CXR_MAX_UPLOAD_MB", "0", "greater than 0"),
+        ("CXR_MAX_UPLOAD_MB", "nan", "number"),
+        ("CXR_MAX_PIXELS", "178956971", "178956970"),
+        ("CXR_REQUEST_TIMEOUT_S", "-1", "greater than 0"),
+        ("CXR_REQUEST_TIMEOUT_S", "inf", "number"),
+        ("CXR_DEVICE", "tpu", "'auto', 'cpu' or 'gpu'"),
+        ("CXR_ENGINE", "onnx", "'auto' or 'tensorflow'"),
+        ("CXR_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+        ("CXR_MODEL_SHA256", "abc", "pattern"),
+        ("CXR_CLASSES", "COVID", "two or more different names"),
+        ("CXR_CLASSES", "A,A", "two or more different names"),
+        ("CXR_CLASSES", "A,,B", "at least 1 character"),
+    ],
+)
+def test_a_bad_value_is_refused_with_name_value_and_what_is_allowed(
+    name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    message = str(caught.value)
+    assert message.startswith(f"{name}=")
+    assert allowed in message
+
+
+def test_all_bad_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXR_PORT", "x")
+    monkeypatch.setenv("CXR_DEVICE", "y")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert [line.split("=")[0] for line in str(caught.value).splitlines()] == [
+        "CXR_DEVICE",
+        "CXR_PORT",
+    ]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        read_settings().port = 1  # type: ignore[misc]
+
+
+def test_an_override_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXR_PORT", "1")
+    assert read_settings(port=2).port == 2
+
+
+def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXR_MAX_UPLOD_MB", "5")
+    monkeypatch.setenv("CXR_PORT", "5")
+    assert unknown_variables() == ["CXR_MAX_UPLOD_MB"]

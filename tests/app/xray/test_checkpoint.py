@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import pytest
+
+from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import ModelContract
+from app.xray.errors import CheckpointCorrupt, CheckpointMissing, CheckpointRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+
+
+def rewrite_config(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        change(config)
+        file.attrs["model_config"] = json.dumps(config)
+
+
+def last_layer(config: dict[str, Any]) -> dict[str, Any]:
+    layer: dict[str, Any] = config["config"]["layers"][-1]
+    return layer
+
+
+def test_a_checkpoint_tells_its_name_digest_and_contract(checkpoint: Path) -> None:
+    found = read_checkpoint(checkpoint)
+    assert found.name == "model"
+    assert found.sha256 == hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert found.contract == ModelContract.recipe_of_2022()
+    assert found.carries_contract
+
+
+def test_without_a_contract_the_recipe_of_2022_is_assumed(checkpoint: Path) -> None:
+    with h5py.File(checkpoint, "r+") as file:
+        del file.attrs["cxr_contract"]
+    found = read_checkpoint(checkpoint, classes=["SICK", "WELL", "OTHER"])
+    assert found.contract == ModelContract.recipe_of_2022(["SICK", "WELL", "OTHER"])
+    assert not found.carries_contract
+
+
+def test_the_contract_in_the_file_goes_before_the_classes_given(checkpoint: Path) -> None:
+    found = read_checkpoint(checkpoint, classes=["SICK", "WELL", "OTHER"])
+    assert found.contract.classes == ("COVID", "NORMAL", "PNEUMONIA")
+
+
+def test_the_digest_demanded_may_be_in_capitals(checkpoint: Path) -> None:
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    assert read_checkpoint(checkpoint, sha256=digest.upper()).sha256 == digest
+
+
+def test_another_digest_is_refused_before_the_file_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "no-hdf5.h5"
+    path.write_bytes(b"not even HDF5")
+    with pytest.raises(
+        CheckpointRefused, match=r"no-hdf5\.h5: SHA-256 is .* but 0{64} is demanded"
+    ):
+        read_checkpoint(path, sha256="0" * 64)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMissing, match=r"nowhere\.h5: no such file"):
+        read_checkpoint(tmp_path / "nowhere.h5")
+
+
+def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointMissing, match="cannot be read: Is a directory"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 5000], ids="{} bytes".format)
+def test_a_part_of_a_file_is_corrupt(checkpoint: Path, kept: int) -> None:
+    checkpoint.write_bytes(checkpoint.read_bytes()[:kept])
+    with pytest.raises(CheckpointCorrupt, match=r"model\.h5: not a readable HDF5 file"):
+        read_checkpoint(checkpoint)
+
+
+def test_weights_without_a_model_are_corrupt_and_the_remedy_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file["kernel"] = [1.0]
+    with pytest.raises(CheckpointCorrupt, match="no whole Keras model inside; save it with"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param("{", id="no-json"),
+        pytest.param("[]", id="a-list"),
+        pytest.param("{}", id="empty"),
+        pytest.param('{"class_name": "Functional", "config": {}}', id="without-layers"),
+        pytest.param(
+            '{"class_name": "Functional", "config": {"layers": [1]}}', id="layers-of-numbers"
+        ),
+        pytest.param("[" * 100_000, id="nested-too-deep"),
+    ],
+)
+def test_a_configuration_that_is_none_is_corrupt(tmp_path: Path, config: str) -> None:
+    path = tmp_path / "model.h5"
+    with h5py.File(path, "w", libver="latest") as file:
+        file.create_group("model_weights")
+        file.attrs["model_config"] = config
+    with pytest.raises(CheckpointCorrupt, match="model_config is not one of a Keras model"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "class_name", ["Lambda", "TFOpLambda", "CustomLayer", "TimeDistributed", "TorchModuleWrapper"]
+)
+def test_a_layer_that_may_run_code_is_refused_by_name(checkpoint: Path, class_name: str) -> None:
+    def change(config: dict[str, Any]) -> None:
+        last_layer(config)["class_name"] = class_name
+        last_layer(config)["config"]["name"] = "the_culprit"
+
+    rewrite_config(checkpoint, change)
+    with pytest.raises(CheckpointRefused, match=rf"layer 'the_culprit' is a {class_name}"):
+        read_checkpoint(checkpoint)
+
+
+def test_such_a_layer_is_found_in_a_nested_model_too(checkpoint: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        inner = {"class_name": "Lambda", "config": {"name": "deep_inside"}}
+        nested = {"class_name": "Sequential", "config": {"name": "nested", "layers": [inner]}}
+        config["config"]["layers"].append(nested)
+
+    rewrite_config(checkpoint, change)
+    with pytest.raises(CheckpointRefused, match="deep_inside"):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("module", "os"), ("module", "kerasevil"), ("registered_name", "my_package>Dense")],
+    ids=str,
+)
+def test_a_layer_from_outside_keras_is_refused(checkpoint: Path, field: str, value: str) -> None:
+    rewrite_config(checkpoint, lambda config: last_layer(config).update({field: value}))
+    with pytest.raises(CheckpointRefused, match=r"'dense\w*' comes from outside Keras"):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param({"class_name": "__lambda__", "config": {"value": "x"}}, id="lambda"),
+        pytest.param({"class_name": "function", "config": "system", "module": "os"}, id="function"),
+        pytest.param({"class_name": "Zeros", "config": {}, "module": "evil"}, id="module"),
+        pytest.param([{"nested": {"class_name": "Lambda", "config": {}}}], id="nested"),
+    ],
+)
+def test_an_object_within_a_layer_that_may_run_code_is_refused(
+    checkpoint: Path, value: object
+) -> None:
+    def change(config: dict[str, Any]) -> None:
+        last_layer(config)["config"]["activation"] = value
+
+    rewrite_config(checkpoint, change)
+    with pytest.raises(CheckpointRefused, match="dense|outside Keras"):
+        read_checkpoint(checkpoint)
+
+
+def test_a_model_of_another_class_is_refused(checkpoint: Path) -> None:
+    rewrite_config(checkpoint, lambda config: config.update(class_name="EvilModel"))
+    with pytest.raises(CheckpointRefused, match="a model of class EvilModel is not loaded"):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "link", [h5py.ExternalLink("other.h5", "/"), h5py.SoftLink("/model_weights")], ids=repr
+)
+def test_a_link_is_refused_with_its_place(checkpoint: Path, link: object) -> None:
+    with h5py.File(checkpoint, "r+") as file:
+        file["model_weights/elsewhere"] = link
+    with pytest.raises(CheckpointRefused, match="/model_weights/elsewhere is an external or soft"):
+        read_checkpoint(checkpoint)
+
+
+def test_values_kept_in_another_file_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    with h5py.File(checkpoint, "r+") as file:
+        file.create_dataset(
+            "model_weights/raw", (4,), "f4", external=[(str(tmp_path / "raw"), 0, 16)]
+        )
+    with pytest.raises(CheckpointRefused, match="/model_weights/raw keeps its values in another"):
+        read_checkpoint(checkpoint)
+
+
+def test_a_shape_larger_than_memory_is_refused(checkpoint: Path) -> None:
+    with h5py.File(checkpoint, "r+") as file:
+        file.create_dataset("model_weights/huge", (1 << 40,), "f4", chunks=(1 << 10,))
+    with pytest.raises(CheckpointRefused, match="/model_weights/huge: more than"):
+        read_checkpoint(checkpoint)
+
+
+def test_a_contract_of_a_later_schema_is_refused(checkpoint: Path) -> None:
+    with h5py.File(checkpoint, "r+") as file:
+        file.attrs["cxr_contract"] = '{"schema_version": 99}'
+    with pytest.raises(CheckpointRefused, match=r"model\.h5: the attribute cxr_contract"):
+        read_checkpoint(checkpoint)

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.xray.decode import decode, sniff
+from app.xray.errors import SenderError, TooManyPixels, UnsupportedImageType, UnusableImage
+from tests.drawing import draw_radiograph, encode
+
+
+def png_declaring(width: int, height: int) -> bytes:
+    """The head of a PNG file that promises width x height pixels and holds none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def test_a_type_is_decided_from_the_first_bytes(png: bytes, jpeg: bytes) -> None:
+    assert (sniff(png), sniff(jpeg)) == ("PNG", "JPEG")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"hello", id="text"),
+        pytest.param(encode(draw_radiograph(), "TIFF"), id="tiff"),
+        pytest.param(encode(draw_radiograph(), "GIF"), id="gif"),
+        pytest.param(encode(draw_radiograph(), "BMP"), id="bmp"),
+        pytest.param(b"<svg/>", id="svg"),
+        pytest.param(b"\xff\xd8", id="half-a-jpeg-signature"),
+    ],
+)
+def test_other_types_are_not_opened(data: bytes) -> None:
+    with pytest.raises(UnsupportedImageType, match="neither those of a JPEG nor of a PNG"):
+        decode(data)
+
+
+def test_dicom_is_named_when_it_is_refused() -> None:
+    with pytest.raises(UnsupportedImageType, match="DICOM"):
+        decode(bytes(128) + b"DICM" + bytes(100))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("kept", [0.05, 0.5, 0.95], ids="{:.0%}".format)
+def test_a_truncated_file_is_unusable(kind: str, kept: float) -> None:
+    data = encode(draw_radiograph(), kind)
+    with pytest.raises(UnusableImage, match=f"The {kind} file.* truncated or corrupt"):
+        decode(data[: int(len(data) * kept)])
+
+
+def test_a_corrupt_file_is_unusable(png: bytes) -> None:
+    middle = len(png) // 2
+    with pytest.raises(UnusableImage, match="corrupt"):
+        decode(png[:middle] + bytes(64) + png[middle + 64 :])
+
+
+def test_a_signature_alone_is_unusable() -> None:
+    with pytest.raises(UnusableImage, match="header"):
+        decode(b"\x89PNG\r\n\x1a\n")
+
+
+def test_an_animation_is_unusable() -> None:
+    frames = [draw_radiograph(seed) for seed in range(3)]
+    data = encode(frames[0], save_all=True, append_images=frames[1:])
+    with pytest.raises(UnusableImage, match="animation"):
+        decode(data)
+
+
+def test_of_a_jpeg_with_a_preview_behind_it_the_first_picture_is_taken() -> None:
+    first, preview = draw_radiograph(1), draw_radiograph(2, (30, 26))
+    data = encode(first, "MPO", save_all=True, append_images=[preview], quality=90)
+    alone = encode(first, "JPEG", quality=90)
+    assert np.array_equal(decode(data), decode(alone))
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(60_000, 60_000), (10_000, 10_000)],
+    ids=["past-pillows-limit", "past-ours"],
+)
+def test_pixels_are_counted_before_any_is_decoded(width: int, height: int) -> None:
+    with pytest.raises(TooManyPixels):
+        decode(png_declaring(width, height))
+
+
+def test_a_picture_of_just_as_many_pixels_as_allowed_is_decoded(png: bytes) -> None:
+    assert decode(png, max_pixels=300 * 260).size == (300, 260)
+    with pytest.raises(TooManyPixels, match=r"300 x 260 pixels; at most 77,999"):
+        decode(png, max_pixels=300 * 260 - 1)
+
+
+def test_no_error_holds_a_name_or_content_of_the_file() -> None:
+    with pytest.raises(SenderError) as caught:
+        decode(b"\x89PNG\r\n\x1a\nPatient^Name")
+    assert "Patient" not in str(caught.value)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_the_exif_orientation_is_applied(kind: str, orientation: int) -> None:
+    upright = np.zeros((40, 60), np.uint8)
+    upright[:10, :20] = 255
+    # How EXIF 2.32, section 4.6.4, says that each value was stored.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: upright.T[::-1],
+        7: upright.T[::-1, ::-1],
+        8: upright.T[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    decoded = np.asarray(decode(encode(Image.fromarray(stored), kind, exif=exif)))
+    assert decoded.shape == upright.shape
+    assert np.abs(decoded.astype(int) - upright).mean() < 2
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_broken_exif_beside_sound_pixels_does_no_harm(jpeg: bytes) -> None:
+    broken = b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"
+    segment = b"\xff\xe1" + struct.pack(">H", len(broken) + 2) + broken
+    assert np.array_equal(decode(jpeg[:2] + segment + jpeg[2:]), decode(jpeg))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 65535), (0, 4095), (30_000, 34_095), (60_000, 65_535)]
+)
+def test_16_bit_gray_is_spread_over_its_own_range(low: int, high: int) -> None:
+    ramp = np.linspace(low, high, 256 * 4).astype(np.uint16).reshape(4, 256)
+    decoded = np.asarray(decode(encode(Image.fromarray(ramp))))
+    assert decoded.dtype == np.uint8
+    expected = (ramp.astype(float) - low) / (high - low) * 255
+    assert np.abs(decoded - expected).max() <= 0.5 + 1e-4
+
+
+def test_flat_16_bit_gray_is_black_not_white() -> None:
+    flat = np.full((8, 8), 40_000, np.uint16)
+    assert not np.asarray(decode(encode(Image.fromarray(flat)))).any()
+
+
+def test_a_picture_keeps_its_size_and_8_bit_mode() -> None:
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        image = draw_radiograph().convert(mode)
+        decoded = decode(encode(image))
+        assert (decoded.mode, decoded.size) == (mode, image.size)
+
+
+def test_the_file_is_read_from_memory_only(png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> io.BytesIO:
+        raise AssertionError("a file was opened")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    assert decode(png).size == (300, 260)

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import ModelContract
+from app.xray.errors import CheckpointCorrupt
+from app.xray.network import build_network
+from tests.networks import build_tiny, model_inputs, write_tiny_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KERAS_2 = pytest.param(tf_keras, id="keras-2")
+KERAS_3 = pytest.param(keras, id="keras-3")
+
+
+def save(network: Any, path: Path) -> np.ndarray:
+    """Compile, train a step and save the whole model, as in 2022; give its own predictions."""
+    network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    network.fit(model_inputs(), np.eye(3)[[0, 1, 2, 0]], verbose=0)
+    network.save(path)
+    predictions: np.ndarray = network.predict(model_inputs(), verbose=0)
+    return predictions
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+@pytest.mark.parametrize("library", [KERAS_2, KERAS_3])
+@pytest.mark.parametrize("form", ["functional", "sequential", "nested"])
+def test_a_whole_model_with_optimizer_state_gives_its_own_predictions(
+    library: Any, form: str, tmp_path: Path
+) -> None:
+    network = build_tiny(library)
+    if form == "sequential":
+        network = library.Sequential(network.layers)
+    elif form == "nested":
+        network = library.Sequential([network])
+    expected = save(network, tmp_path / "old.h5")
+    loaded = build_network(read_checkpoint(tmp_path / "old.h5"))
+    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < 1e-6
+
+
+def test_weights_that_do_not_fit_are_corrupt(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    path = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        weights = file["model_weights"]
+        del weights[next(iter(weights))]
+    with pytest.raises(CheckpointCorrupt, match=r"model\.h5: Keras cannot rebuild the model"):
+        build_network(read_checkpoint(path))
+
+
+def test_fewer_classes_than_outputs_are_corrupt(tmp_path: Path) -> None:
+    contract = ModelContract.recipe_of_2022(["A", "B"])
+    path = write_tiny_checkpoint(tmp_path / "model.h5", contract)
+    with pytest.raises(CheckpointCorrupt, match=r"\(None, 3\), the contract has 2 classes"):
+        build_network(read_checkpoint(path))
+
+
+def test_without_a_contract_the_remedy_for_that_is_named(tmp_path: Path) -> None:
+    path = write_tiny_checkpoint(tmp_path / "model.h5", classes=4)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["cxr_contract"]
+    with pytest.raises(CheckpointCorrupt, match="name its classes in CXR_CLASSES"):
+        build_network(read_checkpoint(path))
+
+
+def test_another_input_size_than_the_contracts_is_corrupt(
+    tmp_path: Path, contract: ModelContract
+) -> None:
+    other = contract.model_copy(update={"input_size": (299, 299)})
+    path = write_tiny_checkpoint(tmp_path / "model.h5", other)
+    with pytest.raises(CheckpointCorrupt, match=r"takes \(None, 224, 224, 3\)"):
+        build_network(read_checkpoint(path))
+
+
+def test_a_file_replaced_after_its_inspection_is_not_served_under_the_old_digest(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    path = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    inspected = read_checkpoint(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["note"] = "replaced"
+    with pytest.raises(CheckpointCorrupt, match="changed while it was read"):
+        build_network(inspected)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.xray.contract import ModelContract
+from app.xray.decode import decode
+from app.xray.errors import UnusableImage
+from app.xray.preprocess import preprocess, rescale, to_pixels
+from tests.drawing import draw_radiograph, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def colored() -> Image.Image:
+    """Three different pictures as the channels of one."""
+    return Image.merge("RGB", [draw_radiograph(seed, (517, 389)) for seed in (1, 2, 3)])
+
+
+def with_alpha(mode: str) -> Image.Image:
+    image = colored().convert(mode)
+    image.putalpha(draw_radiograph(4, image.size))
+    return image
+
+
+def transparent_palette() -> bytes:
+    return encode(colored().quantize(64), transparency=3)
+
+
+FILES: dict[str, bytes] = {
+    "png-1-bit": encode(draw_radiograph(size=(301, 257)).convert("1")),
+    "png-gray": encode(draw_radiograph(size=(512, 512))),
+    "png-gray-smaller-than-the-input": encode(draw_radiograph(size=(100, 90))),
+    "png-gray-of-the-input-size": encode(draw_radiograph(size=(224, 224))),
+    "png-gray-alpha": encode(with_alpha("LA")),
+    "png-rgb": encode(colored()),
+    "png-rgba": encode(with_alpha("RGBA")),
+    "png-palette": encode(colored().quantize(64)),
+    "png-palette-transparent": transparent_palette(),
+    "jpeg-gray": encode(draw_radiograph(size=(1024, 1024)), "JPEG"),
+    "jpeg-gray-large": encode(draw_radiograph(size=(2048, 1999)), "JPEG"),
+    "jpeg-rgb": encode(colored(), "JPEG", quality=85),
+    "jpeg-rgb-progressive": encode(colored(), "JPEG", progressive=True),
+    "jpeg-cmyk": encode(colored().convert("CMYK"), "JPEG"),
+    "jpeg-one-pixel": encode(draw_radiograph(size=(1, 1)), "JPEG"),
+    "png-one-row": encode(draw_radiograph(size=(3000, 1))),
+}
+
+
+@pytest.mark.parametrize("data", FILES.values(), ids=FILES.keys())
+def test_the_default_contract_gives_keras_own_pixels_bit_for_bit(
+    data: bytes, tmp_path: Path, contract: ModelContract
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    loaded = keras.utils.load_img(
+        path, color_mode="rgb", target_size=(224, 224), interpolation="nearest"
+    )
+    expected = keras.utils.img_to_array(loaded, dtype="float32") * np.float32(1 / 255)
+    found = preprocess(data, contract)
+    assert found.dtype == np.float32
+    assert found.shape == (224, 224, 3)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("interpolation", ["box", "bilinear", "hamming", "bicubic", "lanczos"])
+@pytest.mark.parametrize("name", ["png-rgb", "jpeg-gray", "png-palette", "png-rgba", "png-1-bit"])
+def test_other_interpolations_are_keras_own_too(
+    name: str, interpolation: Any, tmp_path: Path, contract: ModelContract
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(FILES[name])
+    expected = keras.utils.load_img(
+        path, color_mode="rgb", target_size=(224, 224), interpolation=interpolation
+    )
+    chosen = contract.model_copy(update={"interpolation": interpolation})
+    assert np.array_equal(to_pixels(decode(FILES[name]), chosen), np.asarray(expected))
+
+
+def test_the_contract_sets_size_scale_and_offset(png: bytes) -> None:
+    contract = ModelContract(
+        classes=("A", "B"),
+        input_size=(64, 48),
+        interpolation="nearest",
+        scale=1 / 127.5,
+        offset=-1.0,
+    )
+    found = preprocess(png, contract)
+    assert found.shape == (64, 48, 3)
+    pixels = to_pixels(decode(png), contract).astype(np.float64)
+    assert np.abs(found - (pixels / 127.5 - 1)).max() < 1e-6
+    assert found.min() < 0
+
+
+def test_every_level_is_rescaled_by_one_product(contract: ModelContract) -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    assert np.array_equal(
+        rescale(levels, contract), levels.astype(np.float32) * np.float32(1 / 255)
+    )
+
+
+def test_16_bit_gray_keeps_its_contrast(contract: ModelContract) -> None:
+    twelve_bits = np.asarray(draw_radiograph()).astype(np.uint16) * 16
+    found = preprocess(encode(Image.fromarray(twelve_bits)), contract)
+    assert found.min() == 0
+    assert found.max() > 0.9
+    assert len(np.unique(found)) > 100
+
+
+def test_what_cannot_be_decoded_is_not_preprocessed(png: bytes, contract: ModelContract) -> None:
+    with pytest.raises(UnusableImage):
+        preprocess(png[: len(png) // 2], contract)

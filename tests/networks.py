@@ -1,0 +1,44 @@
+"""Small networks for tests that are not about MobileNet, and checkpoints as others wrote them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from app.xray.contract import ModelContract
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def build_tiny(keras: Any, classes: int = 3) -> Any:
+    """A network with the layers that Keras 2 and 3 write differently; `keras` may be tf_keras."""
+    layers = keras.layers
+    inputs = keras.Input((224, 224, 3))
+    x = layers.AveragePooling2D(16)(inputs)
+    x = layers.Conv2D(8, 3, use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.ReLU(6.0)(x)
+    x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+    x = layers.GlobalMaxPooling2D()(x)
+    x = layers.Dropout(0.5)(x)
+    return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+
+def write_tiny_checkpoint(
+    path: Path, contract: ModelContract | None = None, *, classes: int = 3
+) -> Path:
+    """A checkpoint of the tiny network, exported as training does."""
+    import keras
+
+    from training.export import export_checkpoint
+
+    keras.utils.set_random_seed(7)
+    export_checkpoint(build_tiny(keras, classes), contract or ModelContract.recipe_of_2022(), path)
+    return path
+
+
+def model_inputs(count: int = 4) -> np.ndarray:
+    """Random model inputs, float32 (count, 224, 224, 3), 0 to 1."""
+    return np.random.default_rng(0).random((count, 224, 224, 3), dtype=np.float32)
