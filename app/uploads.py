@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from fastapi import Request
+    from starlette.datastructures import FormData
 
 FIELD: Final = "file"
 _FRAMING_BYTES: Final = 65_536
@@ -52,6 +53,13 @@ async def _read_form(request: Request, max_bytes: int) -> bytes:
         form = await parser.parse()
     except MultiPartException as error:
         raise MalformedRequest(f"The multipart form is broken: {error.message} {_HOW}") from error
+    try:
+        return await _only_file(form).read()
+    finally:
+        await form.close()
+
+
+def _only_file(form: FormData) -> UploadFile:
     files = form.getlist(FIELD)
     if not files:
         found = ", ".join(repr(name) for name in form) or "none"
@@ -61,7 +69,7 @@ async def _read_form(request: Request, max_bytes: int) -> bytes:
     (file,) = files
     if not isinstance(file, UploadFile):
         raise MalformedRequest(f"The field {FIELD!r} is text: it has no file name. {_HOW}")
-    return await file.read()
+    return file
 
 
 async def _bounded(request: Request, limit: int, max_bytes: int) -> AsyncGenerator[bytes, None]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,9 +9,6 @@ from app.settings import PREFIX
 from app.xray.contract import ModelContract
 from tests import networks
 from tests.drawing import draw_radiograph, encode
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @pytest.fixture(autouse=True)
@@ -49,9 +45,9 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Path]:
+def shared() -> Path:
     """Real X-rays beside the project, where there are any."""
     folder = Path(__file__).parents[2] / "shared"
     if not (folder / "cxr").is_dir():
         pytest.skip("no real X-rays beside this checkout")
-    yield folder
+    return folder

@@ -27,15 +27,17 @@ def build_tiny(keras: Any, classes: int = 3) -> Any:
 
 
 def write_tiny_checkpoint(
-    path: Path, contract: ModelContract | None = None, *, classes: int = 3
+    path: Path, contract: ModelContract | None = None, *, network: Any = None
 ) -> Path:
-    """A checkpoint of the tiny network, exported as training does."""
+    """A checkpoint of `network`, the tiny one unless told, exported as training does."""
     import keras
 
     from training.export import export_checkpoint
 
     keras.utils.set_random_seed(7)
-    export_checkpoint(build_tiny(keras, classes), contract or ModelContract.recipe_of_2022(), path)
+    export_checkpoint(
+        network or build_tiny(keras), contract or ModelContract.recipe_of_2022(), path
+    )
     return path
 
 

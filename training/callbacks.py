@@ -84,4 +84,5 @@ class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
             f"val_loss {logs['val_loss']:.3f}  val_accuracy {logs['val_accuracy']:.3f}  "
             f"{now - self._epoch_started:.0f} s, about {left / 60:.0f} min left",
             highlight=False,
+            soft_wrap=True,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from rich.console import Console
 
 from app.xray.errors import CxrError, TrainingError
 from training.config import FitConfig
@@ -16,15 +17,11 @@ from training.config import FitConfig
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
 EXIT_OPERATOR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it is done, 2 when the folder, the file or a flag is wrong."""
-    from rich.console import Console
-
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     options = _parser().parse_args(arguments)
     try:
@@ -47,9 +44,8 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
         config = FitConfig(**settings)
     except ValidationError as error:
         first = error.errors()[0]
-        raise TrainingError(
-            f"--{first['loc'][0]}: {first['msg']}, not {first['input']!r}".replace("_", "-")
-        ) from error
+        flag = str(first["loc"][0]).replace("_", "-")
+        raise TrainingError(f"--{flag}: {first['msg']}, not {first['input']!r}") from error
     from training.fit import fit
     from training.tables import print_evaluation
 
@@ -64,6 +60,12 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
 
     _, evaluation = judge(options.model, options.data, options.split, console)
     print_evaluation(evaluation, console)
+
+
+def _promote(options: argparse.Namespace, console: Console) -> None:
+    from training.promote import promote
+
+    promote(options.run_folder, options.data, options.into, options.notes, console)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,6 +96,15 @@ def _parser() -> argparse.ArgumentParser:
         "--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE"
     )
     evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
+
+    promote = commands.add_parser(
+        "promote", help="put a run's checkpoint into models/ if it is better on val"
+    )
+    promote.set_defaults(run=_promote)
+    promote.add_argument("run_folder", type=Path, metavar="RUN", help="a folder that fit wrote")
+    _add_data(promote)
+    promote.add_argument("--into", type=Path, default=Path("models"), metavar="DIR")
+    promote.add_argument("--notes", type=Path, metavar="FILE", help="Markdown for the card")
     return parser
 
 

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 
 
 def export_checkpoint(network: Any, contract: ModelContract, path: Path) -> None:
-    """Save `network` without its optimizer, and `contract` inside it, to `path`.
-
-    Whoever reads `path` meanwhile sees the old file or the new one, never a part of either.
-    """
-    with _replacing(path) as partial:
+    """Save `network` without its optimizer, and `contract` inside it, to `path`, atomically."""
+    with replacing(path) as partial:
         with _quiet_about_legacy_format():
             network.save(partial, include_optimizer=False)
         with h5py.File(partial, "r+") as file:
@@ -30,9 +27,12 @@ def export_checkpoint(network: Any, contract: ModelContract, path: Path) -> None
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=".h5", dir=path.parent)
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    Whoever reads `path` meanwhile sees the old file or the new one, never a part of either.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     partial = Path(name)
     try:

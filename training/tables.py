@@ -30,7 +30,13 @@ def track(console: Console, description: str) -> Track:
 def report_skipped(dataset: Dataset, console: Console) -> None:
     """Name every picture that was left out, and why."""
     for file, reason in dataset.skipped:
-        console.print(f"skipped {file}: {reason}", style="yellow", highlight=False, markup=False)
+        console.print(
+            f"skipped {file}: {reason}",
+            style="yellow",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
@@ -40,7 +46,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         "figure", "value", "95 % interval", title=f"On {len(evaluation.files)} pictures"
     )
     for name, figure in evaluation.headline.items():
-        figures.add_row(name.replace("_", " "), f"{figure.value:.3f}", interval(figure))
+        figures.add_row(spell(name), f"{figure.value:.3f}", interval(figure))
     console.print(figures)
     groups = Table("pictures of", "n", "recognised", "95 % interval", title="By class and source")
     for found in (
@@ -52,6 +58,11 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
             groups.add_row(name, str(count), f"{figure.value:.3f}", interval(figure))
         groups.add_section()
     console.print(groups)
+
+
+def spell(name: str) -> str:
+    """A headline figure's name as a person writes it."""
+    return {"macro_f1": "macro F1", "macro_auroc": "macro AUROC", "ece": "ECE"}.get(name, name)
 
 
 def interval(figure: Estimate) -> str:

@@ -168,7 +168,7 @@ def test_an_object_within_a_layer_that_may_run_code_is_refused(
         last_layer(config)["config"]["activation"] = value
 
     rewrite_config(checkpoint, change)
-    with pytest.raises(CheckpointRefused, match="dense|outside Keras"):
+    with pytest.raises(CheckpointRefused, match=r"dense|outside Keras"):
         read_checkpoint(checkpoint)
 
 
@@ -184,7 +184,7 @@ def test_a_model_of_another_class_is_refused(checkpoint: Path) -> None:
 def test_a_link_is_refused_with_its_place(checkpoint: Path, link: object) -> None:
     with h5py.File(checkpoint, "r+") as file:
         file["model_weights/elsewhere"] = link
-    with pytest.raises(CheckpointRefused, match="/model_weights/elsewhere is an external or soft"):
+    with pytest.raises(CheckpointRefused, match="/model_weights/elsewhere is an external"):
         read_checkpoint(checkpoint)
 
 

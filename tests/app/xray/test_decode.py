@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 
@@ -160,7 +159,7 @@ def test_a_picture_keeps_its_size_and_8_bit_mode() -> None:
 
 
 def test_the_file_is_read_from_memory_only(png: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> io.BytesIO:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a file was opened")
 
     monkeypatch.setattr("builtins.open", refuse)

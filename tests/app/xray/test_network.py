@@ -64,7 +64,7 @@ def test_fewer_classes_than_outputs_are_corrupt(tmp_path: Path) -> None:
 
 
 def test_without_a_contract_the_remedy_for_that_is_named(tmp_path: Path) -> None:
-    path = write_tiny_checkpoint(tmp_path / "model.h5", classes=4)
+    path = write_tiny_checkpoint(tmp_path / "model.h5", network=build_tiny(keras, classes=4))
     with h5py.File(path, "r+") as file:
         del file.attrs["cxr_contract"]
     with pytest.raises(CheckpointCorrupt, match="name its classes in CXR_CLASSES"):

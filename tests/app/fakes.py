@@ -1,0 +1,75 @@
+"""A service whose model answers what a test tells it to, at once."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import numpy as np
+
+from app.classifier import Classifier
+from app.main import create_app
+from app.settings import read_settings
+from app.xray.checkpoint import Checkpoint
+from app.xray.contract import ModelContract
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from fastapi import FastAPI
+
+    from app.settings import Settings
+
+SHA256 = "5" * 64
+
+
+class FakeEngine:
+    """Gives `answer`, probabilities in contract order, for every picture."""
+
+    name = "fake"
+    device = "cpu"
+
+    def __init__(self, answer: tuple[float, ...] = (0.02, 0.05, 0.93)) -> None:
+        self.answer = answer
+        self.batches: list[np.ndarray] = []
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        self.batches.append(batch)
+        return np.tile(np.array(self.answer, np.float32), (len(batch), 1))
+
+
+def fake_classifier(engine: FakeEngine | None = None, **contract: Any) -> Classifier:
+    """A classifier over a fake engine; `contract` replaces fields of 2022's."""
+    fields = {**ModelContract.recipe_of_2022().model_dump(), **contract}
+    checkpoint = Checkpoint(
+        path=Path("models/fake.h5"),
+        sha256=SHA256,
+        config={},
+        contract=ModelContract.model_validate(fields),
+        carries_contract=True,
+    )
+    return Classifier(checkpoint, engine or FakeEngine())
+
+
+def fake_app(
+    load: Callable[[Settings], Classifier] = lambda _: fake_classifier(), **settings: Any
+) -> FastAPI:
+    """The application, its model faked."""
+    return create_app(read_settings(**settings), load=load)
+
+
+@asynccontextmanager
+async def client_of(
+    app: FastAPI, *, until: str | None = "ready"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `app` within its lifespan, once its status is `until`."""
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            with anyio.fail_after(5):
+                while until and app.state.service.status != until:  # noqa: ASYNC110
+                    await anyio.sleep(0.001)
+            yield client

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.settings import VERSION
+from app.xray.errors import CheckpointMissing
+from tests.app.fakes import SHA256, client_of, fake_app, fake_classifier
+
+if TYPE_CHECKING:
+    from app.classifier import Classifier
+    from app.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+NOTHING_LOADED = {"version": VERSION, "model": None, "engine": None, "device": None}
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+async def test_ready_names_model_engine_and_device(path: str) -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.get(path)
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ready",
+        "version": VERSION,
+        "model": {"name": "fake", "sha256": SHA256, "calibrated": False},
+        "engine": "fake",
+        "device": "cpu",
+        "reason": None,
+    }
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/ready"])
+async def test_loading_is_not_ready_but_alive(path: str) -> None:
+    loaded = threading.Event()
+
+    def load(_: Settings) -> Classifier:
+        loaded.wait(5)
+        return fake_classifier()
+
+    async with client_of(fake_app(load), until="loading") as client:
+        answer = await client.get(path)
+        alive = await client.get("/health/live")
+        loaded.set()
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "loading", "reason": None, **NOTHING_LOADED}
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+
+
+async def test_failed_says_why() -> None:
+    def load(_: Settings) -> Classifier:
+        raise CheckpointMissing("models/x.h5: no such file")
+
+    async with client_of(fake_app(load), until="failed") as client:
+        answer = await client.get("/health")
+        alive = await client.get("/health/live")
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "status": "failed",
+        "reason": "models/x.h5: no such file",
+        **NOTHING_LOADED,
+    }
+    assert alive.status_code == 200
+
+
+async def test_draining_is_not_ready() -> None:
+    app = fake_app()
+    async with client_of(app) as client:
+        app.state.service.stop()
+        answer = await client.get("/health")
+        refused = await client.post("/predict", content=b"x")
+    assert (answer.status_code, answer.json()["status"]) == (503, "draining")
+    assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
+
+
+async def test_the_model_is_described_by_its_contract() -> None:
+    classifier = fake_classifier(temperature=1.5, operating_points={"COVID": 0.4})
+    async with client_of(fake_app(lambda _: classifier)) as client:
+        answer = await client.get("/model")
+    assert answer.json() == {
+        **classifier.contract.model_dump(mode="json"),
+        "name": "fake",
+        "sha256": SHA256,
+        "calibrated": True,
+        "carries_contract": True,
+    }
+
+
+async def test_the_model_is_not_described_before_it_is_loaded() -> None:
+    def load(_: Settings) -> Classifier:
+        raise CheckpointMissing("models/x.h5: no such file")
+
+    async with client_of(fake_app(load), until="failed") as client:
+        answer = await client.get("/model")
+    assert answer.status_code == 503
+
+
+async def test_the_description_of_the_api_says_what_it_is_not() -> None:
+    async with client_of(fake_app()) as client:
+        document = (await client.get("/openapi.json")).json()
+        docs = await client.get("/docs")
+    assert "not a medical device" in document["info"]["description"]
+    assert set(document["paths"]) == {
+        "/predict",
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/model",
+    }
+    predict = document["paths"]["/predict"]["post"]
+    assert set(predict["requestBody"]["content"]) == {
+        "multipart/form-data",
+        "image/jpeg",
+        "image/png",
+        "application/octet-stream",
+    }
+    assert set(predict["responses"]) == {"200", "400", "413", "415", "422", "503", "504"}
+    assert docs.status_code == 200

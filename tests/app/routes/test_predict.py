@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from app.classifier import UNCALIBRATED
+from tests.app.fakes import SHA256, FakeEngine, client_of, fake_app, fake_classifier
+from tests.app.xray.test_decode import png_declaring
+
+if TYPE_CHECKING:
+    import httpx
+    import numpy as np
+
+    from app.classifier import Classifier
+    from app.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+def assert_problem(answer: httpx.Response, status: int, kind: str, title: str) -> str:
+    """The refusal is a complete problem document; gives its detail."""
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert set(body) == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert (body["type"], body["title"]) == (f"urn:cxr:problem:{kind}", title)
+    assert (body["status"], body["instance"]) == (status, "/predict")
+    assert body["request_id"] == answer.headers["X-Request-ID"]
+    detail: str = body["detail"]
+    return detail
+
+
+async def test_a_form_and_a_raw_body_get_the_agreed_answer(png: bytes) -> None:
+    async with client_of(fake_app()) as client:
+        form = await client.post("/predict", files={"file": ("x.png", png, "image/png")})
+        raw = await client.post("/predict", content=png, headers={"Content-Type": "image/png"})
+    body = form.json()
+    request_id = body.pop("request_id")
+    probabilities = body.pop("probabilities")
+    assert list(probabilities) == ["COVID", "NORMAL", "PNEUMONIA"]
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-6)
+    assert probabilities == pytest.approx({"COVID": 0.02, "NORMAL": 0.05, "PNEUMONIA": 0.93})
+    assert body == {
+        "label": "PNEUMONIA",
+        "confidence": probabilities["PNEUMONIA"],
+        "uncertain": False,
+        "warnings": [UNCALIBRATED],
+        "model": {"name": "fake", "sha256": SHA256, "calibrated": False},
+    }
+    assert request_id == form.headers["X-Request-ID"]
+    assert raw.json()["probabilities"] == probabilities
+
+
+async def test_a_calibrated_model_answers_without_warning(png: bytes) -> None:
+    app = fake_app(lambda _: fake_classifier(temperature=1.2))
+    async with client_of(app) as client:
+        body = (await client.post("/predict", content=png)).json()
+    assert body["warnings"] == []
+    assert body["model"]["calibrated"] is True
+
+
+async def test_the_type_is_decided_from_the_bytes_not_from_name_or_header(jpeg: bytes) -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.post("/predict", files={"file": ("x.txt", jpeg, "text/plain")})
+        lie = await client.post("/predict", files={"file": ("x.png", b"hello", "image/png")})
+    assert answer.status_code == 200
+    assert lie.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "kind", "title"),
+    [
+        pytest.param(b"", 400, "malformed-request", "The request is malformed", id="empty"),
+        pytest.param(
+            b"hello",
+            415,
+            "unsupported-image-type",
+            "Not an image type that is taken",
+            id="no-image",
+        ),
+        pytest.param(
+            b"\x89PNG\r\n\x1a\n" + bytes(9),
+            422,
+            "unusable-image",
+            "The image cannot be used",
+            id="broken",
+        ),
+        pytest.param(
+            png_declaring(60_000, 60_000),
+            413,
+            "too-many-pixels",
+            "The picture is too large",
+            id="pixels",
+        ),
+        pytest.param(
+            bytes(1_000_001), 413, "too-many-bytes", "The upload is too large", id="bytes"
+        ),
+    ],
+)
+async def test_a_bad_upload_gets_its_problem_and_the_next_is_served(
+    data: bytes, status: int, kind: str, title: str, png: bytes
+) -> None:
+    async with client_of(fake_app(max_upload_mb=1)) as client:
+        refused = await client.post("/predict", files={"file": ("x.png", data)})
+        assert_problem(refused, status, kind, title)
+        assert (await client.post("/predict", content=png)).status_code == 200
+
+
+async def test_a_truncated_picture_is_unusable(jpeg: bytes) -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.post("/predict", content=jpeg[: len(jpeg) // 2])
+    detail = assert_problem(answer, 422, "unusable-image", "The image cannot be used")
+    assert detail == "The JPEG file is truncated or corrupt."
+
+
+async def test_while_the_model_is_loading_a_client_is_told_when_to_come_back(png: bytes) -> None:
+    loaded = threading.Event()
+
+    def load(_: Settings) -> Classifier:
+        loaded.wait(5)
+        return fake_classifier()
+
+    async with client_of(fake_app(load), until="loading") as client:
+        answer = await client.post("/predict", content=png)
+        loaded.set()
+    detail = assert_problem(answer, 503, "not-ready", "The service is not ready")
+    assert "loading" in detail
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+async def test_an_answer_past_the_deadline_is_a_504(png: bytes) -> None:
+    released = threading.Event()
+
+    class Stuck(FakeEngine):
+        def predict(self, batch: np.ndarray) -> np.ndarray:
+            released.wait(5)
+            return super().predict(batch)
+
+    app = fake_app(lambda _: fake_classifier(Stuck()), request_timeout_s=0.05)
+    async with client_of(app) as client:
+        answer = await client.post("/predict", content=png)
+        released.set()
+    assert_problem(answer, 504, "deadline-exceeded", "The answer took too long")
+
+
+async def test_clients_at_once_get_each_their_own_answer(png: bytes) -> None:
+    answers: dict[str, httpx.Response] = {}
+    async with client_of(fake_app()) as client:
+
+        async def ask(name: str, data: bytes) -> None:
+            answers[name] = await client.post(
+                "/predict", content=data, headers={"X-Request-ID": name}
+            )
+
+        async with anyio.create_task_group() as tasks:
+            for index in range(20):
+                tasks.start_soon(ask, f"good-{index}", png)
+                tasks.start_soon(ask, f"bad-{index}", png[:200])
+    for name, answer in answers.items():
+        assert answer.json()["request_id"] == name
+        assert answer.status_code == (200 if name.startswith("good") else 422)
+
+
+async def test_another_method_is_a_problem_too() -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.get("/predict")
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["title"] == "Method Not Allowed"

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import logging
+import re
+
+import pytest
+from fastapi.responses import StreamingResponse
+
+from tests.app.fakes import client_of, fake_app
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_answer_carries_an_id_of_its_own(png: bytes) -> None:
+    async with client_of(fake_app()) as client:
+        answers = [await client.get("/health"), await client.post("/predict", content=png)]
+    ids = [answer.headers["X-Request-ID"] for answer in answers]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch("[0-9a-f]{32}", id_) for id_ in ids)
+    assert answers[1].json()["request_id"] == ids[1]
+
+
+async def test_the_clients_own_id_is_given_back() -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.get("/nowhere", headers={"X-Request-ID": "trace-7.b_C"})
+    assert answer.headers["X-Request-ID"] == "trace-7.b_C"
+    assert answer.json()["request_id"] == "trace-7.b_C"
+
+
+@pytest.mark.parametrize("given", ["", "a b", "x" * 129, "new\tline", "<script>"], ids=repr)
+async def test_an_id_that_is_unsafe_to_log_is_replaced(given: str) -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.get("/health", headers={"X-Request-ID": given})
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+async def test_a_bug_is_answered_without_a_trace_and_logged_with_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = fake_app()
+
+    @app.get("/bug")
+    async def _() -> None:
+        raise ZeroDivisionError("the secret of the house")
+
+    async with client_of(app) as client:
+        answer = await client.get("/bug")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert answer.json()["request_id"] in record.getMessage()
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_a_bug_in_the_middle_of_an_answer_is_not_hidden() -> None:
+    app = fake_app()
+
+    @app.get("/half")
+    async def _() -> StreamingResponse:
+        def half() -> object:
+            yield b"first"
+            raise ZeroDivisionError
+
+        return StreamingResponse(half())
+
+    with pytest.raises(ZeroDivisionError):
+        async with client_of(app) as client:
+            await client.get("/half")

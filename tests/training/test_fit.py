@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+import training.fit
+from app.xray.checkpoint import read_checkpoint
+from tests.drawing import write_dataset
+from tests.networks import build_tiny
+from training.config import FitConfig
+from training.fit import class_weights, fit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from training.evaluate import Evaluation
+
+
+@pytest.fixture(autouse=True)
+def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(classes: int, **_: Any) -> Any:
+        return build_tiny(keras, classes)
+
+    monkeypatch.setattr(training.fit, "build_mobilenet", build)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "data")
+
+
+def run(data: Path, out: Path, **settings: Any) -> tuple[Evaluation, str]:
+    """Train for two epochs; gives the evaluation and what was printed."""
+    printed = io.StringIO()
+    config = FitConfig(data=data, out=out, weights="none", epochs=2, batch_size=4, **settings)
+    return fit(config, Console(file=printed, width=120)), printed.getvalue()
+
+
+def test_a_run_leaves_every_file_that_is_promised(data: Path, tmp_path: Path) -> None:
+    evaluation, printed = run(data, tmp_path / "run")
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "best_model.h5",
+        "history.csv",
+        "config.json",
+        "loss.png",
+        "accuracy.png",
+        "classification_report.txt",
+        "classification_report.json",
+        "confusion_matrix.png",
+        "confusion_matrix_normalised.png",
+        "roc.png",
+        "predictions.csv",
+    }
+    rows = list(csv.DictReader((tmp_path / "run/history.csv").read_text().splitlines()))
+    assert len(rows) == 2
+    assert set(rows[0]) == {
+        "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
+    }  # fmt: skip
+    assert "epoch  2/2" in printed
+    assert len(evaluation.files) == 6
+
+
+def test_the_checkpoint_carries_the_contract_of_the_run(data: Path, tmp_path: Path) -> None:
+    evaluation, _ = run(data, tmp_path / "run")
+    contract = read_checkpoint(tmp_path / "run/best_model.h5").contract
+    assert contract.classes == ("COVID", "NORMAL", "PNEUMONIA")
+    assert contract.metrics == evaluation.headline
+    assert contract.dataset is not None
+    assert contract.dataset.counts["train"] == {"COVID": 4, "NORMAL": 4, "PNEUMONIA": 4}
+    assert contract.trained_at is not None
+    assert {"python", "keras", "numpy", "pillow", "tensorflow"} <= set(contract.versions)
+    with h5py.File(tmp_path / "run/best_model.h5") as file:
+        assert "optimizer_weights" not in file
+
+
+def test_the_config_records_settings_versions_data_and_what_was_skipped(
+    data: Path, tmp_path: Path
+) -> None:
+    (data / "train/COVID/broken.png").write_bytes(b"hello")
+    _, printed = run(data, tmp_path / "run", seed=5)
+    document = json.loads((tmp_path / "run/config.json").read_text())
+    assert document["settings"]["seed"] == 5
+    assert document["settings"]["augment"]["rotation_degrees"] == 7
+    assert document["versions"]["keras"] == keras.__version__
+    assert len(document["dataset"]["fingerprint"]) == 64
+    assert list(document["skipped"]) == ["train/COVID/broken.png"]
+    assert "skipped train/COVID/broken.png: The first bytes are neither" in printed
+
+
+def test_the_same_seed_gives_the_same_numbers(data: Path, tmp_path: Path) -> None:
+    for name, seed in (("one", 21), ("again", 21), ("other", 22)):
+        run(data, tmp_path / name, seed=seed)
+
+    def numbers(name: str) -> str:
+        return "".join(
+            (tmp_path / name / file).read_text() for file in ("history.csv", "predictions.csv")
+        )
+
+    assert numbers("again") == numbers("one")
+    assert numbers("other") != numbers("one")
+
+
+@pytest.mark.parametrize(
+    ("labels", "weights"),
+    [
+        pytest.param([0, 1, 2, 0, 1, 2], None, id="even"),
+        pytest.param([0, 0, 0, 1], {0: 4 / 6, 1: 2.0}, id="uneven"),
+    ],
+)
+def test_uneven_classes_weigh_the_same_in_all(
+    labels: list[int], weights: dict[int, float] | None
+) -> None:
+    assert class_weights(np.array(labels)) == pytest.approx(weights)
