@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,24 @@ def test_a_whole_model_with_optimizer_state_gives_its_own_predictions(
         network = library.Sequential([network])
     expected = save(network, tmp_path / "old.h5")
     loaded = build_network(read_checkpoint(tmp_path / "old.h5"))
+    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+def test_configurations_from_before_modules_were_named_are_read(tmp_path: Path) -> None:
+    """Until TensorFlow 2.11 a layer's configuration held neither module nor registered name."""
+
+    def strip(item: object) -> object:
+        if isinstance(item, dict):
+            newer = {"module", "registered_name", "build_config"}
+            return {key: strip(value) for key, value in item.items() if key not in newer}
+        return [strip(value) for value in item] if isinstance(item, list) else item
+
+    path = tmp_path / "old.h5"
+    expected = save(build_tiny(tf_keras), path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = json.dumps(strip(json.loads(file.attrs["model_config"])))
+    loaded = build_network(read_checkpoint(path))
     assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < 1e-6
 
 

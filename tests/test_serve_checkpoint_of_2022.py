@@ -1,0 +1,53 @@
+"""A checkpoint as a notebook of 2022 saved it, served by a process that has no Keras 2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tf_keras
+
+from app.xray.contract import ModelContract
+from app.xray.preprocess import preprocess
+from tests.drawing import draw_radiograph, encode
+from tests.live import served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def network_of_2022() -> Any:
+    layers = tf_keras.layers
+    backbone = tf_keras.applications.MobileNet(
+        input_shape=(224, 224, 3), include_top=False, pooling="max", weights=None
+    )
+    x = layers.Dense(512, activation="relu")(backbone.output)
+    x = layers.Dropout(0.5)(x)
+    x = layers.Dense(512, activation="relu")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dense(16, activation="relu")(x)
+    return tf_keras.Model(backbone.input, layers.Dense(3, activation="softmax")(x))
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+def test_its_own_predictions_come_over_http(tmp_path: Path) -> None:
+    files = [encode(draw_radiograph(seed), "JPEG") for seed in range(3)]
+    inputs = np.stack([preprocess(data, ModelContract.recipe_of_2022()) for data in files])
+    tf_keras.utils.set_random_seed(21)
+    network = network_of_2022()
+    network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    network.fit(inputs, np.eye(3), verbose=0)  # so that there is optimizer state to ignore
+    network.save(tmp_path / "best_model.h5")
+    expected = network.predict(inputs, verbose=0)
+
+    with served(tmp_path / "best_model.h5", classes="SICK,WELL,OTHER") as client:
+        for data, row in zip(files, expected, strict=True):
+            found = client.post("/predict", content=data).json()["probabilities"]
+            assert list(found) == ["SICK", "WELL", "OTHER"]
+            assert list(found.values()) == pytest.approx(row.tolist(), abs=1e-5)
+        model = client.get("/model").json()
+        health = client.get("/health").json()
+    assert model["carries_contract"] is False
+    assert model["calibrated"] is False
+    assert health["model"]["calibrated"] is False

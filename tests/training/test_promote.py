@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+from app.xray.checkpoint import file_sha256
+from app.xray.contract import DatasetSummary, ModelContract
+from app.xray.errors import TrainingError
+from tests.drawing import write_dataset
+from training.config import FitConfig
+from training.export import export_checkpoint
+from training.promote import promote
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def always(label: int) -> Any:
+    """A network that gives one class to every picture."""
+    inputs = keras.Input((224, 224, 3))
+    dense = keras.layers.Dense(3, activation="softmax")
+    network = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(inputs)))
+    dense.set_weights([np.zeros((3, 3)), np.eye(3)[label] * 9])
+    return network
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """In val and test, two of three pictures are NORMAL."""
+    write_dataset(tmp_path / "data")
+    for split in ("val", "test"):
+        for index in range(4):
+            picture = tmp_path / "data" / split / "NORMAL" / f"more-{index}.png"
+            picture.write_bytes((picture.parent / "normal-0.png").read_bytes())
+    return tmp_path / "data"
+
+
+def write_run(folder: Path, label: int) -> Path:
+    folder.mkdir()
+    contract = ModelContract.recipe_of_2022().model_copy(
+        update={
+            "dataset": DatasetSummary(fingerprint="ab" * 32, counts={"train": {"COVID": 4}}),
+            "trained_at": "2026-01-01T00:00:00+00:00",
+            "versions": {"keras": "3"},
+        }
+    )
+    export_checkpoint(always(label), contract, folder / "best_model.h5")
+    settings = FitConfig(data=folder, out=folder, weights=folder / "w.h5", epochs=3)
+    (folder / "config.json").write_text(json.dumps({"settings": settings.model_dump(mode="json")}))
+    return folder
+
+
+def run_promote(run: Path, data: Path, into: Path, notes: Path | None = None) -> tuple[bool, str]:
+    printed = io.StringIO()
+    done = promote(run, data, into, notes, Console(file=printed, width=200))
+    return done, printed.getvalue()
+
+
+def test_the_first_checkpoint_is_promoted_with_its_card(data: Path, tmp_path: Path) -> None:
+    run, into = write_run(tmp_path / "run", label=1), tmp_path / "models"
+    notes = tmp_path / "notes.md"
+    notes.write_text("## Data\n\nDrawn by hand.\n")
+    done, _ = run_promote(run, data, into, notes)
+    assert done
+    assert file_sha256(into / "best_model.h5") == file_sha256(run / "best_model.h5")
+    card = (into / "MODEL_CARD.md").read_text()
+    assert file_sha256(into / "best_model.h5") in card
+    assert "not a medical device" in card
+    assert "| accuracy | 0.600 |" in card
+    assert "| NORMAL | 6 | 0.600 | 1.000 |" in card
+    assert "Uncalibrated" in card
+    assert "Drawn by hand." in card
+    assert "--weights FILE --epochs 3" in card
+    assert str(tmp_path) not in card
+
+
+def test_a_better_checkpoint_takes_the_place_of_a_worse(data: Path, tmp_path: Path) -> None:
+    into = tmp_path / "models"
+    run_promote(write_run(tmp_path / "worse", label=0), data, into)
+    better = write_run(tmp_path / "better", label=1)
+    done, printed = run_promote(better, data, into)
+    assert done
+    assert "0.6000" in printed
+    assert file_sha256(into / "best_model.h5") == file_sha256(better / "best_model.h5")
+
+
+@pytest.mark.parametrize("label", [0, 1], ids=["worse", "no-better"])
+def test_a_checkpoint_that_is_no_better_stays_where_it_is(
+    label: int, data: Path, tmp_path: Path
+) -> None:
+    into = tmp_path / "models"
+    run_promote(write_run(tmp_path / "first", label=1), data, into)
+    before = [file_sha256(into / name) for name in ("best_model.h5", "MODEL_CARD.md")]
+    done, printed = run_promote(write_run(tmp_path / "second", label=label), data, into)
+    assert not done
+    assert "stays" in printed
+    assert [file_sha256(into / name) for name in ("best_model.h5", "MODEL_CARD.md")] == before
+
+
+@pytest.mark.parametrize("missing", ["config.json", "notes.md"])
+def test_what_is_missing_is_named_and_nothing_is_promoted(
+    missing: str, data: Path, tmp_path: Path
+) -> None:
+    run, into = write_run(tmp_path / "run", label=1), tmp_path / "models"
+    if missing == "config.json":
+        (run / missing).unlink()
+    notes = tmp_path / "notes.md" if missing == "notes.md" else None
+    with pytest.raises(TrainingError, match=missing):
+        run_promote(run, data, into, notes)
+    assert not into.exists()
