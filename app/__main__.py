@@ -11,16 +11,17 @@ import uvicorn
 
 from app.main import create_app
 from app.settings import read_settings, unknown_variables
-from app.xray.errors import CheckpointMissing, SettingsError
+from app.xray.errors import CheckpointMissing, CxrError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EXIT_BUG = 1
 EXIT_OPERATOR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal; 2 where the settings or the checkpoint do not allow it."""
+    """Serve until a signal; 2 where settings or checkpoint do not allow it, 1 for a bug."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Serve the checkpoint.")
     parser.add_argument("--host", help="address to listen on (CXR_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (CXR_PORT, 8000)")
@@ -41,13 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     app = create_app(settings)
     server = uvicorn.Server(
-        uvicorn.Config(app, host=settings.host, port=settings.port, log_config=None)
+        uvicorn.Config(
+            app, host=settings.host, port=settings.port, log_config=None, access_log=False
+        )
     )
     service = app.state.service
     service.on_failure = lambda: setattr(server, "should_exit", True)
     server.run()
     if service.failure is None:
         return 0
+    if not isinstance(service.failure, CxrError):
+        return EXIT_BUG
     hint = ""
     if isinstance(service.failure, CheckpointMissing):
         hint = "\nTrain one (python -m training fit --help) or name another in CXR_MODEL_PATH."

@@ -43,6 +43,7 @@ def create_app(
         loading.cancel()
         with suppress(asyncio.CancelledError):
             await loading
+        service.close()
 
     app = FastAPI(
         title="CXR inference", version=VERSION, description=DESCRIPTION, lifespan=lifespan

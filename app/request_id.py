@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import time
 import uuid
 from typing import TYPE_CHECKING, Final
 
@@ -15,15 +17,18 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+log = logging.getLogger(__name__)
+
 HEADER: Final = "X-Request-ID"
 _KEY: Final = "cxr.request_id"
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestIdMiddleware:
-    """Give each request an id and turn what nobody caught into one last answer.
+    """Give each request an id and a line in the log, and answer what nobody caught.
 
-    The client's own `X-Request-ID` is taken where it is safe to log. `on_bug` answers an
+    The line has method, route, status and duration: nothing that a client can write into. The
+    client's own `X-Request-ID` is taken where it is safe to log. `on_bug` answers an
     exception that no handler knew; it is called once, at the edge.
     """
 
@@ -38,21 +43,33 @@ class RequestIdMiddleware:
             return
         given = Headers(scope=scope).get(HEADER, "")
         scope[_KEY] = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
-        started = False
+        status = 0
+        start = time.perf_counter()
 
         async def send_with_id(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 MutableHeaders(scope=message)[HEADER] = request_id_of(scope)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            if started:
+            if status:
                 raise
             await self._on_bug(Request(scope), error)(scope, receive, send_with_id)
+        finally:
+            route = getattr(scope.get("route"), "path", "(no route)")
+            milliseconds = (time.perf_counter() - start) * 1000
+            log.info(
+                "%s %s %d %.0f ms %s",
+                scope["method"],
+                route,
+                status,
+                milliseconds,
+                request_id_of(scope),
+            )
 
 
 def request_id_of(scope: Scope) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import BaseModel, Field
 
 from app.xray.contract import ModelContract
+from app.xray.errors import CxrError
 
 if TYPE_CHECKING:
     from app.classifier import Classifier, Prediction
@@ -105,8 +106,14 @@ class Health(BaseModel):
             model=ModelIdentity.of(loaded) if loaded else None,
             engine=loaded.engine.name if loaded else None,
             device=loaded.engine.device if loaded else None,
-            reason=str(service.failure) if service.failure else None,
+            reason=_reason(service.failure),
         )
+
+
+def _reason(failure: Exception | None) -> str | None:
+    if failure is None or isinstance(failure, CxrError):
+        return str(failure) if failure else None
+    return "a fault of the service; its trace is in the log"
 
 
 class Problem(BaseModel):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING, Literal
-
-import anyio
-from anyio import CapacityLimiter, to_thread
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Literal
 
 from app.xray.errors import CxrError, DeadlineExceeded, NotReady
 from app.xray.preprocess import preprocess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from app.classifier import Classifier, Prediction
     from app.settings import Settings
@@ -21,25 +23,25 @@ log = logging.getLogger(__name__)
 
 Status = Literal["loading", "ready", "draining", "failed"]
 
-DECODING_THREADS = 4
+DECODING_THREADS: Final = 4
 
 
 class Service:
     """Loads a classifier once and runs uploads through it, off the event loop.
 
-    `load` is injected: it takes seconds and runs in a thread. Pictures are decoded by a few
-    threads; the model runs in one at a time.
+    `load` is injected: it takes seconds and runs in a thread. A few threads decode pictures; one
+    runs the model, so that calls never overlap, not even when a request has been given up.
     """
 
     def __init__(self, settings: Settings, load: Callable[[Settings], Classifier]) -> None:
         self.settings = settings
         self.status: Status = "loading"
-        self.failure: CxrError | None = None
+        self.failure: Exception | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self._load = load
         self._classifier: Classifier | None = None
-        self._decoding = CapacityLimiter(DECODING_THREADS)
-        self._inference = CapacityLimiter(1)
+        self._decoding = ThreadPoolExecutor(DECODING_THREADS, "decoding")
+        self._inference = ThreadPoolExecutor(1, "inference")
 
     @property
     def loaded(self) -> Classifier | None:
@@ -59,11 +61,15 @@ class Service:
 
     async def start(self) -> None:
         """Load the model; "ready" after its warm-up, "failed" where it cannot be served."""
+        loop = asyncio.get_running_loop()
         try:
-            self._classifier = await to_thread.run_sync(self._load, self.settings)
-        except CxrError as error:
+            self._classifier = await loop.run_in_executor(
+                self._inference, self._load, self.settings
+            )
+        except Exception as error:  # whatever it was, the service must not stay "loading"
             self.status, self.failure = "failed", error
-            log.critical("cannot serve the model: %s", error)
+            trace = None if isinstance(error, CxrError) else error
+            log.critical("cannot serve the model: %s", error, exc_info=trace)
             self.on_failure()
             return
         self.status = "ready"
@@ -85,28 +91,29 @@ class Service:
             NotReady: no model is loaded.
             DeadlineExceeded: not done within `request_timeout_s`.
         """
-        classifier = self.classifier
+        classifier, settings = self.classifier, self.settings
+
+        def decode() -> NDArray[np.float32]:
+            return preprocess(data, classifier.contract, max_pixels=settings.max_pixels)
+
+        loop = asyncio.get_running_loop()
         try:
-            with anyio.fail_after(self.settings.request_timeout_s):
-                pixels = await to_thread.run_sync(
-                    lambda: preprocess(
-                        data, classifier.contract, max_pixels=self.settings.max_pixels
-                    ),
-                    limiter=self._decoding,
-                    abandon_on_cancel=True,
-                )
-                predictions = await to_thread.run_sync(
-                    classifier.predict,
-                    pixels[None],
-                    limiter=self._inference,
-                    abandon_on_cancel=True,
+            async with asyncio.timeout(settings.request_timeout_s):
+                pixels = await loop.run_in_executor(self._decoding, decode)
+                predictions = await loop.run_in_executor(
+                    self._inference, classifier.predict, pixels[None]
                 )
         except TimeoutError as error:
             raise DeadlineExceeded(
-                f"No answer within {self.settings.request_timeout_s:g} s; try again."
+                f"No answer within {settings.request_timeout_s:g} s; try again."
             ) from error
         return predictions[0]
 
     def stop(self) -> None:
         """Take no further requests; those under way are finished by the server."""
         self.status = "draining"
+
+    def close(self) -> None:
+        """Let the threads go; what is still queued is dropped."""
+        for executor in (self._decoding, self._inference):
+            executor.shutdown(wait=False, cancel_futures=True)

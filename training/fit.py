@@ -59,7 +59,10 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
         update={"dataset": dataset.summary, "versions": versions(), "trained_at": now()}
     )
 
-    config.out.mkdir(parents=True, exist_ok=True)
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
     write_config(config, contract, dataset)
     best = config.out / "best_model.h5"
     network.compile(

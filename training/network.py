@@ -42,10 +42,13 @@ def build_mobilenet(
             weights=None if weights == "none" else str(weights),
         )
     except Exception as error:  # Keras raises whatever the file or the network leads it to
-        raise TrainingError(
-            f"{weights}: expected MobileNet's weights (width 1.0, no top, 3,228,864 parameters) "
-            f"in Keras' .weights.h5 format: {_first_line(error)}"
-        ) from error
+        expected = (
+            "Keras could not download them; name a file in --weights, or none"
+            if weights == "imagenet"
+            else "expected MobileNet's weights (width 1.0, no top, 3,228,864 parameters) in "
+            "Keras' .weights.h5 format"
+        )
+        raise TrainingError(f"{weights}: {expected}: {_first_line(error)}") from error
     x = layers.Dense(512, activation="relu")(backbone.output)
     x = layers.Dropout(0.5)(x)
     x = layers.Dense(512, activation="relu")(x)

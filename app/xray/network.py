@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from app.xray.checkpoint import file_sha256
@@ -33,7 +34,7 @@ def build_network(checkpoint: Checkpoint) -> Any:
     is_sequential = checkpoint.config["class_name"] == "Sequential"
     kind = keras.Sequential if is_sequential else keras.Model
     try:
-        network = kind.from_config(checkpoint.config["config"])
+        network = kind.from_config(deepcopy(checkpoint.config["config"]))  # it is used up
         network.load_weights(checkpoint.path)
     except Exception as error:  # Keras raises whatever the configuration leads it to
         raise CheckpointCorrupt(

@@ -69,3 +69,22 @@ async def test_a_bug_in_the_middle_of_an_answer_is_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         async with client_of(app) as client:
             await client.get("/half")
+
+
+async def test_a_request_is_one_line_in_the_log_with_nothing_that_a_client_wrote(
+    caplog: pytest.LogCaptureFixture, png: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with client_of(fake_app()) as client:
+        caplog.clear()
+        await client.post(
+            "/predict?patient=Doe",
+            files={"file": ("Doe^Jane.png", png)},
+            headers={"X-Request-ID": "id-1"},
+        )
+        await client.get("/Doe/Jane", headers={"X-Request-ID": "id-2"})
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("app")]
+    assert len(ours) == 2
+    assert re.fullmatch(r"POST /predict 200 \d+ ms id-1", ours[0])
+    assert re.fullmatch(r"GET \(no route\) 404 \d+ ms id-2", ours[1])
+    assert "Doe" not in "".join(ours)

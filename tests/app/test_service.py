@@ -149,3 +149,40 @@ async def test_nothing_of_an_upload_is_logged(png: bytes, caplog: pytest.LogCapt
     with pytest.raises(UnusableImage):
         await service.classify(png[:100])
     assert [record for record in caplog.records if record.name.startswith("app")] == []
+
+
+async def test_a_bug_while_loading_fails_the_service_with_its_trace_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def load(_: Settings) -> Classifier:
+        raise ZeroDivisionError
+
+    service = Service(read_settings(), load)
+    await service.start()
+    assert service.status == "failed"
+    (record,) = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_calls_never_overlap_not_even_after_one_was_given_up(png: bytes) -> None:
+    class Slow(FakeEngine):
+        running = 0
+        most = 0
+
+        def predict(self, batch: np.ndarray) -> np.ndarray:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            time.sleep(0.15)
+            self.running -= 1
+            return super().predict(batch)
+
+    engine = Slow()
+    service = service_of(engine, request_timeout_s=0.1)
+    await service.start()
+    for _ in range(3):
+        with pytest.raises(DeadlineExceeded):
+            await service.classify(png)
+    await anyio.sleep(0.3)
+    assert engine.most == 1
+    assert len(engine.batches) < 3, "a request that was given up was not taken out of the queue"

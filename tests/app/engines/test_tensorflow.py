@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from app.engines import create_engine
+from app.xray.checkpoint import read_checkpoint
+from app.xray.errors import EngineError
+from app.xray.network import build_network
+from tests.networks import model_inputs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def devices(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A machine with `gpus`, and what TensorFlow was told about them."""
+    told: dict[str, Any] = {"gpus": [], "visible": None, "growing": []}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: told["gpus"])
+    monkeypatch.setattr(
+        tf.config, "set_visible_devices", lambda found, _: told.update(visible=found)
+    )
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "set_memory_growth",
+        lambda gpu, enable: told["growing"].append((gpu, enable)),
+    )
+    return told
+
+
+def test_its_answers_are_the_networks_own_in_batches_of_any_size(tiny_checkpoint: Path) -> None:
+    checkpoint = read_checkpoint(tiny_checkpoint)
+    engine = create_engine(checkpoint, device="cpu")
+    expected = build_network(checkpoint).predict(model_inputs(7), verbose=0)
+    for size in (1, 2, 7):
+        found = engine.predict(model_inputs(7)[:size])
+        assert (found.shape, found.dtype) == ((size, 3), np.float32)
+        assert np.abs(found - expected[:size]).max() < 1e-6
+
+
+def test_auto_takes_the_gpu_and_its_memory_as_needed(
+    tiny_checkpoint: Path, devices: dict[str, Any]
+) -> None:
+    devices["gpus"] = ["GPU:0", "GPU:1"]
+    assert create_engine(read_checkpoint(tiny_checkpoint)).device == "gpu"
+    assert devices["growing"] == [("GPU:0", True), ("GPU:1", True)]
+
+
+def test_auto_takes_the_cpu_where_there_is_no_gpu(
+    tiny_checkpoint: Path, devices: dict[str, Any]
+) -> None:
+    assert create_engine(read_checkpoint(tiny_checkpoint)).device == "cpu"
+    assert devices["growing"] == []
+
+
+def test_cpu_hides_the_gpus(tiny_checkpoint: Path, devices: dict[str, Any]) -> None:
+    devices["gpus"] = ["GPU:0"]
+    assert create_engine(read_checkpoint(tiny_checkpoint), device="cpu").device == "cpu"
+    assert devices["visible"] == []
+
+
+def test_a_gpu_that_is_demanded_and_not_there_is_the_operators_error(
+    tiny_checkpoint: Path, devices: dict[str, Any]
+) -> None:
+    with pytest.raises(EngineError, match="CXR_DEVICE=gpu: TensorFlow sees no GPU"):
+        create_engine(read_checkpoint(tiny_checkpoint), device="gpu")
+    assert devices["visible"] is None

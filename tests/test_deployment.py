@@ -1,0 +1,68 @@
+"""What the Dockerfile and the Compose file promise to whoever operates them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from app.settings import PREFIX, Settings
+from tests.live import ROOT
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("FROM ") :]
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
+    "services"
+]
+IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
+
+
+def test_the_image_runs_our_command_as_a_user_without_rights() -> None:
+    assert 'ENTRYPOINT ["python", "-m", "app"]' in LAST_STAGE
+    assert LAST_STAGE.index("USER 10001") < LAST_STAGE.index("ENTRYPOINT")
+    assert "/health/ready" in LAST_STAGE[LAST_STAGE.index("HEALTHCHECK") :]
+
+
+@pytest.mark.parametrize("path", re.findall(r"^COPY (?!--)(\S+)", DOCKERFILE, re.MULTILINE))
+def test_what_the_image_copies_is_there_and_reaches_the_build(path: str) -> None:
+    path = path.replace("${REQUIREMENTS}", "serve")
+    assert (ROOT / path).exists()
+    assert any(path.startswith(line[1:].split("/")[0]) for line in IGNORED if line[:1] == "!")
+
+
+def test_nothing_is_installed_that_is_not_pinned_by_hash() -> None:
+    installs = re.findall(r"pip install .*", DOCKERFILE)
+    assert installs
+    assert all("--require-hashes" in line for line in installs)
+    assert not re.search(r"apt-get|pip install", LAST_STAGE)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_shut_in(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["cap_drop"] == ["ALL"]
+    assert re.fullmatch(r"\d+g", service["mem_limit"])
+    assert "/health/ready" in " ".join(service["healthcheck"]["test"])
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_up_alone_serves_on_8000_and_the_gpu_is_a_profile() -> None:
+    plain = [name for name, service in SERVICES.items() if "profiles" not in service]
+    assert plain == ["cxr"]
+    assert SERVICES["cxr"]["ports"] == ["127.0.0.1:8000:8000"]
+    gpu = SERVICES["cxr-gpu"]
+    assert gpu["profiles"] == ["gpu"]
+    (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    assert (ROOT / f"requirements/{gpu['build']['args']['REQUIREMENTS']}.txt").exists()
+
+
+def test_every_variable_that_is_set_is_a_setting() -> None:
+    named = set(re.findall(rf"\b{PREFIX}[A-Z0-9_]+(?==)", DOCKERFILE))
+    for service in SERVICES.values():
+        named |= set(service["environment"])
+    assert named <= {PREFIX + name.upper() for name in Settings.model_fields}
