@@ -4,8 +4,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 USE ?= dev
-HOST ?= 127.0.0.1
-PORT ?= 8000
 DATA ?=
 ARGS ?=
 
@@ -26,9 +24,9 @@ install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=ser
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-serve: ## serve models/best_model.h5 on PORT (8000)
+serve: ## serve models/best_model.h5 on port 8000; CXR_ settings, or ARGS="--port 9000"
 	@$(MAKE) --no-print-directory install USE=serve
-	$(BIN)/python -m app --host $(HOST) --port $(PORT)
+	$(BIN)/python -m app $(ARGS)
 
 test: ## the tests; ARGS go to pytest
 	@$(MAKE) --no-print-directory install USE=dev

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import UploadFile
@@ -62,7 +63,7 @@ async def _read_form(request: Request, max_bytes: int) -> bytes:
 def _only_file(form: FormData) -> UploadFile:
     files = form.getlist(FIELD)
     if not files:
-        found = ", ".join(repr(name) for name in form) or "none"
+        found = ", ".join(repr(name[:40]) for name in form) or "none"
         raise MalformedRequest(f"The form lacks the field {FIELD!r}; its fields: {found}. {_HOW}")
     if len(files) > 1:
         raise MalformedRequest(f"The form has {len(files)} fields {FIELD!r}. {_HOW}")
@@ -75,7 +76,7 @@ def _only_file(form: FormData) -> UploadFile:
 async def _bounded(request: Request, limit: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body's chunks, refused as soon as they, or their announced length, exceed `limit`."""
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
+    if re.fullmatch("[0-9]{1,19}", announced) and int(announced) > limit:
         raise _too_many(max_bytes)
     received = 0
     async for chunk in request.stream():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import keras
 import numpy as np
@@ -48,6 +48,13 @@ class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
         self._started = time.monotonic()
         self._epoch_started = self._started
         self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:  # left by an exception or Ctrl-C: give the cursor back
+            self._bar.stop()
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._started = time.monotonic()

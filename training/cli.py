@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_OPERATOR = 2
+EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True
         )
         return EXIT_OPERATOR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     return 0
 
 

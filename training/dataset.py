@@ -138,7 +138,10 @@ def load_dataset(
     def load(item: tuple[Path, int]) -> _Loaded:
         path, label = item
         file = path.relative_to(root).as_posix()
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            return _Loaded(file, label, "", None, f"cannot be read: {error.strerror}")
         digest = hashlib.sha256(data).hexdigest()
         try:
             return _Loaded(file, label, digest, to_pixels(decode(data), contract))

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.metrics import classification_report
 
 from app.xray.errors import DatasetError
+from training.batches import PlainBatches
 from training.metrics import HEADLINE, accuracy, estimate
 
 if TYPE_CHECKING:
@@ -58,11 +59,11 @@ class Evaluation:
     @cached_property
     def recall_by_source_and_class(self) -> dict[str, tuple[int, Estimate]]:
         """The same for each class within a source, as `SOURCE / CLASS`."""
-        pairs = [
-            f"{source} / {self.classes[label]}"
-            for source, label in zip(self.sources, self.labels, strict=False)
-        ]
-        return self._accuracy_by(np.array(pairs)) if pairs else {}
+        if not self.sources:
+            return {}
+        pairs = zip(self.sources, self.labels, strict=True)
+        names = [f"{source} / {self.classes[label]}" for source, label in pairs]
+        return self._accuracy_by(np.array(names))
 
     def report(self, *, as_dict: bool = False) -> Any:
         """scikit-learn's classification report: precision, recall, F1 and support per class."""
@@ -101,8 +102,6 @@ def evaluate(
     network: Any, split: Split, contract: ModelContract, sources: dict[str, str]
 ) -> Evaluation:
     """Run `network` over `split`; `sources` maps a file of the split to where it came from."""
-    from training.batches import PlainBatches
-
     raw = network.predict(PlainBatches(split, contract), verbose=0)
     return Evaluation(
         classes=contract.classes,

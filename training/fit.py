@@ -71,26 +71,27 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
         metrics=["accuracy"],
     )
     batches = TrainingBatches(train, contract, config)
-    history = network.fit(
-        batches,
-        validation_data=PlainBatches(val, contract),
-        epochs=config.epochs,
-        shuffle=False,  # the batches are shuffled already, the same way in every run
-        class_weight=class_weights(train.labels),
-        callbacks=[
-            KeepBest(best, contract),
-            keras.callbacks.ReduceLROnPlateau(
-                monitor="val_loss",
-                factor=config.plateau_factor,
-                patience=config.plateau_patience,
-                min_delta=config.plateau_min_delta,
-                min_lr=config.min_learning_rate,
-            ),
-            keras.callbacks.CSVLogger(config.out / "history.csv"),
-            EpochBars(console, len(batches)),
-        ],
-        verbose=0,
-    )
+    with EpochBars(console, len(batches)) as bars:
+        history = network.fit(
+            batches,
+            validation_data=PlainBatches(val, contract),
+            epochs=config.epochs,
+            shuffle=False,  # the batches are shuffled already, the same way in every run
+            class_weight=class_weights(train.labels),
+            callbacks=[
+                KeepBest(best, contract),
+                keras.callbacks.ReduceLROnPlateau(
+                    monitor="val_loss",
+                    factor=config.plateau_factor,
+                    patience=config.plateau_patience,
+                    min_delta=config.plateau_min_delta,
+                    min_lr=config.min_learning_rate,
+                ),
+                keras.callbacks.CSVLogger(config.out / "history.csv"),
+                bars,
+            ],
+            verbose=0,
+        )
 
     network = build_network(read_checkpoint(best))
     evaluation = evaluate(network, test, contract, sources)

@@ -44,11 +44,11 @@ def plot_evaluation(evaluation: Evaluation, folder: Path) -> None:
         evaluation.probabilities.argmax(axis=1),
         labels=range(len(evaluation.classes)),
     )
-    _plot_matrix(counts, "d", evaluation.classes, "Pictures").savefig(
+    _plot_matrix(counts, "d", evaluation.classes, "Test pictures").savefig(
         folder / "confusion_matrix.png", dpi=120
     )
     shares = counts / counts.sum(axis=1, keepdims=True)
-    _plot_matrix(shares, ".2f", evaluation.classes, "Share of the true class").savefig(
+    _plot_matrix(shares, ".2f", evaluation.classes, "Share of each true class").savefig(
         folder / "confusion_matrix_normalised.png", dpi=120
     )
     _plot_roc(evaluation).savefig(folder / "roc.png", dpi=120)
@@ -58,15 +58,14 @@ def _plot_matrix(
     values: NDArray[np.generic], form: str, classes: tuple[str, ...], title: str
 ) -> Figure:
     side = 3 + 0.8 * len(classes)
-    figure = Figure(figsize=(side, side * 0.85), layout="constrained")
+    figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(values, cmap="Blues", vmin=0)
-    figure.colorbar(image, shrink=0.8)
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=max(values.max(), 1))
     ticks = range(len(classes))
     axes.set_xticks(ticks, classes, rotation=30, ha="right")
     axes.set_yticks(ticks, classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
-    middle = values.max() / 2
+    middle = max(values.max(), 1) / 2
     for row, column in np.ndindex(*values.shape):
         value = values[row, column]
         color = "white" if value > middle else "black"

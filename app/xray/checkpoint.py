@@ -11,18 +11,18 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import h5py
 
 from app.xray.contract import DEFAULT_CLASSES, ModelContract
-from app.xray.errors import CheckpointCorrupt, CheckpointMissing, CheckpointRefused
+from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_CONTAINERS: Final = frozenset({"Functional", "Model", "Sequential"})
+_MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
 _LAYERS: Final = frozenset(
     """
     Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
@@ -32,11 +32,11 @@ _LAYERS: Final = frozenset(
     SpatialDropout2D Subtract UpSampling2D ZeroPadding2D
     """.split()
 )
-_PARTS_OF_LAYERS: Final = frozenset(
+_PARTS: Final = frozenset(
     """
-    Constant DTypePolicy GlorotNormal GlorotUniform HeNormal HeUniform Identity L1 L1L2 L2
-    LecunNormal LecunUniform MaxNorm MinMaxNorm NonNeg Ones Orthogonal Policy RandomNormal
-    RandomUniform TruncatedNormal UnitNorm VarianceScaling Zeros
+    __keras_tensor__ Constant DTypePolicy GlorotNormal GlorotUniform HeNormal HeUniform Identity
+    L1 L1L2 L2 LecunNormal LecunUniform MaxNorm MinMaxNorm NonNeg Ones Orthogonal Policy
+    RandomNormal RandomUniform TruncatedNormal UnitNorm VarianceScaling Zeros
     """.split()
 )
 _MAX_WEIGHT_BYTES: Final = 1 << 30
@@ -83,13 +83,13 @@ def read_checkpoint(
         raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
     try:
         with h5py.File(path, "r") as file:
-            _refuse_links(file)
+            _refuse_what_is_elsewhere(file)
             config = _model_config(file)
             contract = ModelContract.read(file)
-    except OSError as error:
-        raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {error}") from error
-    except (CheckpointCorrupt, CheckpointRefused) as error:
+    except CheckpointError as error:
         raise type(error)(f"{path}: {error}") from error
+    except Exception as error:  # h5py documents no closed set of errors for corrupt files
+        raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {error}") from error
     return Checkpoint(
         path=path,
         sha256=digest,
@@ -113,19 +113,24 @@ def file_sha256(path: Path) -> str:
         raise CheckpointMissing(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _refuse_links(file: h5py.File) -> None:
+def _refuse_what_is_elsewhere(file: h5py.File) -> None:
     """Let no byte come from outside the file, and no shape promise more than memory holds."""
     total = 0
-    pending = [file["/"]]
+    pending, seen = [file["/"]], set()
     while pending:
         group = pending.pop()
+        address = h5py.h5o.get_info(group.id).addr
+        if address in seen:  # hard links may lead in a circle
+            continue
+        seen.add(address)
         for name in group:
-            where = f"{group.name.rstrip('/')}/{name}"
+            where = f"{(group.name or '').rstrip('/')}/{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise CheckpointRefused(f"{where} is an external or soft link")
             item = group[name]
             if isinstance(item, h5py.Group):
                 pending.append(item)
+            if not isinstance(item, h5py.Dataset):
                 continue
             if item.external or item.is_virtual:
                 raise CheckpointRefused(f"{where} keeps its values in another file")
@@ -141,65 +146,57 @@ def _model_config(file: h5py.File) -> dict[str, Any]:
         )
     try:
         config = json.loads(file.attrs["model_config"])
-        for layer in _layers(config):
-            _inspect(layer)
-            _mend(layer)
+        if config["class_name"] not in _MODELS:
+            raise CheckpointRefused(f"a model of class {config['class_name']} is not loaded")
+        for item in _objects(config):
+            _inspect(item)
+            _mend(item)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointCorrupt(f"model_config is not one of a Keras model: {error}") from error
     return dict(config)
 
 
-def _layers(model: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Every layer of a model's configuration, those of models nested in it too."""
-    if model["class_name"] not in _CONTAINERS:
-        raise CheckpointRefused(f"a model of class {model['class_name']} is not loaded")
-    _inspect_origin(model)
-    for layer in model["config"]["layers"]:
-        if layer["class_name"] in _CONTAINERS:
-            yield from _layers(layer)
-        else:
-            yield layer
-
-
-def _inspect(layer: dict[str, Any]) -> None:
-    name = layer["config"].get("name", "?")
-    if layer["class_name"] not in _LAYERS:
-        raise CheckpointRefused(
-            f"layer {name!r} is a {layer['class_name']}; only Keras' own layers for images are "
-            "loaded, since others can run code"
-        )
-    for part in _objects(layer["config"]):
-        if part["class_name"] not in _PARTS_OF_LAYERS:
-            raise CheckpointRefused(f"layer {name!r} holds a {part['class_name']}")
-        _inspect_origin(part)
-    _inspect_origin(layer)
-
-
-def _objects(config: object) -> Iterator[dict[str, Any]]:
-    """Every serialized object within a layer's configuration."""
+def _objects(config: object, within: str = "?") -> Iterator[_Object]:
+    """Every serialized object anywhere in a configuration: layers and what they hold."""
     if isinstance(config, dict):
         if "class_name" in config:
-            yield config
+            settings = config.get("config")
+            name = settings.get("name") if isinstance(settings, dict) else None
+            within = str(name or within)
+            yield _Object(within, config)
         for value in config.values():
-            yield from _objects(value)
+            yield from _objects(value, within)
     elif isinstance(config, list):
         for value in config:
-            yield from _objects(value)
+            yield from _objects(value, within)
 
 
-def _inspect_origin(item: dict[str, Any]) -> None:
-    """Refuse what would be looked up outside Keras' own modules (`module`, `registered_name`)."""
-    module = item.get("module") or "keras"
-    registered = item.get("registered_name") or item["class_name"]
-    if module.split(".")[0] != "keras" or registered != item["class_name"]:
-        name = item["config"].get("name", "?")
-        raise CheckpointRefused(f"{name!r} comes from outside Keras: {module}, {registered}")
+class _Object(NamedTuple):
+    layer: str
+    """The name of the layer that it is, or that holds it."""
+    content: dict[str, Any]
 
 
-def _mend(layer: dict[str, Any]) -> None:
+def _inspect(item: _Object) -> None:
+    """Refuse what is not on the list, or would be looked up outside Keras' own modules."""
+    class_name = item.content["class_name"]
+    if class_name not in _MODELS | _LAYERS | _PARTS:
+        raise CheckpointRefused(
+            f"layer {item.layer!r} is or holds a {class_name}; only Keras' own layers for images "
+            "are loaded, since others can run code"
+        )
+    module = item.content.get("module") or "keras"
+    registered = item.content.get("registered_name") or class_name
+    if module.split(".")[0] != "keras" or registered != class_name:
+        raise CheckpointRefused(
+            f"layer {item.layer!r} is or holds what is not Keras' own: {module}, {registered}"
+        )
+
+
+def _mend(item: _Object) -> None:
     """Rewrite in place what Keras 2 wrote and Keras 3 does not read."""
-    config = layer["config"]
-    if layer["class_name"] == "DepthwiseConv2D":
+    class_name, config = item.content["class_name"], item.content["config"]
+    if class_name == "DepthwiseConv2D":
         config.pop("groups", None)
-    if layer["class_name"] == "BatchNormalization" and isinstance(config.get("axis"), list):
+    if class_name == "BatchNormalization" and isinstance(config.get("axis"), list):
         (config["axis"],) = config["axis"]

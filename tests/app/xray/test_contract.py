@@ -55,9 +55,10 @@ def test_a_file_without_the_attribute_has_no_contract(tmp_path: Path) -> None:
         pytest.param("[]", id="no-object"),
         pytest.param("{}", id="empty"),
         pytest.param('{"schema_version": 2}', id="of-a-later-schema"),
+        pytest.param(7, id="a-number"),
     ],
 )
-def test_what_is_no_contract_is_refused_by_name(tmp_path: Path, document: str) -> None:
+def test_what_is_no_contract_is_refused_by_name(tmp_path: Path, document: object) -> None:
     with h5py.File(tmp_path / "file.h5", "w") as file:
         file.attrs[ATTRIBUTE] = document
         with pytest.raises(CheckpointRefused, match=r"cxr_contract.*schema version 1"):

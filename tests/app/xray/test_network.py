@@ -75,6 +75,23 @@ def test_weights_that_do_not_fit_are_corrupt(tiny_checkpoint: Path, tmp_path: Pa
         build_network(read_checkpoint(path))
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param({"class_name": "Functional", "config": {}}, id="without-layers"),
+        pytest.param({"class_name": "Sequential", "config": {"layers": [1]}}, id="of-numbers"),
+    ],
+)
+def test_a_configuration_that_describes_no_network_is_corrupt(
+    config: dict[str, Any], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    path = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = json.dumps(config)
+    with pytest.raises(CheckpointCorrupt, match=r"model\.h5: Keras cannot rebuild the model"):
+        build_network(read_checkpoint(path))
+
+
 def test_fewer_classes_than_outputs_are_corrupt(tmp_path: Path) -> None:
     contract = ModelContract.recipe_of_2022(["A", "B"])
     path = write_tiny_checkpoint(tmp_path / "model.h5", contract)
