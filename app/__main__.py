@@ -11,13 +11,16 @@ import uvicorn
 
 from app.main import create_app
 from app.settings import read_settings, unknown_variables
-from app.xray.errors import CheckpointMissing, CxrError, SettingsError
+from app.xray.errors import CheckpointError, CxrError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXIT_BUG = 1
 EXIT_OPERATOR = 2
+
+_HINT = """
+Name another checkpoint in CXR_MODEL_PATH, or train one: python -m training fit --help"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,9 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if not isinstance(service.failure, CxrError):
         return EXIT_BUG
-    hint = ""
-    if isinstance(service.failure, CheckpointMissing):
-        hint = "\nTrain one (python -m training fit --help) or name another in CXR_MODEL_PATH."
+    hint = _HINT if isinstance(service.failure, CheckpointError) else ""
     return _refuse(f"{service.failure}{hint}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +40,35 @@ def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def write_png(channels: np.ndarray) -> bytes:
+    """A PNG file of 16 bits a channel, which Pillow writes for gray only.
+
+    `channels` is uint16 (height, width, count): gray, gray and alpha, RGB or RGBA by its count.
+    """
+    height, width, count = channels.shape
+    color_type = {1: 0, 2: 4, 3: 2, 4: 6}[count]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in channels)
+    return _png(width, height, 16, color_type, zlib.compress(rows))
+
+
+def png_declaring(width: int, height: int) -> bytes:
+    """The head of a PNG file that promises width x height pixels and holds none."""
+    return _png(width, height, 8, 0, b"")
+
+
+def _png(width: int, height: int, bits: int, color_type: int, data: bytes) -> bytes:
+    """PNG, third edition (W3C 2025), section 5: signature, IHDR, IDAT, IEND."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
 
 
 def write_dataset(

@@ -89,7 +89,11 @@ class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
             f"epoch {epoch + 1:>2}/{self.params['epochs']}  "
             f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}  "
             f"val_loss {logs['val_loss']:.3f}  val_accuracy {logs['val_accuracy']:.3f}  "
-            f"{now - self._epoch_started:.0f} s, about {left / 60:.0f} min left",
+            f"{now - self._epoch_started:.0f} s, about {_spell(left)} left",
             highlight=False,
             soft_wrap=True,
         )
+
+
+def _spell(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -75,7 +75,7 @@ def test_bad_uploads_are_refused_and_the_next_is_served(
     [
         pytest.param(
             {"model_path": "nowhere.h5"},
-            "error: nowhere.h5: no such file\nTrain one (python -m training fit --help) or",
+            "error: nowhere.h5: no such file\nName another checkpoint in CXR_MODEL_PATH, or train",
             id="missing-checkpoint",
         ),
         pytest.param({"model_path": "README.md"}, "README.md: not a readable HDF5", id="corrupt"),

@@ -51,5 +51,5 @@ def test_progress_names_the_epoch_the_figures_and_the_time_left() -> None:
     assert len(lines) == 3
     assert lines[1].startswith("epoch  2/3  loss 1.000  accuracy 0.500  val_loss 0.900")
     assert "val_accuracy 0.625" in lines[1]
-    assert lines[1].endswith("min left")
+    assert lines[1].endswith("s left")
     assert "2/2" in show(is_terminal=True)

@@ -8,7 +8,7 @@ import pytest
 
 from app.classifier import UNCALIBRATED
 from tests.app.fakes import SHA256, FakeEngine, client_of, fake_app, fake_classifier
-from tests.app.xray.test_decode import png_declaring
+from tests.drawing import png_declaring
 
 if TYPE_CHECKING:
     import httpx

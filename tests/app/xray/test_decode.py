@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 
 import numpy as np
 import pytest
@@ -9,19 +8,7 @@ from PIL import Image
 
 from app.xray.decode import decode, sniff
 from app.xray.errors import SenderError, TooManyPixels, UnsupportedImageType, UnusableImage
-from tests.drawing import draw_radiograph, encode
-
-
-def png_declaring(width: int, height: int) -> bytes:
-    """The head of a PNG file that promises width x height pixels and holds none."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+from tests.drawing import draw_radiograph, encode, png_declaring
 
 
 def test_a_type_is_decided_from_the_first_bytes(png: bytes, jpeg: bytes) -> None:
