@@ -9,7 +9,7 @@ import numpy as np
 
 from app.engines import create_engine
 from app.xray.checkpoint import read_checkpoint
-from app.xray.errors import CheckpointCorrupt
+from app.xray.errors import CheckpointCorrupt, EngineError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,7 +53,12 @@ class Classifier:
         """
         contract = self.contract
         canary = np.linspace(0, 1, np.prod(contract.input_shape), dtype=np.float32)
-        answer = self.engine.predict(canary.reshape(1, *contract.input_shape))
+        try:
+            answer = self.engine.predict(canary.reshape(1, *contract.input_shape))
+        except Exception as error:  # an engine raises whatever the network leads it to
+            raise CheckpointCorrupt(
+                f"{self.checkpoint.path}: the model cannot be run: {error}"
+            ) from error
         is_distribution = bool(np.all(answer >= 0)) and abs(float(answer.sum()) - 1) < 1e-3
         if answer.shape != (1, len(contract.classes)) or not is_distribution:
             raise CheckpointCorrupt(
@@ -62,8 +67,14 @@ class Classifier:
             )
 
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
-        """Classify model inputs, float32 (n, height, width, 3), in order."""
+        """Classify model inputs, float32 (n, height, width, 3), in order.
+
+        Raises:
+            EngineError: the network gave no numbers for one of them.
+        """
         calibrated = self.contract.calibrate(self.engine.predict(batch))
+        if not np.isfinite(calibrated).all():
+            raise EngineError("the network gave probabilities that are not finite")
         return [self._describe(row) for row in calibrated]
 
     def _describe(self, row: NDArray[np.float64]) -> Prediction:
@@ -93,6 +104,8 @@ def load_classifier(settings: Settings) -> Classifier:
     checkpoint = read_checkpoint(
         settings.model_path, sha256=settings.model_sha256, classes=settings.classes
     )
-    classifier = Classifier(checkpoint, create_engine(checkpoint, device=settings.device))
+    classifier = Classifier(
+        checkpoint, create_engine(checkpoint, settings.engine, device=settings.device)
+    )
     classifier.warm_up()
     return classifier

@@ -42,5 +42,6 @@ def write_tiny_checkpoint(
 
 
 def model_inputs(count: int = 4) -> np.ndarray:
-    """Random model inputs, float32 (count, 224, 224, 3), 0 to 1."""
-    return np.random.default_rng(0).random((count, 224, 224, 3), dtype=np.float32)
+    """Random model inputs, float32 (count, 224, 224, 3), 0 to 1, each brighter than the last."""
+    grain = np.random.default_rng(0).random((count, 224, 224, 3), dtype=np.float32)
+    return grain * np.linspace(0.1, 1, count, dtype=np.float32)[:, None, None, None]

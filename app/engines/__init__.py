@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from app.xray.checkpoint import Checkpoint
 
+Kind = Literal["auto", "tensorflow"]
 Device = Literal["auto", "cpu", "gpu"]
 
 
@@ -25,13 +26,19 @@ class Engine(Protocol):
         ...
 
 
-def create_engine(checkpoint: Checkpoint, *, device: Device = "auto") -> Engine:
-    """Load `checkpoint` on `device`; "auto" takes the GPU where TensorFlow sees one.
+def create_engine(
+    checkpoint: Checkpoint, kind: Kind = "auto", *, device: Device = "auto"
+) -> Engine:
+    """Load `checkpoint` into an engine of `kind` on `device`.
+
+    "auto" takes the GPU where there is one; the only kind is "tensorflow" so far.
 
     Raises:
         CheckpointCorrupt: the network cannot be rebuilt.
         EngineError: a GPU is demanded and none is visible.
     """
-    from app.engines.tensorflow import TensorFlowEngine
+    match kind:
+        case "auto" | "tensorflow":
+            from app.engines.tensorflow import TensorFlowEngine
 
-    return TensorFlowEngine(checkpoint, device=device)
+            return TensorFlowEngine(checkpoint, device=device)

@@ -10,19 +10,25 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import h5py
 
 from app.xray.contract import DEFAULT_CLASSES, ModelContract
-from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
+from app.xray.errors import (
+    CheckpointCorrupt,
+    CheckpointError,
+    CheckpointMissing,
+    CheckpointRefused,
+)
+from app.xray.keras_2 import MODELS, mend_keras_2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-_MODELS: Final = frozenset({"Functional", "Model", "Sequential"})
 _LAYERS: Final = frozenset(
     """
     Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
@@ -39,6 +45,7 @@ _PARTS: Final = frozenset(
     RandomNormal RandomUniform TruncatedNormal UnitNorm VarianceScaling Zeros
     """.split()
 )
+_ENDINGS: Final = frozenset({".h5", ".hdf5"})
 _MAX_WEIGHT_BYTES: Final = 1 << 30
 
 
@@ -76,8 +83,12 @@ def read_checkpoint(
     Raises:
         CheckpointMissing: no file at `path`.
         CheckpointCorrupt: not HDF5, or no whole Keras model.
-        CheckpointRefused: another digest, a layer that could run code, a link out of the file.
+        CheckpointRefused: another ending or digest, a layer that could run code, a link out of the file.
     """
+    if path.suffix not in _ENDINGS or path.name.endswith(".weights.h5"):
+        raise CheckpointRefused(
+            f"{path}: Keras tells formats by their names; a whole model's is NAME.h5"
+        )
     digest = file_sha256(path)
     if sha256 is not None and not hmac.compare_digest(digest, sha256.lower()):
         raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
@@ -134,7 +145,7 @@ def _refuse_what_is_elsewhere(file: h5py.File) -> None:
                 continue
             if item.external or item.is_virtual:
                 raise CheckpointRefused(f"{where} keeps its values in another file")
-            total += item.nbytes
+            total += max(item.nbytes, math.prod(item.chunks or ()) * item.dtype.itemsize)
             if total > _MAX_WEIGHT_BYTES:
                 raise CheckpointRefused(f"{where}: more than {_MAX_WEIGHT_BYTES} bytes of weights")
 
@@ -146,12 +157,13 @@ def _model_config(file: h5py.File) -> dict[str, Any]:
         )
     try:
         config = json.loads(file.attrs["model_config"])
-        if config["class_name"] not in _MODELS:
+        if config["class_name"] not in MODELS:
             raise CheckpointRefused(f"a model of class {config['class_name']} is not loaded")
         for item in _objects(config):
             _inspect(item)
-            _mend(item)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if str(file.attrs.get("keras_version", "")).startswith("2."):
+            mend_keras_2(config)
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointCorrupt(f"model_config is not one of a Keras model: {error}") from error
     return dict(config)
 
@@ -180,7 +192,7 @@ class _Object(NamedTuple):
 def _inspect(item: _Object) -> None:
     """Refuse what is not on the list, or would be looked up outside Keras' own modules."""
     class_name = item.content["class_name"]
-    if class_name not in _MODELS | _LAYERS | _PARTS:
+    if class_name not in MODELS | _LAYERS | _PARTS:
         raise CheckpointRefused(
             f"layer {item.layer!r} is or holds a {class_name}; only Keras' own layers for images "
             "are loaded, since others can run code"
@@ -191,12 +203,3 @@ def _inspect(item: _Object) -> None:
         raise CheckpointRefused(
             f"layer {item.layer!r} is or holds what is not Keras' own: {module}, {registered}"
         )
-
-
-def _mend(item: _Object) -> None:
-    """Rewrite in place what Keras 2 wrote and Keras 3 does not read."""
-    class_name, config = item.content["class_name"], item.content["config"]
-    if class_name == "DepthwiseConv2D":
-        config.pop("groups", None)
-    if class_name == "BatchNormalization" and isinstance(config.get("axis"), list):
-        (config["axis"],) = config["axis"]

@@ -62,7 +62,7 @@ class ModelContract(_Frozen):
     interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
     scale: float
     offset: float = 0.0
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(ge=0.05, le=100)] = 1.0
     operating_points: dict[str, Probability] = {}
     ood: dict[str, Any] | None = None
     dataset: DatasetSummary | None = None
@@ -83,11 +83,13 @@ class ModelContract(_Frozen):
     def calibrate(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
         """Temperature-scaled probabilities, float64 (n, classes), each row summing to 1.
 
-        Dividing logits by a temperature T is, on the softmax's own output, raising to 1/T and
-        normalizing again (Guo et al. 2017, "On Calibration of Modern Neural Networks", section
-        4.2), so that a checkpoint that ends in a softmax need not be cut open.
+        Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2. The logarithm of
+        a softmax is its logits but for a constant, which the next softmax takes out again, so a
+        checkpoint that ends in a softmax need not be cut open.
         """
-        powers: NDArray[np.float64] = probabilities.astype(np.float64) ** (1 / self.temperature)
+        floor = np.finfo(np.float64).tiny
+        logits = np.log(np.maximum(probabilities.astype(np.float64), floor)) / self.temperature
+        powers: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True))
         powers /= powers.sum(axis=-1, keepdims=True)
         return powers
 

@@ -14,7 +14,7 @@
     │   │   └── CheckpointRefused         readable, but unsafe or another than demanded
     │   ├── DatasetError              a folder of X-rays that cannot be trained on
     │   ├── TrainingError             settings or weights that training cannot use
-    │   ├── EngineError               a device that is not to be had
+    │   ├── EngineError               a device that is not to be had, or an engine that fails
     │   └── SettingsError             a CXR_ variable with a value that is not allowed
     └── TemporaryError            nobody's fault; worth another try
         ├── NotReady                  the model is still loading, or the service is leaving
@@ -82,7 +82,7 @@ class TrainingError(OperatorError):
 
 
 class EngineError(OperatorError):
-    """The device that the settings demand is not there."""
+    """The device that the settings demand is not there, or the engine gives no answer."""
 
 
 class SettingsError(OperatorError):

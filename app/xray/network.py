@@ -36,26 +36,27 @@ def build_network(checkpoint: Checkpoint) -> Any:
     try:
         network = kind.from_config(deepcopy(checkpoint.config["config"]))  # it is used up
         network.load_weights(checkpoint.path)
+        shapes = network.input_shape, network.output_shape
     except Exception as error:  # Keras raises whatever the configuration leads it to
         raise CheckpointCorrupt(
             f"{checkpoint.path}: Keras cannot rebuild the model: {error}"
         ) from error
     if file_sha256(checkpoint.path) != checkpoint.sha256:
         raise CheckpointCorrupt(f"{checkpoint.path}: changed while it was read; load it again")
-    _compare_with_contract(network, checkpoint)
+    _compare_with_contract(*shapes, checkpoint)
     return network
 
 
-def _compare_with_contract(network: Any, checkpoint: Checkpoint) -> None:
+def _compare_with_contract(inputs: Any, outputs: Any, checkpoint: Checkpoint) -> None:
     contract = checkpoint.contract
-    if network.input_shape != (None, *contract.input_shape):
+    if inputs != (None, *contract.input_shape):
         raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model takes {network.input_shape}, "
+            f"{checkpoint.path}: the model takes {inputs}, "
             f"the contract says {(None, *contract.input_shape)}"
         )
-    if network.output_shape != (None, len(contract.classes)):
-        hint = "" if checkpoint.carries_contract else "; name its classes in CXR_CLASSES"
+    if outputs != (None, len(contract.classes)):
+        hint = "" if checkpoint.carries_contract else "; CXR_CLASSES names the service's"
         raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model gives {network.output_shape}, the contract has "
+            f"{checkpoint.path}: the model gives {outputs}, the contract has "
             f"{len(contract.classes)} classes ({', '.join(contract.classes)}){hint}"
         )

@@ -75,6 +75,20 @@ def test_a_model_that_gives_no_distribution_fails_its_warm_up(answer: tuple[floa
         fake_classifier(FakeEngine(answer)).warm_up()
 
 
+def test_a_model_that_cannot_be_run_fails_its_warm_up() -> None:
+    class Broken(FakeEngine):
+        def predict(self, _: np.ndarray) -> np.ndarray:
+            raise ZeroDivisionError
+
+    with pytest.raises(CheckpointCorrupt, match="cannot be run"):
+        fake_classifier(Broken()).warm_up()
+
+
+def test_an_answer_that_is_not_finite_is_an_error_not_an_answer() -> None:
+    with pytest.raises(EngineError, match="not finite"):
+        fake_classifier(FakeEngine((float("nan"), 0.5, 0.5))).predict(model_inputs(1))
+
+
 def test_a_checkpoint_is_loaded_as_the_settings_say(tiny_checkpoint: Path) -> None:
     classifier = load_classifier(read_settings(model_path=tiny_checkpoint, device="cpu"))
     assert (classifier.engine.name, classifier.engine.device) == ("tensorflow", "cpu")

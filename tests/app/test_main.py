@@ -78,7 +78,9 @@ def test_bad_uploads_are_refused_and_the_next_is_served(
             "error: nowhere.h5: no such file\nName another checkpoint in CXR_MODEL_PATH, or train",
             id="missing-checkpoint",
         ),
-        pytest.param({"model_path": "README.md"}, "README.md: not a readable HDF5", id="corrupt"),
+        pytest.param(
+            {"model_path": "README.md"}, "README.md: Keras tells formats by", id="corrupt"
+        ),
         pytest.param({"model_sha256": "0" * 64}, "is demanded", id="another-digest"),
         pytest.param({"port": "http"}, "error: CXR_PORT='http': ", id="setting"),
     ],

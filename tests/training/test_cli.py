@@ -107,7 +107,7 @@ def test_evaluate_prints_the_figures(
 
 
 @pytest.mark.parametrize(
-    ("model", "message"), [("nowhere.h5", "no such file"), ("data", "cannot be read")]
+    ("model", "message"), [("nowhere.h5", "no such file"), ("data", "NAME.h5")]
 )
 def test_a_bad_checkpoint_ends_evaluate_with_2(
     model: str, message: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -77,8 +77,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_no_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "folder.h5").mkdir()
     with pytest.raises(CheckpointMissing, match="cannot be read: Is a directory"):
-        read_checkpoint(tmp_path)
+        read_checkpoint(tmp_path / "folder.h5")
 
 
 @pytest.mark.parametrize("kept", [0, 100, 5000], ids="{} bytes".format)
@@ -102,7 +103,6 @@ def test_weights_without_a_model_are_corrupt_and_the_remedy_is_named(tmp_path: P
         pytest.param("{", id="no-json"),
         pytest.param("[]", id="a-list"),
         pytest.param("{}", id="empty"),
-        pytest.param('{"class_name": "Functional"}', id="without-settings"),
         pytest.param(
             '{"class_name": "Functional", "config": {"layers": [{"class_name": []}]}}',
             id="class-name-is-no-name",
@@ -226,6 +226,21 @@ def test_a_shape_larger_than_memory_is_refused(checkpoint: Path) -> None:
         file.create_dataset("model_weights/huge", (1 << 40,), "f4", chunks=(1 << 10,))
     with pytest.raises(CheckpointRefused, match="/model_weights/huge: more than"):
         read_checkpoint(checkpoint)
+
+
+def test_a_chunk_larger_than_memory_is_refused_whatever_the_shape(checkpoint: Path) -> None:
+    with h5py.File(checkpoint, "r+") as file:
+        file.create_dataset(
+            "model_weights/huge", (3,), "f4", maxshape=(None,), chunks=(300_000_000,)
+        )
+    with pytest.raises(CheckpointRefused, match="/model_weights/huge: more than"):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["model", "model.keras", "model.weights.h5", "model.h5.bak"])
+def test_a_name_that_keras_takes_for_another_format_is_refused(name: str, checkpoint: Path) -> None:
+    with pytest.raises(CheckpointRefused, match=r"a whole model's is NAME\.h5"):
+        read_checkpoint(checkpoint.rename(checkpoint.parent / name))
 
 
 def test_a_contract_of_a_later_schema_is_refused(checkpoint: Path) -> None:

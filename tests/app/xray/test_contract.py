@@ -77,7 +77,8 @@ def test_what_is_no_contract_is_refused_by_name(tmp_path: Path, document: object
         ("interpolation", "magic"),
         ("scale", float("nan")),
         ("temperature", 0),
-        ("temperature", -1),
+        ("temperature", 1e-3),
+        ("temperature", 1e3),
         ("operating_points", {"LUPUS": 0.5}),
         ("operating_points", {"COVID": 1.5}),
         ("stranger", 1),
@@ -104,6 +105,16 @@ def test_temperature_is_the_softmax_of_divided_logits(contract: ModelContract) -
     assert np.abs(calibrated.calibrate(uncalibrated.astype(np.float32)) - expected).max() < 1e-6
     assert calibrated.is_calibrated
     assert not contract.is_calibrated
+
+
+@pytest.mark.parametrize("temperature", [0.05, 100.0])
+def test_the_extreme_temperatures_still_give_probabilities(
+    temperature: float, contract: ModelContract
+) -> None:
+    rows = np.array([[0.4, 0.35, 0.25], [1, 0, 0], [1e-30, 1e-38, 1]], np.float32)
+    found = contract.model_copy(update={"temperature": temperature}).calibrate(rows)
+    assert np.abs(found.sum(axis=1) - 1).max() < 1e-12
+    assert np.array_equal(found.argmax(axis=1), rows.argmax(axis=1))
 
 
 def test_calibrated_probabilities_sum_to_one_closely(contract: ModelContract) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from app.xray.decode import decode, sniff
 from app.xray.errors import SenderError, TooManyPixels, UnsupportedImageType, UnusableImage
-from tests.drawing import draw_radiograph, encode, png_declaring
+from tests.drawing import draw_radiograph, encode, png_declaring, write_png
 
 
 def test_a_type_is_decided_from_the_first_bytes(png: bytes, jpeg: bytes) -> None:
@@ -49,6 +49,13 @@ def test_a_corrupt_file_is_unusable(png: bytes) -> None:
     middle = len(png) // 2
     with pytest.raises(UnusableImage, match="corrupt"):
         decode(png[:middle] + bytes(64) + png[middle + 64 :])
+
+
+@pytest.mark.parametrize("lost", [12, 20, 500], ids="{} bytes".format)
+@pytest.mark.parametrize("filled", [True, False], ids=["zeroed", "cut"])
+def test_a_png_that_lost_its_tail_is_unusable(lost: int, filled: bool, png: bytes) -> None:
+    with pytest.raises(UnusableImage, match="truncated or corrupt"):
+        decode(png[:-lost] + bytes(lost if filled else 0))
 
 
 def test_a_signature_alone_is_unusable() -> None:
@@ -115,6 +122,24 @@ def test_the_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     assert np.abs(decoded.astype(int) - upright).mean() < 2
 
 
+def test_an_orientation_beside_tags_of_strange_types_is_applied(jpeg: bytes) -> None:
+    """Orientation 6 and a width that is text: Pillow cannot write such EXIF back."""
+    width = struct.pack(">HHI4s", 0x0100, 2, 2, b"x\0\0\0")
+    turn = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    block = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + width + turn + bytes(4)
+    segment = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
+    found = np.asarray(decode(jpeg[:2] + segment + jpeg[2:]))
+    assert np.array_equal(found, np.rot90(np.asarray(decode(jpeg)), -1))
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65_535])
+def test_an_orientation_that_is_none_leaves_the_picture_as_it_is(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = draw_radiograph()
+    assert np.array_equal(decode(encode(image, exif=exif)), image)
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_beside_sound_pixels_does_no_harm(jpeg: bytes) -> None:
     broken = b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"
@@ -131,6 +156,31 @@ def test_16_bit_gray_is_spread_over_its_own_range(low: int, high: int) -> None:
     assert decoded.dtype == np.uint8
     expected = (ramp.astype(float) - low) / (high - low) * 255
     assert np.abs(decoded - expected).max() <= 0.5 + 1e-4
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4], ids=["gray-alpha", "rgb", "rgba"])
+def test_16_bits_with_alpha_or_color_are_spread_too_as_far_as_pillow_reads_them(
+    channels: int,
+) -> None:
+    twelve_bits = np.asarray(draw_radiograph()).astype(np.uint16)[..., None] * 16
+    film = np.repeat(twelve_bits, channels, axis=2)
+    if channels in {2, 4}:
+        film[..., -1] = 65_535
+    decoded = np.asarray(decode(write_png(film)))
+    upper_bits = twelve_bits >> 8
+    low, high = upper_bits.min(), upper_bits.max()
+    expected = np.rint((upper_bits - low) * (255 / (high - low)))
+    assert np.array_equal(decoded, np.repeat(expected, 3, axis=2))
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_16_bit_gray_is_turned_upright_too(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    decoded = np.asarray(decode(encode(Image.fromarray(stored), exif=exif)))
+    turned = np.rot90(stored, {3: 2, 6: -1}[orientation])
+    assert np.array_equal(decoded, np.rint(turned * (255 / 55_000)))
 
 
 def test_flat_16_bit_gray_is_black_not_white() -> None:

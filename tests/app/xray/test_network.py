@@ -29,20 +29,45 @@ def save(network: Any, path: Path) -> np.ndarray:
     network.fit(model_inputs(), np.eye(3)[[0, 1, 2, 0]], verbose=0)
     network.save(path)
     predictions: np.ndarray = network.predict(model_inputs(), verbose=0)
+    assert np.ptp(predictions, axis=0).max() > 1e-3, "the network does not look at its input"
     return predictions
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
 @pytest.mark.parametrize("library", [KERAS_2, KERAS_3])
-@pytest.mark.parametrize("form", ["functional", "sequential", "nested"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "functional",
+        "sequential",
+        "nested alone",
+        "nested in a sequential",
+        "nested in a functional",
+        "sequential in a functional",
+        "nested at the end",
+    ],
+)
 def test_a_whole_model_with_optimizer_state_gives_its_own_predictions(
     library: Any, form: str, tmp_path: Path
 ) -> None:
     network = build_tiny(library)
+    dense = library.layers.Dense(3, activation="softmax")
+    body = library.Model(network.input, network.layers[-2].output)
     if form == "sequential":
         network = library.Sequential(network.layers)
-    elif form == "nested":
+    elif form == "nested alone":
         network = library.Sequential([network])
+    elif form == "nested in a sequential":
+        network = library.Sequential([body, library.layers.Dropout(0.5), dense])
+    elif form == "nested in a functional":
+        inputs = library.Input((224, 224, 3))
+        network = library.Model(inputs, dense(body(library.layers.ReLU()(inputs))))
+    elif form == "sequential in a functional":
+        inputs = library.Input((224, 224, 3))
+        network = library.Model(inputs, dense(library.Sequential(body.layers)(inputs)))
+    elif form == "nested at the end":
+        inputs = library.Input((224, 224, 3))
+        network = library.Model(inputs, network(library.layers.ReLU()(inputs)))
     expected = save(network, tmp_path / "old.h5")
     loaded = build_network(read_checkpoint(tmp_path / "old.h5"))
     assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < 1e-6
@@ -78,8 +103,10 @@ def test_weights_that_do_not_fit_are_corrupt(tiny_checkpoint: Path, tmp_path: Pa
 @pytest.mark.parametrize(
     "config",
     [
+        pytest.param({"class_name": "Functional"}, id="without-settings"),
         pytest.param({"class_name": "Functional", "config": {}}, id="without-layers"),
         pytest.param({"class_name": "Sequential", "config": {"layers": [1]}}, id="of-numbers"),
+        pytest.param({"class_name": "Sequential", "config": {"layers": []}}, id="of-no-layer"),
     ],
 )
 def test_a_configuration_that_describes_no_network_is_corrupt(
@@ -103,7 +130,7 @@ def test_without_a_contract_the_remedy_for_that_is_named(tmp_path: Path) -> None
     path = write_tiny_checkpoint(tmp_path / "model.h5", network=build_tiny(keras, classes=4))
     with h5py.File(path, "r+") as file:
         del file.attrs["cxr_contract"]
-    with pytest.raises(CheckpointCorrupt, match="name its classes in CXR_CLASSES"):
+    with pytest.raises(CheckpointCorrupt, match="CXR_CLASSES names the service"):
         build_network(read_checkpoint(path))
 
 

@@ -11,7 +11,7 @@ from app.xray.contract import ModelContract
 from app.xray.decode import decode
 from app.xray.errors import UnusableImage
 from app.xray.preprocess import preprocess, rescale, to_pixels
-from tests.drawing import draw_radiograph, encode, write_png
+from tests.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,6 @@ def with_alpha(mode: str) -> Image.Image:
     return image
 
 
-def sixteen_bits(mode: str) -> bytes:
-    channels = np.asarray(with_alpha(mode) if mode.endswith("A") else colored())
-    return write_png(channels.astype(np.uint16) * 257 - 3)
-
-
 def transparent_palette() -> bytes:
     return encode(colored().quantize(64), transparency=3)
 
@@ -47,9 +42,6 @@ FILES: dict[str, bytes] = {
     "png-rgba": encode(with_alpha("RGBA")),
     "png-palette": encode(colored().quantize(64)),
     "png-palette-transparent": transparent_palette(),
-    "png-gray-alpha-of-16-bits": sixteen_bits("LA"),
-    "png-rgb-of-16-bits": sixteen_bits("RGB"),
-    "png-rgba-of-16-bits": sixteen_bits("RGBA"),
     "jpeg-gray": encode(draw_radiograph(size=(1024, 1024)), "JPEG"),
     "jpeg-gray-large": encode(draw_radiograph(size=(2048, 1999)), "JPEG"),
     "jpeg-rgb": encode(colored(), "JPEG", quality=85),
