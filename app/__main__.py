@@ -7,14 +7,15 @@ import logging
 import sys
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from app.main import create_app
+from app.server import Server, listen
 from app.settings import read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from app.service import Service
 
 EXIT_BUG = 1
 EXIT_OPERATOR = 2
@@ -35,23 +36,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         settings = read_settings(**flags)
+        listener = listen(settings)
     except SettingsError as error:
         return _refuse(str(error))
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)-8s %(name)s: %(message)s"
-    )
+    # Only ours: at "debug" Pillow would log what it reads in a picture's metadata.
+    logging.basicConfig(format="%(asctime)s %(levelname)-8s %(name)s: %(message)s")
+    for name in ("app", "uvicorn"):
+        logging.getLogger(name).setLevel(settings.log_level.upper())
     for name in unknown_variables():
         logging.getLogger("app").warning("%s is no setting of this version; it is ignored", name)
+    host, port = listener.getsockname()[:2]
+    logging.getLogger("app").info("listening on http://%s:%s", host, port)
 
     app = create_app(settings)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app, host=settings.host, port=settings.port, log_config=None, access_log=False
-        )
-    )
-    service = app.state.service
-    service.on_failure = lambda: setattr(server, "should_exit", True)
-    server.run()
+    service: Service = app.state.service
+    Server(app, service, settings).run([listener])
     if service.failure is None:
         return 0
     if not isinstance(service.failure, CxrError):

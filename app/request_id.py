@@ -6,10 +6,11 @@ import logging
 import re
 import time
 import uuid
+from http import HTTPMethod
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,15 +22,17 @@ log = logging.getLogger(__name__)
 
 HEADER: Final = "X-Request-ID"
 _KEY: Final = "cxr.request_id"
+_METHODS: Final = frozenset(HTTPMethod)
+_CLIENT_CLOSED_REQUEST: Final = 499  # as nginx logs it; nobody is there to receive it
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class RequestIdMiddleware:
     """Give each request an id and a line in the log, and answer what nobody caught.
 
-    The line has method, route, status and duration: nothing that a client can write into. The
-    client's own `X-Request-ID` is taken where it is safe to log. `on_bug` answers an
-    exception that no handler knew; it is called once, at the edge.
+    The line has method, route, status and duration, and of the client's own words only an
+    `X-Request-ID` of harmless characters. `on_bug` answers an exception that no handler knew; it
+    is called once, at the edge. A client that went away is no bug: its line says 499.
     """
 
     def __init__(self, app: ASGIApp, on_bug: Callable[[Request, Exception], Response]) -> None:
@@ -55,6 +58,8 @@ class RequestIdMiddleware:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except ClientDisconnect:
+            status = _CLIENT_CLOSED_REQUEST
         except Exception as error:
             if status:
                 raise
@@ -64,7 +69,7 @@ class RequestIdMiddleware:
             milliseconds = (time.perf_counter() - start) * 1000
             log.info(
                 "%s %s %d %.0f ms %s",
-                scope["method"],
+                scope["method"] if scope["method"] in _METHODS else "-",
                 route,
                 status,
                 milliseconds,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
 from app.xray.errors import CxrError, DeadlineExceeded, NotReady
 from app.xray.preprocess import preprocess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -89,7 +90,6 @@ class Service:
         Raises:
             SenderError: as `preprocess`.
             NotReady: no model is loaded.
-            DeadlineExceeded: not done within `request_timeout_s`.
         """
         classifier, settings = self.classifier, self.settings
 
@@ -97,17 +97,25 @@ class Service:
             return preprocess(data, classifier.contract, max_pixels=settings.max_pixels)
 
         loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(settings.request_timeout_s):
-                pixels = await loop.run_in_executor(self._decoding, decode)
-                predictions = await loop.run_in_executor(
-                    self._inference, classifier.predict, pixels[None]
-                )
-        except TimeoutError as error:
-            raise DeadlineExceeded(
-                f"No answer within {settings.request_timeout_s:g} s; try again."
-            ) from error
+        pixels = await loop.run_in_executor(self._decoding, decode)
+        predictions = await loop.run_in_executor(self._inference, classifier.predict, pixels[None])
         return predictions[0]
+
+    @asynccontextmanager
+    async def deadline(self) -> AsyncIterator[None]:
+        """Give the block, reading the upload included, `request_timeout_s`.
+
+        What is queued for a thread is taken out again; what a thread has begun it finishes.
+
+        Raises:
+            DeadlineExceeded: it was not enough.
+        """
+        seconds = self.settings.request_timeout_s
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"No answer within {seconds:g} s; try again.") from error
 
     def stop(self) -> None:
         """Take no further requests; those under way are finished by the server."""

@@ -32,12 +32,15 @@ class Settings(BaseSettings):
     """Outputs in order, separated by commas, for a checkpoint that carries no contract."""
     engine: Literal["auto", "tensorflow"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     max_upload_mb: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 20
     """Megabytes of 1,000,000 bytes."""
     max_pixels: Annotated[int, Field(gt=0, le=_PILLOW_REFUSES_ABOVE)] = MAX_PIXELS
     request_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
+    """From its first byte to its answer."""
+    drain_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 5
+    """How long a server that was told to end goes on listening, its health saying so."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @field_validator("classes", mode="before")

@@ -52,8 +52,8 @@ async def _read_form(request: Request, max_bytes: int) -> bytes:
     parser = _InMemoryParser(request.headers, stream, max_files=_MAX_PARTS, max_fields=_MAX_PARTS)
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        raise MalformedRequest(f"The multipart form is broken: {error.message} {_HOW}") from error
+    except (MultiPartException, UnicodeError) as error:
+        raise MalformedRequest(f"The multipart form is broken: {error} {_HOW}") from error
     try:
         return await _only_file(form).read()
     finally:

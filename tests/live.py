@@ -34,6 +34,13 @@ def run_app(*arguments: str, **settings: str) -> subprocess.Popen[str]:
 @contextmanager
 def served(model: Path, **settings: str) -> Iterator[httpx.Client]:
     """A client of a server that is ready, with `model` loaded."""
+    with live(model, drain_s="0", **settings) as (client, _):
+        yield client
+
+
+@contextmanager
+def live(model: Path, **settings: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """The same, and the server's process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
@@ -41,10 +48,11 @@ def served(model: Path, **settings: str) -> Iterator[httpx.Client]:
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             _wait_until_ready(client, process)
-            yield client
+            yield client, process
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=30)
 
 
 def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[str]) -> None:

@@ -12,6 +12,7 @@ from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
 from tests.drawing import draw_radiograph, encode
 from tests.live import served
+from tests.networks import enliven
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +39,10 @@ def test_its_own_predictions_come_over_http(tmp_path: Path) -> None:
     network = network_of_2022()
     network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     network.fit(inputs, np.eye(3), verbose=0)  # so that there is optimizer state to ignore
+    enliven(network, inputs)
     network.save(tmp_path / "best_model.h5")
-    expected = network.predict(inputs, verbose=0)
+    expected = network.predict(inputs, batch_size=1, verbose=0)  # one at a time, as over HTTP
+    assert np.ptp(expected, axis=0).max() > 0.01, "the network does not look at its input"
 
     with served(tmp_path / "best_model.h5", classes="SICK,WELL,OTHER") as client:
         for data, row in zip(files, expected, strict=True):

@@ -26,7 +26,7 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
     """
 
     def __init__(self, split: Split, contract: ModelContract, config: FitConfig) -> None:
-        super().__init__(workers=1, max_queue_size=4)
+        super().__init__()
         self._split = split
         self._contract = contract
         self._config = config
@@ -55,7 +55,7 @@ class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no
     """A split in its own order, as it is served: for validation and test."""
 
     def __init__(self, split: Split, contract: ModelContract, batch_size: int = 32) -> None:
-        super().__init__(workers=1, max_queue_size=4)
+        super().__init__()
         self._split = split
         self._contract = contract
         self._batch_size = batch_size

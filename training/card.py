@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from app.xray.errors import TrainingError
+from training.metrics import PER_CLASS
 from training.tables import interval, spell
 
 if TYPE_CHECKING:
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
 
     from app.xray.checkpoint import Checkpoint
     from app.xray.contract import Estimate
+    from training.config import FitConfig
     from training.evaluate import Evaluation
 
 _CARD = """\
@@ -24,7 +27,8 @@ anything about a patient.**
 ## Figures
 
 On the {total} pictures of the test split, which neither training nor the choice of the epoch
-saw. Intervals are 95 % bootstrap intervals over pictures (1,000 resamples, percentiles).
+saw. Intervals are 95 % bootstrap intervals (1,000 resamples of the pictures, percentiles); they
+are too narrow where a patient has several pictures, since patients are not resampled.
 
 {headline}
 
@@ -81,16 +85,19 @@ _GENERAL = """
 
 
 def render_card(
-    checkpoint: Checkpoint, evaluation: Evaluation, settings: dict[str, Any], notes: str = ""
+    checkpoint: Checkpoint, evaluation: Evaluation, settings: FitConfig, notes: str = ""
 ) -> str:
     """The card in Markdown.
 
     `evaluation` is that of the test split, `settings` those of the run's `config.json`, `notes`
-    Markdown on the data and its own limits, set between the two.
+    Markdown on the data and what it cannot teach.
+
+    Raises:
+        TrainingError: the checkpoint's contract does not describe its data.
     """
     contract = checkpoint.contract
     if contract.dataset is None:
-        raise ValueError("a card needs a contract that describes the data")
+        raise TrainingError(f"{checkpoint.path}: a card needs a contract that describes its data")
     counts = contract.dataset.counts
     return _CARD.format(
         name=checkpoint.name,
@@ -133,19 +140,15 @@ def render_card(
 
 
 def _per_class(evaluation: Evaluation) -> str:
-    report = evaluation.report(as_dict=True)
     return _table(
-        ("class", "pictures", "precision", "recall", "95 % interval of recall", "F1"),
+        ("class", "pictures", *PER_CLASS),
         (
             (
                 name,
-                str(count),
-                f"{report[name]['precision']:.3f}",
-                f"{recall.value:.3f}",
-                interval(recall),
-                f"{report[name]['f1-score']:.3f}",
+                str(evaluation.count(name)),
+                *(f"{figure.value:.3f} ({interval(figure)})" for figure in found.values()),
             )
-            for name, (count, recall) in evaluation.recall_by_class.items()
+            for name, found in evaluation.by_class.items()
         ),
     )
 
@@ -166,25 +169,24 @@ def _per_group(evaluation: Evaluation) -> str:
     )
 
 
-def _command(settings: dict[str, Any]) -> str:
-    weights = settings["weights"] if settings["weights"] in {"imagenet", "none"} else "FILE"
+def _command(settings: FitConfig) -> str:
+    weights = settings.weights if isinstance(settings.weights, str) else "FILE"
     return (
-        f"python -m training fit --data DIR --weights {weights} --epochs {settings['epochs']} \\\n"
-        f"    --batch-size {settings['batch_size']} --learning-rate {settings['learning_rate']:g} "
-        f"--seed {settings['seed']}"
+        f"python -m training fit --data DIR --weights {weights} --epochs {settings.epochs} \\\n"
+        f"    --batch-size {settings.batch_size} --learning-rate {settings.learning_rate:g} "
+        f"--seed {settings.seed}"
     )
 
 
-def _settings(settings: dict[str, Any]) -> str:
-    augment = settings["augment"]
+def _settings(settings: FitConfig) -> str:
+    augment = settings.augment
     return (
-        f"Adam, categorical cross-entropy, best epoch by validation accuracy, rate x "
-        f"{settings['plateau_factor']:g} after {settings['plateau_patience']} epochs without a "
-        f"better validation loss. Each training picture is turned by up to "
-        f"{augment['rotation_degrees']:g} degrees, shifted by up to {augment['shift']:.0%}, zoomed "
-        f"by up to {augment['zoom']:.0%}, and changed in brightness by up to "
-        f"{augment['brightness']:.0%} and in contrast by up to {augment['contrast']:.0%}; never "
-        f"flipped."
+        f"Adam, categorical cross-entropy, the epoch with the best validation accuracy; the rate "
+        f"falls by a factor of {1 / settings.plateau_factor:g} after {settings.plateau_patience} "
+        f"epochs without a better validation loss. Each training picture is turned by up to "
+        f"{augment.rotation_degrees:g} degrees, shifted by up to {augment.shift:.0%}, zoomed by up "
+        f"to {augment.zoom:.0%}, and changed in brightness by up to {augment.brightness:.0%} and "
+        f"in contrast by up to {augment.contrast:.0%}; never flipped."
     )
 
 

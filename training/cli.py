@@ -58,11 +58,11 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    from training.judge import judge
+    from training.judge import Judge
     from training.tables import print_evaluation
 
-    _, evaluation = judge(options.model, options.data, options.split, console)
-    print_evaluation(evaluation, console)
+    judge = Judge(options.model, options.data, [options.split], console)
+    print_evaluation(judge.evaluate(options.split), console)
 
 
 def _promote(options: argparse.Namespace, console: Console) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -44,7 +44,7 @@ class FitConfig(BaseModel):
     """Whether an unreadable picture ends the run, rather than being skipped."""
 
     learning_rate: PositiveFloat = 1e-4
-    plateau_factor: Fraction = 0.1
+    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     plateau_patience: Annotated[int, Field(gt=0)] = 6
     plateau_min_delta: PositiveFloat = 5e-3
     min_learning_rate: PositiveFloat = 5e-9

@@ -188,6 +188,6 @@ def _summary(
     lines = sorted(f"{item.file} {item.sha256}" for item in loaded)
     counts = Counter((item.file.split("/")[0], classes[item.label]) for item in loaded)
     return DatasetSummary(
-        fingerprint=hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        fingerprint=hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest(),
         counts={split: {name: counts[split, name] for name in classes} for split in splits},
     )

@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from sklearn.metrics import classification_report
 
-from app.xray.errors import DatasetError
+from app.xray.errors import DatasetError, TrainingError
 from training.batches import PlainBatches
-from training.metrics import HEADLINE, accuracy, estimate
+from training.metrics import HEADLINE, PER_CLASS, accuracy, estimate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
     from app.xray.contract import Estimate, ModelContract
     from training.dataset import Split
+
+
+UNKNOWN: Final = "unknown"
+"""The source of a picture that the manifest does not name."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,19 @@ class Evaluation:
         }
 
     @cached_property
-    def recall_by_class(self) -> dict[str, tuple[int, Estimate]]:
-        """For each class its number of pictures and the share of them recognised."""
-        return self._accuracy_by(np.array(self.classes)[self.labels])
+    def by_class(self) -> dict[str, dict[str, Estimate]]:
+        """For each class its precision, recall and F1, each with its 95 % interval."""
+        return {
+            name: {
+                figure: estimate(partial(score, label=label), self.labels, self.probabilities)
+                for figure, score in PER_CLASS.items()
+            }
+            for label, name in enumerate(self.classes)
+        }
+
+    def count(self, name: str) -> int:
+        """How many pictures are truly of the class `name`."""
+        return int((self.labels == self.classes.index(name)).sum())
 
     @cached_property
     def accuracy_by_source(self) -> dict[str, tuple[int, Estimate]]:
@@ -101,14 +115,20 @@ class Evaluation:
 def evaluate(
     network: Any, split: Split, contract: ModelContract, sources: dict[str, str]
 ) -> Evaluation:
-    """Run `network` over `split`; `sources` maps a file of the split to where it came from."""
+    """Run `network` over `split`; `sources` maps a file of the split to where it came from.
+
+    Raises:
+        TrainingError: the network gives no numbers, as one does whose training diverged.
+    """
     raw = network.predict(PlainBatches(split, contract), verbose=0)
+    if not np.isfinite(raw).all():
+        raise TrainingError("the network's probabilities are not finite; its training diverged")
     return Evaluation(
         classes=contract.classes,
         files=split.files,
         labels=split.labels,
         probabilities=contract.calibrate(raw),
-        sources=tuple(sources.get(file, "unknown") for file in split.files) if sources else (),
+        sources=tuple(sources.get(file, UNKNOWN) for file in split.files) if sources else (),
     )
 
 
@@ -116,15 +136,18 @@ def read_sources(root: Path) -> dict[str, str]:
     """File -> source from the columns `file` and `source` of `root/manifest.csv`, {} without it.
 
     Raises:
-        DatasetError: the manifest lacks one of the two columns.
+        DatasetError: the manifest lacks one of the two columns, or is no CSV in UTF-8.
     """
     path = root / "manifest.csv"
     if not path.exists():
         return {}
-    with path.open(newline="") as file:
-        rows = csv.DictReader(file)
-        if not {"file", "source"} <= set(rows.fieldnames or ()):
-            raise DatasetError(
-                f"{path}: expected the columns file and source, found {rows.fieldnames}"
-            )
-        return {row["file"]: row["source"] for row in rows}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            if not {"file", "source"} <= set(rows.fieldnames or ()):
+                raise DatasetError(
+                    f"{path}: expected the columns file and source, found {rows.fieldnames}"
+                )
+            return {row["file"]: row["source"] or UNKNOWN for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: expected CSV in UTF-8: {error}") from error

@@ -55,9 +55,7 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
     )
     report_skipped(dataset, console)
     train, val, test = (dataset.splits[name] for name in ("train", "val", "test"))
-    contract = contract.model_copy(
-        update={"dataset": dataset.summary, "versions": versions(), "trained_at": now()}
-    )
+    contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
     try:
         config.out.mkdir(parents=True, exist_ok=True)
@@ -87,6 +85,7 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
                     min_delta=config.plateau_min_delta,
                     min_lr=config.min_learning_rate,
                 ),
+                keras.callbacks.TerminateOnNaN(),
                 keras.callbacks.CSVLogger(config.out / "history.csv"),
                 bars,
             ],
@@ -95,7 +94,8 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
 
     network = build_network(read_checkpoint(best))
     evaluation = evaluate(network, test, contract, sources)
-    export_checkpoint(network, contract.model_copy(update={"metrics": evaluation.headline}), best)
+    found = {"metrics": evaluation.headline, "trained_at": now()}
+    export_checkpoint(network, contract.model_copy(update=found), best)
     evaluation.write(config.out)
     plot_history(history.history, config.out)
     plot_evaluation(evaluation, config.out)
@@ -130,7 +130,7 @@ def write_config(config: FitConfig, contract: ModelContract, dataset: Dataset) -
         "versions": contract.versions,
         "dataset": dataset.summary.model_dump(),
         "skipped": dict(dataset.skipped),
-        "started_at": contract.trained_at,
+        "started_at": now(),
     }
     (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
 

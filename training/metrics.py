@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from sklearn.metrics import f1_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 
 from app.xray.contract import Estimate
 
@@ -29,15 +29,14 @@ def accuracy(labels: Labels, probabilities: Probabilities) -> float:
 
 def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
     """F1 averaged over the classes, each counting the same."""
-    classes = range(probabilities.shape[1])
-    predicted = probabilities.argmax(axis=1)
-    return float(f1_score(labels, predicted, labels=classes, average="macro", zero_division=0.0))
+    return float(np.mean([f1(labels, probabilities, label) for label in classes_of(probabilities)]))
 
 
 def macro_auroc(labels: Labels, probabilities: Probabilities) -> float:
     """Area under the ROC curve of each class against the rest, averaged; NaN if one is absent."""
-    areas = [auroc(labels, probabilities, label) for label in range(probabilities.shape[1])]
-    return float(np.mean(areas))
+    return float(
+        np.mean([auroc(labels, probabilities, label) for label in classes_of(probabilities)])
+    )
 
 
 def auroc(labels: Labels, probabilities: Probabilities, label: int) -> float:
@@ -59,6 +58,11 @@ def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> 
     return float(np.abs(np.bincount(bins, weights=gap)).sum() / len(labels))
 
 
+def classes_of(probabilities: Probabilities) -> range:
+    """The labels that there are."""
+    return range(probabilities.shape[1])
+
+
 def estimate(
     score: Score, labels: Labels, probabilities: Probabilities, *, seed: int = 0
 ) -> Estimate:
@@ -75,6 +79,32 @@ def estimate(
     low, high = np.percentile(scores, [2.5, 97.5]) if len(scores) else (value, value)
     return Estimate(value=value, low=float(low), high=float(high))
 
+
+def precision(labels: Labels, probabilities: Probabilities, label: int) -> float:
+    """Share of the pictures called `label` that are; 0 where none is called so."""
+    called = probabilities.argmax(axis=1) == label
+    return float(np.mean(labels[called] == label)) if called.any() else 0.0
+
+
+def recall(labels: Labels, probabilities: Probabilities, label: int) -> float:
+    """Share of the pictures of `label` that are called so; NaN where there is none."""
+    truth = labels == label
+    return float(np.mean(probabilities.argmax(axis=1)[truth] == label)) if truth.any() else np.nan
+
+
+def f1(labels: Labels, probabilities: Probabilities, label: int) -> float:
+    """The harmonic mean of precision and recall; 0 where nothing is right."""
+    predicted = probabilities.argmax(axis=1)
+    right = np.sum((predicted == label) & (labels == label))
+    return float(2 * right / max(np.sum(predicted == label) + np.sum(labels == label), 1))
+
+
+PER_CLASS: Final[dict[str, Callable[..., float]]] = {
+    "precision": precision,
+    "recall": recall,
+    "F1": f1,
+}
+"""The figures of one class, each a function of labels, probabilities and its label."""
 
 HEADLINE: Final[dict[str, Score]] = {
     "accuracy": accuracy,

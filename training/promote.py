@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.xray.errors import TrainingError
 from training.card import render_card
+from training.config import FitConfig
+from training.dataset import SPLITS
 from training.export import replacing
-from training.judge import judge
+from training.judge import Judge
 from training.metrics import accuracy
 
 if TYPE_CHECKING:
@@ -27,26 +29,29 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
     part in the choice; the card then tells what the chosen one reaches on test.
 
     Raises:
-        TrainingError: `run` or `notes` lacks what is needed.
-        CheckpointError, DatasetError: as `judge`.
+        TrainingError: `run` or `notes` lacks what is needed, or `data` is not what `run` was
+            trained on.
+        CheckpointError, DatasetError: as `Judge`.
     """
-    candidate, current = run / "best_model.h5", into / "best_model.h5"
     settings = _read_settings(run)
     text = _read_text(notes) if notes else ""
-    reached = _accuracy(judge(candidate, data, "val", console)[1])
+    candidate = Judge(run / "best_model.h5", data, SPLITS, console)
+    described = candidate.checkpoint.contract.dataset
+    if described is None or described.fingerprint != candidate.dataset.summary.fingerprint:
+        raise TrainingError(f"{data}: not the data that {run} was trained on, by its fingerprint")
+    reached = _accuracy(candidate.evaluate("val"))
+    current = into / "best_model.h5"
     if current.exists():
-        to_beat = _accuracy(judge(current, data, "val", console)[1])
+        to_beat = _accuracy(Judge(current, data, ["val"], console).evaluate("val"))
         console.print(f"accuracy on val: {reached:.4f}, of {current}: {to_beat:.4f}")
         if reached <= to_beat:
             console.print(f"{current} stays")
             return False
-    checkpoint, evaluation = judge(candidate, data, "test", console)
-    card = render_card(checkpoint, evaluation, settings, text)
+    card = render_card(candidate.checkpoint, candidate.evaluate("test"), settings, text)
     into.mkdir(parents=True, exist_ok=True)
-    with replacing(into / "MODEL_CARD.md") as partial:
-        partial.write_text(card)
-    with replacing(current) as partial:
-        shutil.copyfile(candidate, partial)
+    with replacing(into / "MODEL_CARD.md") as new_card, replacing(current) as new_checkpoint:
+        new_card.write_text(card)
+        shutil.copyfile(candidate.checkpoint.path, new_checkpoint)
     console.print(f"promoted to {current}")
     return True
 
@@ -55,17 +60,16 @@ def _accuracy(evaluation: Evaluation) -> float:
     return accuracy(evaluation.labels, evaluation.probabilities)
 
 
-def _read_settings(run: Path) -> dict[str, Any]:
+def _read_settings(run: Path) -> FitConfig:
     path = run / "config.json"
     try:
-        settings: dict[str, Any] = json.loads(path.read_text())["settings"]
-    except (OSError, ValueError, KeyError) as error:
+        return FitConfig.model_validate(json.loads(path.read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
-    return settings
 
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text()
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be read: {error.strerror}") from error
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: expected a text file in UTF-8: {error}") from error

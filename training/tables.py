@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from rich.progress import track as rich_track
 from rich.table import Table
+from rich.text import Text
+
+from training.metrics import PER_CLASS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,21 +44,24 @@ def report_skipped(dataset: Dataset, console: Console) -> None:
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """The report per class, the headline figures, and accuracy per class and source."""
-    console.print(evaluation.report(), highlight=False, markup=False)
+    console.print(evaluation.report(), highlight=False, markup=False, soft_wrap=True)
     figures = Table(
         "figure", "value", "95 % interval", title=f"On {len(evaluation.files)} pictures"
     )
     for name, figure in evaluation.headline.items():
         figures.add_row(spell(name), f"{figure.value:.3f}", interval(figure))
     console.print(figures)
-    groups = Table("pictures of", "n", "recognised", "95 % interval", title="By class and source")
-    for found in (
-        evaluation.recall_by_class,
-        evaluation.accuracy_by_source,
-        evaluation.recall_by_source_and_class,
-    ):
-        for name, (count, figure) in found.items():
-            groups.add_row(name, str(count), f"{figure.value:.3f}", interval(figure))
+    classes = Table("class", "n", *PER_CLASS, title="By class, with 95 % intervals")
+    for name, found in evaluation.by_class.items():
+        cells = (f"{figure.value:.3f}\n{interval(figure)}" for figure in found.values())
+        classes.add_row(Text(name), str(evaluation.count(name)), *cells)
+    console.print(classes)
+    if not evaluation.sources:
+        return
+    groups = Table("pictures of", "n", "recognised", "95 % interval", title="By source")
+    for groups_found in (evaluation.accuracy_by_source, evaluation.recall_by_source_and_class):
+        for name, (count, figure) in groups_found.items():
+            groups.add_row(Text(name), str(count), f"{figure.value:.3f}", interval(figure))
         groups.add_section()
     console.print(groups)
 

@@ -51,6 +51,7 @@ async def predict(
 ) -> PredictionResponse:
     """Class probabilities of one chest X-ray. Research software, not a medical device."""
     classifier = service.classifier
-    data = await read_upload(request, service.settings.max_upload_bytes)
-    prediction = await service.classify(data)
+    async with service.deadline():
+        data = await read_upload(request, service.settings.max_upload_bytes)
+        prediction = await service.classify(data)
     return PredictionResponse.of(prediction, classifier, request_id)

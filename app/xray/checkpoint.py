@@ -83,7 +83,8 @@ def read_checkpoint(
     Raises:
         CheckpointMissing: no file at `path`.
         CheckpointCorrupt: not HDF5, or no whole Keras model.
-        CheckpointRefused: another ending or digest, a layer that could run code, a link out of the file.
+        CheckpointRefused: another ending or digest, a layer that could run code, a link out of
+            the file.
     """
     if path.suffix not in _ENDINGS or path.name.endswith(".weights.h5"):
         raise CheckpointRefused(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+from PIL import Image
 
 from tests.drawing import draw_radiograph, encode
-from tests.live import ROOT, run_app, served
+from tests.live import ROOT, live, run_app, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import httpx
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +98,54 @@ def test_what_cannot_be_served_ends_the_start_with_2_and_a_message(
     assert "Traceback" not in log
 
 
-def test_a_signal_ends_it_without_a_trace(tiny_checkpoint: Path) -> None:
-    process = run_app("--port", "0", model_path=str(tiny_checkpoint), max_uplod_mb="1")
-    assert process.stderr is not None
-    log = ""
-    while "app.service: ready" not in log:
-        line = process.stderr.readline()
-        assert line, log
-        log += line
-    process.send_signal(signal.SIGTERM)
-    rest = process.communicate(timeout=30)[1]
-    assert process.returncode in {0, -signal.SIGTERM}
-    assert "Traceback" not in log + rest
+def test_a_port_that_is_taken_ends_the_start_with_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        process = run_app("--port", port)
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert f"error: CXR_HOST='127.0.0.1', CXR_PORT={port}: cannot listen there" in log
+
+
+@pytest.mark.parametrize("host", ["nonsense.invalid", "x" * 70])
+def test_a_host_that_is_none_of_ours_ends_the_start_with_2(host: str) -> None:
+    process = run_app("--host", host, "--port", "0")
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "cannot listen there" in log
+    assert "Traceback" not in log
+
+
+def test_sigterm_is_announced_by_health_and_ends_with_0(tiny_checkpoint: Path, png: bytes) -> None:
+    with live(tiny_checkpoint, drain_s="1", max_uplod_mb="1") as (client, process):
+        assert client.post("/predict", content=png).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        with httpx.Client(base_url=client.base_url) as another:  # a connection of its own
+            health = another.get("/health")
+            refused = another.post("/predict", content=png)
+            alive = another.get("/health/live")
+        log = process.communicate(timeout=30)[1]
+    assert (health.status_code, health.json()["status"]) == (503, "draining")
+    assert (refused.status_code, alive.status_code) == (503, 200)
+    assert process.returncode == 0
+    assert "Traceback" not in log
     assert "CXR_MAX_UPLOD_MB is no setting of this version" in log
+
+
+def test_nothing_of_a_picture_reaches_the_log_even_at_debug(tiny_checkpoint: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "PATIENT DOE^JANE"
+    exif[0x0112] = 6
+    data = encode(draw_radiograph(), "JPEG", exif=exif)
+    with live(tiny_checkpoint, drain_s="0", log_level="debug") as (client, process):
+        answer = client.post("/predict?name=DOE", files={"file": ("DOE^JANE.jpg", data)})
+        broken = client.post("/predict", files={"file": ("DOE^JANE.jpg", data[:3000])})
+        process.send_signal(signal.SIGTERM)
+        log = process.communicate(timeout=30)[1]
+    assert (answer.status_code, broken.status_code) == (200, 422)
+    assert "POST /predict 200" in log
+    assert "DOE" not in log
 
 
 def test_the_shared_road_loads_no_web_code() -> None:

@@ -29,6 +29,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "MAX_UPLOAD_MB": "0.5",
         "MAX_PIXELS": "1000",
         "REQUEST_TIMEOUT_S": "2.5",
+        "DRAIN_S": "0",
         "LOG_LEVEL": "debug",
     }
     assert set(given) == {name.upper() for name in Settings.model_fields}
@@ -48,6 +49,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "max_upload_mb": 0.5,
         "max_pixels": 1000,
         "request_timeout_s": 2.5,
+        "drain_s": 0,
         "log_level": "debug",
     }
 
@@ -62,6 +64,8 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("CXR_MAX_PIXELS", "178956971", "178956970"),
         ("CXR_REQUEST_TIMEOUT_S", "-1", "greater than 0"),
         ("CXR_REQUEST_TIMEOUT_S", "inf", "number"),
+        ("CXR_DRAIN_S", "-1", "greater than or equal to 0"),
+        ("CXR_HOST", "", "at least 1 character"),
         ("CXR_DEVICE", "tpu", "'auto', 'cpu' or 'gpu'"),
         ("CXR_ENGINE", "onnx", "'auto' or 'tensorflow'"),
         ("CXR_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),

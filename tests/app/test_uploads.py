@@ -98,6 +98,14 @@ async def test_other_fields_of_the_form_do_no_harm() -> None:
             id="no-form",
         ),
         pytest.param(
+            {
+                "content": b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\xff\r\n--x--',
+                "headers": {"Content-Type": "multipart/form-data; boundary=x; charset=undefined"},
+            },
+            "The multipart form is broken",
+            id="a-charset-that-decodes-nothing",
+        ),
+        pytest.param(
             {"files": [(f"f{i}", ("x", b"a")) for i in range(1000)]},
             "The multipart form is broken: Too many files",
             id="a-thousand-parts",

@@ -3,11 +3,12 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+import h5py
 import keras
 import pytest
 
 from tests.drawing import write_dataset
-from tests.networks import build_tiny
+from tests.networks import build_tiny, write_tiny_checkpoint
 from training.cli import main
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def nothing(_: Path) -> None:
         pytest.param(nothing, ["--epochs", "0"], "--epochs: Input should be greater", id="epochs"),
         pytest.param(nothing, ["--batch-size", "-1"], "--batch-size: Input", id="batch-size"),
         pytest.param(nothing, ["--learning-rate", "nan"], "--learning-rate: Input", id="rate"),
+        pytest.param(nothing, ["--learning-rate", "inf"], "--learning-rate: Input", id="rate-inf"),
     ],
 )
 def test_bad_input_to_fit_ends_with_2_a_clear_message_and_nothing_written(
@@ -104,6 +106,20 @@ def test_evaluate_prints_the_figures(
     printed = capsys.readouterr().out
     for figure in ("accuracy", "macro F1", "macro AUROC", "ECE", "95 % interval", "PNEUMONIA"):
         assert figure in printed
+
+
+def test_evaluate_takes_the_folders_classes_where_the_checkpoint_carries_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classes = ("MASS", "NODULE", "NORMAL", "[b] OTHER")
+    data = write_dataset(tmp_path / "data", classes=classes)
+    model = write_tiny_checkpoint(tmp_path / "model.h5", network=build_tiny(keras, classes=4))
+    with h5py.File(model, "r+") as file:
+        del file.attrs["cxr_contract"]
+    assert main(["evaluate", "--data", str(data), "--model", str(model), "--split", "val"]) == 0
+    printed = capsys.readouterr().out
+    assert "NODULE" in printed
+    assert "[b] OTHER" in printed
 
 
 @pytest.mark.parametrize(

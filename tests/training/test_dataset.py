@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,12 @@ def test_the_fingerprint_follows_content_names_and_places(
     renamed = fingerprint()
     moved.write_bytes((data / "train/COVID/covid-1.png").read_bytes())
     assert len({first, renamed, fingerprint()}) == 3
+
+
+def test_names_that_are_no_utf_8_are_read_too(data: Path, contract: ModelContract) -> None:
+    picture = data / "train/COVID/covid-0.png"
+    picture.rename(picture.parent / os.fsdecode(b"M\xfcller.png"))
+    assert load_dataset(data, contract).summary.counts["train"]["COVID"] == 4
 
 
 def no_folder(data: Path) -> Path:

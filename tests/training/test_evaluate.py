@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from app.xray.errors import DatasetError
+from app.xray.errors import DatasetError, TrainingError
 from tests.drawing import write_dataset
 from tests.networks import build_tiny
 from training.dataset import load_dataset
@@ -39,11 +39,17 @@ def test_figures_come_by_class_by_source_and_by_both(evaluation: Evaluation) -> 
         return {name: (count, figure.value) for name, (count, figure) in groups.items()}
 
     assert evaluation.headline["accuracy"].value == pytest.approx(4 / 6)
-    assert values(evaluation.recall_by_class) == {
-        "COVID": (2, 1.0),
-        "NORMAL": (2, 0.5),
-        "PNEUMONIA": (2, 0.5),
+    assert [evaluation.count(name) for name in evaluation.classes] == [2, 2, 2]
+    figures = {
+        name: {figure: found.value for figure, found in by.items()}
+        for name, by in evaluation.by_class.items()
     }
+    assert figures["COVID"] == pytest.approx({"precision": 2 / 3, "recall": 1, "F1": 0.8})
+    assert figures["NORMAL"] == pytest.approx({"precision": 1, "recall": 0.5, "F1": 2 / 3})
+    report = evaluation.report(as_dict=True)
+    for name, found in figures.items():
+        assert found["F1"] == pytest.approx(report[name]["f1-score"])
+        assert found["precision"] == pytest.approx(report[name]["precision"])
     assert values(evaluation.accuracy_by_source) == {
         "here": (3, 1.0),
         "there": (3, pytest.approx(1 / 3)),
@@ -90,6 +96,25 @@ def test_sources_are_read_from_the_manifest(tmp_path: Path) -> None:
     assert read_sources(tmp_path) == {}
     (tmp_path / "manifest.csv").write_text("file,label,source\ntest/A/x.jpg,A,nih\n")
     assert read_sources(tmp_path) == {"test/A/x.jpg": "nih"}
+
+
+def test_a_manifest_out_of_a_spreadsheet_is_read_and_gaps_are_unknown(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("\ufefffile,source\na.png,nih\nb.png\nc.png,\n")
+    assert read_sources(tmp_path) == {"a.png": "nih", "b.png": "unknown", "c.png": "unknown"}
+
+
+def test_a_manifest_in_another_encoding_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_bytes("file,source\na.png,Zürich\n".encode("latin-1"))
+    with pytest.raises(DatasetError, match=r"manifest\.csv: expected CSV in UTF-8"):
+        read_sources(tmp_path)
+
+
+def test_a_network_that_diverged_is_told_of(tmp_path: Path, contract: ModelContract) -> None:
+    split = load_dataset(write_dataset(tmp_path / "data"), contract, splits=["test"]).splits["test"]
+    network = build_tiny(keras)
+    network.layers[-1].bias.assign([np.nan] * 3)
+    with pytest.raises(TrainingError, match="diverged"):
+        evaluate(network, split, contract, {})
 
 
 def test_a_manifest_without_the_two_columns_is_an_error(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 
 from app.xray.checkpoint import file_sha256
-from app.xray.contract import DatasetSummary, ModelContract
+from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
 from tests.drawing import write_dataset
 from training.config import FitConfig
+from training.dataset import load_dataset
 from training.export import export_checkpoint
 from training.promote import promote
 
@@ -41,11 +42,12 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def write_run(folder: Path, label: int) -> Path:
+def write_run(folder: Path, data: Path, label: int) -> Path:
     folder.mkdir()
-    contract = ModelContract.recipe_of_2022().model_copy(
+    contract = ModelContract.recipe_of_2022()
+    contract = contract.model_copy(
         update={
-            "dataset": DatasetSummary(fingerprint="ab" * 32, counts={"train": {"COVID": 4}}),
+            "dataset": load_dataset(data, contract).summary,
             "trained_at": "2026-01-01T00:00:00+00:00",
             "versions": {"keras": "3"},
         }
@@ -63,7 +65,7 @@ def run_promote(run: Path, data: Path, into: Path, notes: Path | None = None) ->
 
 
 def test_the_first_checkpoint_is_promoted_with_its_card(data: Path, tmp_path: Path) -> None:
-    run, into = write_run(tmp_path / "run", label=1), tmp_path / "models"
+    run, into = write_run(tmp_path / "run", data, label=1), tmp_path / "models"
     notes = tmp_path / "notes.md"
     notes.write_text("## Data\n\nDrawn by hand.\n")
     done, _ = run_promote(run, data, into, notes)
@@ -73,7 +75,7 @@ def test_the_first_checkpoint_is_promoted_with_its_card(data: Path, tmp_path: Pa
     assert file_sha256(into / "best_model.h5") in card
     assert "not a medical device" in card
     assert "| accuracy | 0.600 |" in card
-    assert "| NORMAL | 6 | 0.600 | 1.000 |" in card
+    assert "| NORMAL | 6 | 0.600 (" in card
     assert "Uncalibrated" in card
     assert "Drawn by hand." in card
     assert "--weights FILE --epochs 3" in card
@@ -82,8 +84,8 @@ def test_the_first_checkpoint_is_promoted_with_its_card(data: Path, tmp_path: Pa
 
 def test_a_better_checkpoint_takes_the_place_of_a_worse(data: Path, tmp_path: Path) -> None:
     into = tmp_path / "models"
-    run_promote(write_run(tmp_path / "worse", label=0), data, into)
-    better = write_run(tmp_path / "better", label=1)
+    run_promote(write_run(tmp_path / "worse", data, label=0), data, into)
+    better = write_run(tmp_path / "better", data, label=1)
     done, printed = run_promote(better, data, into)
     assert done
     assert "0.6000" in printed
@@ -95,9 +97,9 @@ def test_a_checkpoint_that_is_no_better_stays_where_it_is(
     label: int, data: Path, tmp_path: Path
 ) -> None:
     into = tmp_path / "models"
-    run_promote(write_run(tmp_path / "first", label=1), data, into)
+    run_promote(write_run(tmp_path / "first", data, label=1), data, into)
     before = [file_sha256(into / name) for name in ("best_model.h5", "MODEL_CARD.md")]
-    done, printed = run_promote(write_run(tmp_path / "second", label=label), data, into)
+    done, printed = run_promote(write_run(tmp_path / "second", data, label=label), data, into)
     assert not done
     assert "stays" in printed
     assert [file_sha256(into / name) for name in ("best_model.h5", "MODEL_CARD.md")] == before
@@ -107,10 +109,31 @@ def test_a_checkpoint_that_is_no_better_stays_where_it_is(
 def test_what_is_missing_is_named_and_nothing_is_promoted(
     missing: str, data: Path, tmp_path: Path
 ) -> None:
-    run, into = write_run(tmp_path / "run", label=1), tmp_path / "models"
+    run, into = write_run(tmp_path / "run", data, label=1), tmp_path / "models"
     if missing == "config.json":
         (run / missing).unlink()
     notes = tmp_path / "notes.md" if missing == "notes.md" else None
     with pytest.raises(TrainingError, match=missing):
         run_promote(run, data, into, notes)
     assert not into.exists()
+
+
+@pytest.mark.parametrize(
+    "settings", ["", "[]", "{}", '{"settings": {}}', '{"settings": 5}'], ids=repr
+)
+def test_a_config_that_fit_did_not_write_is_refused(
+    settings: str, data: Path, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", data, label=1)
+    (run / "config.json").write_text(settings)
+    with pytest.raises(TrainingError, match=r"config\.json: expected the config\.json that fit"):
+        run_promote(run, data, tmp_path / "models")
+
+
+def test_figures_on_other_data_than_the_runs_are_not_put_on_its_card(
+    data: Path, tmp_path: Path
+) -> None:
+    run = write_run(tmp_path / "run", data, label=1)
+    (data / "test/COVID/covid-0.png").unlink()
+    with pytest.raises(TrainingError, match=r"not the data that .*run was trained on"):
+        run_promote(run, data, tmp_path / "models")

@@ -11,6 +11,8 @@ from tests.app.fakes import SHA256, FakeEngine, client_of, fake_app, fake_classi
 from tests.drawing import png_declaring
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     import httpx
     import numpy as np
 
@@ -143,6 +145,17 @@ async def test_an_answer_past_the_deadline_is_a_504(png: bytes) -> None:
     async with client_of(app) as client:
         answer = await client.post("/predict", content=png)
         released.set()
+    assert_problem(answer, 504, "deadline-exceeded", "The answer took too long")
+
+
+async def test_a_body_that_comes_too_slowly_is_a_504_too(png: bytes) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield png[:100]
+        await anyio.sleep(5)
+        yield png[100:]
+
+    async with client_of(fake_app(request_timeout_s=0.05)) as client:
+        answer = await client.post("/predict", content=slowly())
     assert_problem(answer, 504, "deadline-exceeded", "The answer took too long")
 
 

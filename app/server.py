@@ -1,0 +1,73 @@
+"""uvicorn, with a listener of ours and a farewell that load balancers can see."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from app.xray.errors import SettingsError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from fastapi import FastAPI
+
+    from app.service import Service
+    from app.settings import Settings
+
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """Serves until a signal.
+
+    On SIGTERM the service turns "draining" first and goes on listening for `drain_s`, so that
+    whoever asks for its health sends no more; then accepted requests are finished. A second
+    signal, or Ctrl-C, leaves the waiting out.
+    """
+
+    def __init__(self, app: FastAPI, service: Service, settings: Settings) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
+        )
+        super().__init__(config)
+        self._service = service
+        self._drain_s = settings.drain_s
+        service.on_failure = self.finish
+
+    def finish(self) -> None:
+        """End serving, in order."""
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Answer a signal."""
+        is_first = self._service.status != "draining"
+        self._service.stop()
+        if sig == signal.SIGTERM and is_first and self._drain_s:
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, self._drain_s, self.finish)
+        else:
+            super().handle_exit(sig, frame)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound as the settings say.
+
+    Raises:
+        SettingsError: the address is none of this machine's, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(
+            f"CXR_HOST={settings.host!r}, CXR_PORT={settings.port}: cannot listen there: {error}"
+        ) from error
