@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from app.xray.errors import TrainingError
@@ -47,8 +48,8 @@ python -m training evaluate --data DIR --model models/{name}.h5
 ```
 
 ## Limits
-{limits}
-{notes}
+
+{limits}{notes}
 ## How it was made
 
 ```sh
@@ -57,30 +58,29 @@ python -m training evaluate --data DIR --model models/{name}.h5
 
 {settings}
 
-Data: fingerprint `{fingerprint}`.
+Pictures, fingerprint `{fingerprint}`:
 
 {counts}
 
-Contract: input {input_size} RGB, {interpolation} interpolation, pixels x {scale:.6g} +
-{offset:g}; outputs {outputs}. Trained at {trained_at} with {versions}. The same seed, data and
-machine give the same numbers on CPU.
+{contract}
 
 Checkpoint: `{name}.h5`, SHA-256 `{sha256}`.
 """
 
-_UNCALIBRATED = """
+_UNCALIBRATED = """\
 - **Uncalibrated.** Its probabilities order pictures well, but a confidence of 0.9 does not mean
   right nine times in ten: see the expected calibration error (ECE) above. No operating points
   were fitted; the service calls an answer uncertain where no class reaches one half.
 """
-_UNGATED = """
+_UNGATED = """\
 - **It answers anything.** No gate tells a chest X-ray from another picture yet: a photograph
   gets three probabilities too.
 """
-_GENERAL = """
+_GENERAL = """\
 - **Its classes are all it knows.** Every other finding is pressed into one of them.
 - **Other hospitals.** What it learned may be a scanner, a film border or an age group rather than
-  a disease; figures fall on sources that training did not see.
+  a disease; expect worse where training saw no pictures (DeGrave et al. 2021, Nature Machine
+  Intelligence 3).
 """
 
 
@@ -101,7 +101,7 @@ def render_card(
     counts = contract.dataset.counts
     return _CARD.format(
         name=checkpoint.name,
-        what=(
+        what=_wrap(
             "MobileNet v1 (ImageNet weights, max pooling, a dense head), fine-tuned to tell "
             f"{', '.join(contract.classes)} on frontal chest X-rays."
         ),
@@ -117,10 +117,10 @@ def render_card(
         sources=_per_group(evaluation),
         limits=(
             ("" if contract.is_calibrated else _UNCALIBRATED)
-            + ("" if contract.ood else _UNGATED).lstrip("\n")
-            + _GENERAL.lstrip("\n")
+            + ("" if contract.ood else _UNGATED)
+            + _GENERAL
         ),
-        notes=f"\n{notes.strip()}\n\n" if notes else "\n",
+        notes=f"\n{notes.strip()}\n" if notes else "",
         command=_command(settings),
         settings=_settings(settings),
         fingerprint=contract.dataset.fingerprint,
@@ -128,13 +128,13 @@ def render_card(
             ("split", *contract.classes),
             ((split, *map(str, found.values())) for split, found in counts.items()),
         ),
-        input_size=" x ".join(map(str, contract.input_size)),
-        interpolation=contract.interpolation,
-        scale=contract.scale,
-        offset=contract.offset,
-        outputs=", ".join(contract.classes),
-        trained_at=contract.trained_at,
-        versions=", ".join(f"{name} {version}" for name, version in contract.versions.items()),
+        contract=_wrap(
+            f"Input {' x '.join(map(str, contract.input_size))} RGB, {contract.interpolation} "
+            f"interpolation, pixels x {contract.scale:.6g} + {contract.offset:g}; outputs "
+            f"{', '.join(contract.classes)}. Trained at {contract.trained_at} with "
+            f"{', '.join(f'{name} {version}' for name, version in contract.versions.items())}. "
+            "The same seed, data and machine give the same numbers on CPU."
+        ),
         sha256=checkpoint.sha256,
     )
 
@@ -180,7 +180,7 @@ def _command(settings: FitConfig) -> str:
 
 def _settings(settings: FitConfig) -> str:
     augment = settings.augment
-    return (
+    return _wrap(
         f"Adam, categorical cross-entropy, the epoch with the best validation accuracy; the rate "
         f"falls by a factor of {1 / settings.plateau_factor:g} after {settings.plateau_patience} "
         f"epochs without a better validation loss. Each training picture is turned by up to "
@@ -188,6 +188,10 @@ def _settings(settings: FitConfig) -> str:
         f"to {augment.zoom:.0%}, and changed in brightness by up to {augment.brightness:.0%} and "
         f"in contrast by up to {augment.contrast:.0%}; never flipped."
     )
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
