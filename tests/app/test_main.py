@@ -117,12 +117,13 @@ def test_a_host_that_is_none_of_ours_ends_the_start_with_2(host: str) -> None:
 
 
 def test_sigterm_is_announced_by_health_and_ends_with_0(tiny_checkpoint: Path, png: bytes) -> None:
-    with live(tiny_checkpoint, drain_s="1", max_uplod_mb="1") as (client, process):
+    with live(tiny_checkpoint, drain_s="4", max_uplod_mb="1") as (client, process):
         assert client.post("/predict", content=png).status_code == 200
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
         with httpx.Client(base_url=client.base_url) as another:  # a connection of its own
-            health = another.get("/health")
+            until = time.monotonic() + 3
+            while (health := another.get("/health")).status_code == 200:
+                assert time.monotonic() < until
             refused = another.post("/predict", content=png)
             alive = another.get("/health/live")
         log = process.communicate(timeout=30)[1]
