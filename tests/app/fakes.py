@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,20 @@ def fake_classifier(engine: FakeEngine | None = None, **contract: Any) -> Classi
         carries_contract=True,
     )
     return Classifier(checkpoint, engine or FakeEngine())
+
+
+class SlowLoad:
+    """Loads a fake classifier once it is told to finish."""
+
+    def __init__(self) -> None:
+        self._finished = threading.Event()
+
+    def __call__(self, _: Settings) -> Classifier:
+        self._finished.wait(5)
+        return fake_classifier()
+
+    def finish(self) -> None:
+        self._finished.set()
 
 
 def fake_app(

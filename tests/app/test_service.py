@@ -11,7 +11,7 @@ import pytest
 from app.service import Service
 from app.settings import Settings, read_settings
 from app.xray.errors import CheckpointMissing, DeadlineExceeded, NotReady, UnusableImage
-from tests.app.fakes import FakeEngine, fake_classifier
+from tests.app.fakes import FakeEngine, SlowLoad, fake_classifier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,12 +26,7 @@ def service_of(engine: FakeEngine | None = None, **settings: object) -> Service:
 
 
 async def test_a_service_is_loading_then_ready_then_draining() -> None:
-    loaded = threading.Event()
-
-    def load(_: Settings) -> Classifier:
-        loaded.wait(5)
-        return fake_classifier()
-
+    load = SlowLoad()
     service = Service(read_settings(), load)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.start)
@@ -39,7 +34,7 @@ async def test_a_service_is_loading_then_ready_then_draining() -> None:
         assert service.status == "loading"
         with pytest.raises(NotReady, match="loading"):
             _ = service.classifier
-        loaded.set()
+        load.finish()
     assert service.status == "ready"
     service.stop()
     assert service.status == "draining"

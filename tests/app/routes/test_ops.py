@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from app.settings import VERSION
 from app.xray.errors import CheckpointMissing
-from tests.app.fakes import SHA256, client_of, fake_app, fake_classifier
+from tests.app.fakes import SHA256, SlowLoad, client_of, fake_app, fake_classifier
 
 if TYPE_CHECKING:
     from app.classifier import Classifier
@@ -35,16 +34,11 @@ async def test_ready_names_model_engine_and_device(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
 async def test_loading_is_not_ready_but_alive(path: str) -> None:
-    loaded = threading.Event()
-
-    def load(_: Settings) -> Classifier:
-        loaded.wait(5)
-        return fake_classifier()
-
+    load = SlowLoad()
     async with client_of(fake_app(load), until="loading") as client:
         answer = await client.get(path)
         alive = await client.get("/health/live")
-        loaded.set()
+        load.finish()
     assert answer.status_code == 503
     assert answer.json() == {"status": "loading", "reason": None, **NOTHING_LOADED}
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})

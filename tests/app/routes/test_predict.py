@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from app.classifier import UNCALIBRATED
-from tests.app.fakes import SHA256, FakeEngine, client_of, fake_app, fake_classifier
+from tests.app.fakes import SHA256, FakeEngine, SlowLoad, client_of, fake_app, fake_classifier
 from tests.drawing import png_declaring
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     import httpx
     import numpy as np
 
-    from app.classifier import Classifier
-    from app.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -119,15 +117,10 @@ async def test_a_truncated_picture_is_unusable(jpeg: bytes) -> None:
 
 
 async def test_while_the_model_is_loading_a_client_is_told_when_to_come_back(png: bytes) -> None:
-    loaded = threading.Event()
-
-    def load(_: Settings) -> Classifier:
-        loaded.wait(5)
-        return fake_classifier()
-
+    load = SlowLoad()
     async with client_of(fake_app(load), until="loading") as client:
         answer = await client.post("/predict", content=png)
-        loaded.set()
+        load.finish()
     detail = assert_problem(answer, 503, "not-ready", "The service is not ready")
     assert "loading" in detail
     assert int(answer.headers["Retry-After"]) > 0
