@@ -49,7 +49,7 @@ format: ## let ruff rewrite what it can
 train: ## train on DATA=DIR; ARGS go to `python -m training fit`
 	@test -n "$(DATA)" || { echo "make train DATA=DIR, with DIR/train|val|test/CLASS/*" >&2; exit 2; }
 	@$(MAKE) --no-print-directory install USE=train
-	$(BIN)/python -m training fit --data $(DATA) $(ARGS)
+	$(BIN)/python -m training fit --data "$(DATA)" $(ARGS)
 
 bench: ## measure the road from bytes to tensor, and a request, on this machine
 	@$(MAKE) --no-print-directory install USE=dev

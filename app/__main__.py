@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
 from app.main import create_app
 from app.server import Server, listen
-from app.settings import read_settings, unknown_variables
+from app.settings import Settings, read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError, SettingsError
 
 if TYPE_CHECKING:
@@ -39,10 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         listener = listen(settings)
     except SettingsError as error:
         return _refuse(str(error))
-    # Only ours: at "debug" Pillow would log what it reads in a picture's metadata.
-    logging.basicConfig(format="%(asctime)s %(levelname)-8s %(name)s: %(message)s")
-    for name in ("app", "uvicorn"):
-        logging.getLogger(name).setLevel(settings.log_level.upper())
+    _set_up_logs(settings)
     for name in unknown_variables():
         logging.getLogger("app").warning("%s is no setting of this version; it is ignored", name)
     host, port = listener.getsockname()[:2]
@@ -57,6 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_BUG
     hint = _HINT if isinstance(service.failure, CheckpointError) else ""
     return _refuse(f"{service.failure}{hint}")
+
+
+def _set_up_logs(settings: Settings) -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)-8s %(name)s: %(message)s")
+    for name in ("app", "uvicorn"):
+        logging.getLogger(name).setLevel(settings.log_level.upper())
+    # What these say holds bytes of an upload: metadata of a picture, parts of a form.
+    for name in ("PIL", "python_multipart"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def _refuse(message: str) -> int:

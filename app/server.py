@@ -27,8 +27,8 @@ class Server(uvicorn.Server):
     """Serves until a signal.
 
     On SIGTERM the service turns "draining" first and goes on listening for `drain_s`, so that
-    whoever asks for its health sends no more; then accepted requests are finished. A second
-    signal, or Ctrl-C, leaves the waiting out.
+    whoever asks for its health sends no more; then accepted requests are finished. Ctrl-C, or a
+    second signal, leaves the listening out; one more leaves nothing to be waited for.
     """
 
     def __init__(self, app: FastAPI, service: Service, settings: Settings) -> None:
@@ -40,6 +40,7 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._service = service
+        self._was_told_to_end = False
         self._drain_s = settings.drain_s
         service.on_failure = self.finish
 
@@ -47,15 +48,16 @@ class Server(uvicorn.Server):
         """End serving, in order."""
         self.should_exit = True
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Answer a signal."""
-        is_first = self._service.status != "draining"
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Answer a signal; uvicorn's own would have it raised again at the end."""
+        is_first, self._was_told_to_end = not self._was_told_to_end, True
+        self.force_exit = self.should_exit
         self._service.stop()
-        if sig == signal.SIGTERM and is_first and self._drain_s:
+        if sig == signal.SIGTERM and self._drain_s and is_first:
             loop = asyncio.get_running_loop()
             loop.call_soon_threadsafe(loop.call_later, self._drain_s, self.finish)
         else:
-            super().handle_exit(sig, frame)
+            self.finish()
 
 
 def listen(settings: Settings) -> socket.socket:

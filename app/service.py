@@ -51,7 +51,7 @@ class Service:
 
     @property
     def classifier(self) -> Classifier:
-        """The model to answer with.
+        """The model to answer a new request with.
 
         Raises:
             NotReady: there is none yet, or no longer.
@@ -68,15 +68,16 @@ class Service:
                 self._inference, self._load, self.settings
             )
         except Exception as error:  # whatever it was, the service must not stay "loading"
-            self.status, self.failure = "failed", error
+            self.failure = error
+            self._leave_loading("failed")
             trace = None if isinstance(error, CxrError) else error
             log.critical("cannot serve the model: %s", error, exc_info=trace)
             self.on_failure()
             return
-        self.status = "ready"
+        self._leave_loading("ready")
         checkpoint, engine = self._classifier.checkpoint, self._classifier.engine
         log.info(
-            "ready: %s (sha256 %s), engine %s on %s%s",
+            "loaded %s (sha256 %s), engine %s on %s%s",
             checkpoint.path,
             checkpoint.sha256[:12],
             engine.name,
@@ -84,17 +85,20 @@ class Service:
             "" if checkpoint.contract.is_calibrated else ", uncalibrated",
         )
 
-    async def classify(self, data: bytes) -> Prediction:
-        """The prediction for one uploaded file.
+    def _leave_loading(self, status: Status) -> None:
+        if self.status == "loading":  # and not draining already
+            self.status = status
+
+    async def classify(self, data: bytes, classifier: Classifier) -> Prediction:
+        """What `classifier`, as it was when the request came, says of one uploaded file.
 
         Raises:
             SenderError: as `preprocess`.
-            NotReady: no model is loaded.
         """
-        classifier, settings = self.classifier, self.settings
+        max_pixels = self.settings.max_pixels
 
         def decode() -> NDArray[np.float32]:
-            return preprocess(data, classifier.contract, max_pixels=settings.max_pixels)
+            return preprocess(data, classifier.contract, max_pixels=max_pixels)
 
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(self._decoding, decode)

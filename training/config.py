@@ -43,7 +43,7 @@ class FitConfig(BaseModel):
     strict: bool = False
     """Whether an unreadable picture ends the run, rather than being skipped."""
 
-    learning_rate: PositiveFloat = 1e-4
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
     plateau_patience: Annotated[int, Field(gt=0)] = 6
     plateau_min_delta: PositiveFloat = 5e-3

@@ -84,6 +84,9 @@ def find_files(
         for split in splits
     }
     classes = tuple(sorted(set().union(*folders.values())))
+    for name in classes:
+        if not name.isprintable():  # bytes that are no UTF-8 come as lone surrogates
+            raise DatasetError(f"{root}: a class folder's name, {name!r}, cannot be printed")
     if len(classes) < 2:
         raise DatasetError(
             f"{root / splits[0]}: found {len(classes)} class folders; "

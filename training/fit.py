@@ -37,11 +37,13 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
 
     Raises:
         DatasetError: as `load_dataset`.
-        TrainingError: the weights do not fit, or `config.out` holds something already. Nothing
-            has been written then.
+        TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
+            the data. Nothing has been written then.
     """
     if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
         raise TrainingError(f"{config.out}: holds something already; name another folder in --out")
+    if config.out.resolve().is_relative_to(config.data.resolve()):
+        raise TrainingError(f"{config.out}: lies in the data; name a folder elsewhere in --out")
     make_repeatable(config.seed)
 
     classes, _ = find_files(config.data)

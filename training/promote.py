@@ -33,6 +33,12 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
             trained on.
         CheckpointError, DatasetError: as `Judge`.
     """
+    card_path, current = into / "MODEL_CARD.md", into / "best_model.h5"
+    if into.exists() and not into.is_dir():
+        raise TrainingError(f"{into}: not a folder")
+    for path in (card_path, current):
+        if path.is_dir():
+            raise TrainingError(f"{path}: a folder where a file is to be written")
     settings = _read_settings(run)
     text = _read_text(notes) if notes else ""
     candidate = Judge(run / "best_model.h5", data, SPLITS, console)
@@ -40,7 +46,6 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
     if described is None or described.fingerprint != candidate.dataset.summary.fingerprint:
         raise TrainingError(f"{data}: not the data that {run} was trained on, by its fingerprint")
     reached = _accuracy(candidate.evaluate("val"))
-    current = into / "best_model.h5"
     if current.exists():
         to_beat = _accuracy(Judge(current, data, ["val"], console).evaluate("val"))
         console.print(f"accuracy on val: {reached:.4f}, of {current}: {to_beat:.4f}")
@@ -48,10 +53,13 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
             console.print(f"{current} stays")
             return False
     card = render_card(candidate.checkpoint, candidate.evaluate("test"), settings, text)
-    into.mkdir(parents=True, exist_ok=True)
-    with replacing(into / "MODEL_CARD.md") as new_card, replacing(current) as new_checkpoint:
-        new_card.write_text(card)
-        shutil.copyfile(candidate.checkpoint.path, new_checkpoint)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with replacing(card_path) as new_card, replacing(current) as new_checkpoint:
+            new_card.write_text(card)
+            shutil.copyfile(candidate.checkpoint.path, new_checkpoint)
+    except OSError as error:
+        raise TrainingError(f"{into}: cannot be written to: {error.strerror}") from error
     console.print(f"promoted to {current}")
     return True
 

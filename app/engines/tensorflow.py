@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ class TensorFlowEngine:
     name = "tensorflow"
 
     def __init__(self, checkpoint: Checkpoint, *, device: Device = "auto") -> None:
+        if device == "cpu":  # do not even ask CUDA, which complains where there is none
+            os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
         import_keras()
         import tensorflow as tf
 

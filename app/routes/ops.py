@@ -21,6 +21,8 @@ _UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/health", responses=_UNAVAILABLE)
 @router.get("/health/ready", responses=_UNAVAILABLE)
+@router.head("/health", include_in_schema=False)
+@router.head("/health/ready", include_in_schema=False)
 async def health(service: ServiceDep, response: Response) -> Health:
     """200 once the model is warm, 503 while it is loading, after it failed, while draining."""
     if service.status != "ready":
@@ -29,6 +31,7 @@ async def health(service: ServiceDep, response: Response) -> Health:
 
 
 @router.get("/health/live")
+@router.head("/health/live", include_in_schema=False)
 async def live() -> Liveness:
     """200 as long as the process answers, whatever the model does."""
     return Liveness()

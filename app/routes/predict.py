@@ -53,5 +53,5 @@ async def predict(
     classifier = service.classifier
     async with service.deadline():
         data = await read_upload(request, service.settings.max_upload_bytes)
-        prediction = await service.classify(data)
+        prediction = await service.classify(data, classifier)
     return PredictionResponse.of(prediction, classifier, request_id)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from PIL import Image
 
 from app.xray.errors import TooManyPixels, UnsupportedImageType, UnusableImage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_PIXELS: Final = 50_000_000
 """The largest picture that is decoded by default; digital radiographs stay below 25 million."""
@@ -26,7 +29,11 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """How a picture stored with each EXIF orientation is turned upright (EXIF 2.32, section 4.6.4)."""
-_WITHOUT_ALPHA: Final = {"LA": "L", "RGBA": "RGB"}
+_WITH_ALPHA: Final = frozenset({"LA", "RGBA"})
+_ROWS_AT_ONCE: Final = 64
+_START_OF_SCAN: Final = b"\xff\xda"
+_MAX_SCANS: Final = 100
+"""A progressive JPEG has about ten; each costs a pass over all pixels, however few its bytes."""
 _PNG_BIT_DEPTH: Final = 24
 """Where the header chunk of a PNG file holds it (PNG, third edition, section 11.2.1)."""
 
@@ -74,6 +81,10 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     # is the radiograph. A PNG with several frames is an animation, and none of them is.
     if kind == "PNG" and getattr(image, "n_frames", 1) > 1:
         raise UnusableImage("The PNG file is an animation; send a single picture.")
+    if kind == "PNG" and image.mode == "P" and b"PLTE" not in data:
+        raise UnusableImage("The PNG file lacks the palette that its pixels refer to.")
+    if kind == "JPEG" and data.count(_START_OF_SCAN) > _MAX_SCANS:
+        raise UnusableImage(f"The JPEG file has more than {_MAX_SCANS} scans.")
     try:
         if kind == "PNG":
             _open(data, kind).verify()  # the checksums, which `load` does not look at
@@ -104,7 +115,22 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image.convert(_WITHOUT_ALPHA.get(image.mode, image.mode)))
-    low, high = int(values.min()), int(values.max())
-    steps = np.arange(high - low + 1) * (255 / max(high - low, 1))
-    return Image.fromarray(np.rint(steps).astype(np.uint8)[values - low])
+    """Spread what Pillow read of 16 bits over 0 to 255, without a second large copy of it."""
+    if not image.mode.startswith("I"):  # colour or alpha: the upper 8 bits of each channel
+        has_alpha = image.mode in _WITH_ALPHA
+        bands = np.array(image.getextrema())
+        colors = bands[:-1] if has_alpha else bands
+        table = _spread(int(colors.min()), int(colors.max()), 256).tolist()
+        return image.point(table * len(colors) + list(range(256)) * has_alpha)
+    values = np.asarray(image)
+    table = _spread(int(values.min()), int(values.max()), 1 << 16)
+    spread = np.empty(values.shape, np.uint8)
+    for row in range(0, len(values), _ROWS_AT_ONCE):
+        spread[row : row + _ROWS_AT_ONCE] = table[values[row : row + _ROWS_AT_ONCE]]
+    return Image.fromarray(spread)
+
+
+def _spread(low: int, high: int, levels: int) -> NDArray[np.uint8]:
+    """uint8 (levels,): what each level becomes when `low` becomes 0 and `high` 255."""
+    spread: NDArray[np.float64] = (np.arange(levels) - low) * (255 / max(high - low, 1))
+    return np.clip(np.rint(spread), 0, 255).astype(np.uint8)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def import_keras() -> Any:
-    """The `keras` module, with TensorFlow's own log lines below warnings kept silent."""
+    """The `keras` module, with TensorFlow told to log no less than errors."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import keras
 

@@ -134,12 +134,53 @@ def test_sigterm_is_announced_by_health_and_ends_with_0(tiny_checkpoint: Path, p
     assert "CXR_MAX_UPLOD_MB is no setting of this version" in log
 
 
+@pytest.mark.parametrize(
+    ("drain_s", "signals"),
+    [
+        pytest.param("0", [signal.SIGTERM], id="sigterm-without-draining"),
+        pytest.param("60", [signal.SIGTERM, signal.SIGTERM], id="second-sigterm-ends-draining"),
+        pytest.param("60", [signal.SIGINT], id="ctrl-c"),
+    ],
+)
+def test_every_way_to_end_is_quiet_and_0(
+    drain_s: str, signals: list[signal.Signals], tiny_checkpoint: Path
+) -> None:
+    with live(tiny_checkpoint, drain_s=drain_s) as (_client, process):
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.2)
+        log = process.communicate(timeout=30)[1]
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
+def test_an_upload_under_way_at_the_end_is_finished(tiny_checkpoint: Path, png: bytes) -> None:
+    with live(tiny_checkpoint, drain_s="0") as (client, process):
+
+        def body() -> Iterator[bytes]:
+            yield png[:100]
+            time.sleep(0.3)  # the server has read the first part
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            yield png[100:]
+
+        answer = client.post("/predict", content=body())
+        process.communicate(timeout=30)
+    assert answer.status_code == 200
+    assert process.returncode == 0
+
+
 def test_nothing_of_a_picture_reaches_the_log_even_at_debug(tiny_checkpoint: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "PATIENT DOE^JANE"
     exif[0x0112] = 6
     data = encode(draw_radiograph(), "JPEG", exif=exif)
     with live(tiny_checkpoint, drain_s="0", log_level="debug") as (client, process):
+        client.post(
+            "/predict",
+            content=b"--DOE\xff",
+            headers={"Content-Type": "multipart/form-data; boundary=DOE"},
+        )
         answer = client.post("/predict?name=DOE", files={"file": ("DOE^JANE.jpg", data)})
         broken = client.post("/predict", files={"file": ("DOE^JANE.jpg", data[:3000])})
         process.send_signal(signal.SIGTERM)

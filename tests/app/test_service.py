@@ -42,6 +42,25 @@ async def test_a_service_is_loading_then_ready_then_draining() -> None:
         _ = service.classifier
 
 
+async def test_a_service_told_to_end_while_loading_does_not_become_ready() -> None:
+    load = SlowLoad()
+    service = Service(read_settings(), load)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.start)
+        await anyio.sleep(0.01)
+        service.stop()
+        load.finish()
+    assert service.status == "draining"
+
+
+async def test_an_upload_accepted_before_the_end_is_still_answered(png: bytes) -> None:
+    service = service_of()
+    await service.start()
+    classifier = service.classifier
+    service.stop()
+    assert (await service.classify(png, classifier)).label == "PNEUMONIA"
+
+
 async def test_a_model_that_cannot_be_loaded_fails_the_service_and_says_why(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -61,7 +80,7 @@ async def test_an_upload_goes_the_whole_road(png: bytes) -> None:
     engine = FakeEngine()
     service = service_of(engine)
     await service.start()
-    prediction = await service.classify(png)
+    prediction = await service.classify(png, service.classifier)
     assert prediction.label == "PNEUMONIA"
     (batch,) = engine.batches
     assert (batch.shape, batch.dtype) == ((1, 224, 224, 3), "float32")
@@ -72,8 +91,8 @@ async def test_a_bad_upload_raises_and_the_next_is_answered(png: bytes) -> None:
     service = service_of()
     await service.start()
     with pytest.raises(UnusableImage):
-        await service.classify(png[:100])
-    assert (await service.classify(png)).label == "PNEUMONIA"
+        await service.classify(png[:100], service.classifier)
+    assert (await service.classify(png, service.classifier)).label == "PNEUMONIA"
 
 
 async def test_the_model_runs_one_batch_at_a_time(png: bytes) -> None:
@@ -93,7 +112,7 @@ async def test_the_model_runs_one_batch_at_a_time(png: bytes) -> None:
     await service.start()
     async with anyio.create_task_group() as tasks:
         for _ in range(8):
-            tasks.start_soon(service.classify, png)
+            tasks.start_soon(service.classify, png, service.classifier)
     assert len(engine.batches) == 8
     assert engine.most == 1
 
@@ -110,7 +129,7 @@ async def test_what_takes_too_long_is_given_up(png: bytes) -> None:
     await service.start()
     with pytest.raises(DeadlineExceeded, match=r"within 0\.1 s"):
         async with service.deadline():
-            await service.classify(png)
+            await service.classify(png, service.classifier)
     released.set()
 
 
@@ -132,7 +151,7 @@ async def test_the_event_loop_is_free_while_a_picture_is_decoded_and_classified(
     service = service_of(Waiting())
     await service.start()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(service.classify, png)
+        tasks.start_soon(service.classify, png, service.classifier)
         for _ in range(10):
             await anyio.sleep(0.001)
             turns_of_the_loop += 1
@@ -171,13 +190,13 @@ async def test_calls_never_overlap_not_even_after_one_was_given_up(png: bytes) -
     engine = Stuck()
     service = service_of(engine)
     await service.start()
-    running = asyncio.create_task(service.classify(png))
+    running = asyncio.create_task(service.classify(png, service.classifier))
     await anyio.to_thread.run_sync(begun.wait, 5)
-    queued = asyncio.create_task(service.classify(png))
+    queued = asyncio.create_task(service.classify(png, service.classifier))
     await anyio.sleep(0.05)
     for task in (running, queued):
         task.cancel()
-    last = asyncio.create_task(service.classify(png))
+    last = asyncio.create_task(service.classify(png, service.classifier))
     await anyio.sleep(0.05)
     released.set()
     assert (await last).label == "PNEUMONIA"

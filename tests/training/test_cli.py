@@ -65,6 +65,7 @@ def nothing(_: Path) -> None:
         pytest.param(nothing, ["--batch-size", "-1"], "--batch-size: Input", id="batch-size"),
         pytest.param(nothing, ["--learning-rate", "nan"], "--learning-rate: Input", id="rate"),
         pytest.param(nothing, ["--learning-rate", "inf"], "--learning-rate: Input", id="rate-inf"),
+        pytest.param(nothing, ["--learning-rate", "2"], "--learning-rate: Input", id="rate-high"),
     ],
 )
 def test_bad_input_to_fit_ends_with_2_a_clear_message_and_nothing_written(
@@ -97,6 +98,14 @@ def test_a_folder_that_holds_a_run_is_not_written_over(
     assert main(["fit", "--data", str(data), "--out", str(tmp_path / "run")]) == 2
     assert "run: holds something already" in capsys.readouterr().err
     assert (tmp_path / "run/history.csv").read_text() == "of last week"
+
+
+def test_a_run_is_not_written_into_its_own_data(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--data", str(data), "--out", str(data / "train/RUN")]) == 2
+    assert "lies in the data" in capsys.readouterr().err
+    assert not (data / "train/RUN").exists()
 
 
 def test_evaluate_prints_the_figures(

@@ -106,6 +106,13 @@ def test_names_that_are_no_utf_8_are_read_too(data: Path, contract: ModelContrac
     assert load_dataset(data, contract).summary.counts["train"]["COVID"] == 4
 
 
+def test_a_class_whose_name_cannot_be_printed_is_refused(data: Path) -> None:
+    for split in ("train", "val", "test"):
+        (data / split / "COVID").rename(data / split / os.fsdecode(b"COV\xff"))
+    with pytest.raises(DatasetError, match="cannot be printed"):
+        find_files(data)
+
+
 def no_folder(data: Path) -> Path:
     return data / "nowhere"
 

@@ -137,3 +137,16 @@ def test_figures_on_other_data_than_the_runs_are_not_put_on_its_card(
     (data / "test/COVID/covid-0.png").unlink()
     with pytest.raises(TrainingError, match=r"not the data that .*run was trained on"):
         run_promote(run, data, tmp_path / "models")
+
+
+@pytest.mark.parametrize("place", ["models", "models/MODEL_CARD.md", "models/best_model.h5"])
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_judged(
+    place: str, data: Path, tmp_path: Path
+) -> None:
+    run, into = write_run(tmp_path / "run", data, label=1), tmp_path / "models"
+    if place == "models":
+        into.write_text("a file")
+    else:
+        (tmp_path / place).mkdir(parents=True)
+    with pytest.raises(TrainingError, match=rf"{place}: (not )?a folder"):
+        run_promote(run, data, into)

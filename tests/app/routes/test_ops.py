@@ -60,6 +60,13 @@ async def test_failed_says_why() -> None:
     assert alive.status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/health", "/health/ready", "/health/live"])
+async def test_a_load_balancer_may_ask_with_head(path: str) -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.head(path)
+    assert answer.status_code == 200
+
+
 async def test_draining_is_not_ready() -> None:
     app = fake_app()
     async with client_of(app) as client:

@@ -63,6 +63,22 @@ def test_a_signature_alone_is_unusable() -> None:
         decode(b"\x89PNG\r\n\x1a\n")
 
 
+def test_a_palette_that_is_missing_makes_a_png_unusable() -> None:
+    data = encode(draw_radiograph().quantize(8))
+    start = data.index(b"PLTE") - 4
+    length = int.from_bytes(data[start : start + 4], "big") + 12
+    with pytest.raises(UnusableImage, match="lacks the palette"):
+        decode(data[:start] + data[start + length :])
+
+
+def test_a_jpeg_of_endless_scans_is_not_decoded() -> None:
+    data = encode(draw_radiograph(), "JPEG", progressive=True)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    assert decode(data[:-2] + scan * 20 + data[-2:]).size == (300, 260)
+    with pytest.raises(UnusableImage, match="more than 100 scans"):
+        decode(data[:-2] + scan * 100 + data[-2:])
+
+
 def test_an_animation_is_unusable() -> None:
     frames = [draw_radiograph(seed) for seed in range(3)]
     data = encode(frames[0], save_all=True, append_images=frames[1:])
@@ -170,7 +186,7 @@ def test_16_bits_with_alpha_or_color_are_spread_too_as_far_as_pillow_reads_them(
     upper_bits = twelve_bits >> 8
     low, high = upper_bits.min(), upper_bits.max()
     expected = np.rint((upper_bits - low) * (255 / (high - low)))
-    assert np.array_equal(decoded, np.repeat(expected, 3, axis=2))
+    assert np.array_equal(decoded[..., :3], np.repeat(expected, 3, axis=2))
 
 
 @pytest.mark.parametrize("orientation", [3, 6])
