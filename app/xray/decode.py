@@ -132,5 +132,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 def _spread(low: int, high: int, levels: int) -> NDArray[np.uint8]:
     """uint8 (levels,): what each level becomes when `low` becomes 0 and `high` 255."""
-    spread: NDArray[np.floating[Any]] = (np.arange(levels) - low) * (255 / max(high - low, 1))
-    return np.clip(np.rint(spread), 0, 255).astype(np.uint8)
+    slope = 255 / max(high - low, 1)
+    spread: NDArray[np.float64] = np.arange(levels, dtype=np.float64)
+    spread -= low
+    spread *= slope
+    return spread.round().clip(0, 255).astype(np.uint8)
