@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,9 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from app.xray.errors import CxrError, TrainingError
+from app.xray.network import hush_tensorflow
 from training.config import FitConfig
+from training.dataset import SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ EXIT_INTERRUPTED = 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it is done, 2 when the folder, the file or a flag is wrong."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    hush_tensorflow()
     options = _parser().parse_args(arguments)
     try:
         options.run(options, Console())
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE"
     )
-    evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
+    evaluate.add_argument("--split", choices=SPLITS, default="test")
 
     promote = commands.add_parser(
         "promote", help="put a run's checkpoint into models/ if it is better on val"

@@ -17,7 +17,7 @@ from app.xray.errors import TrainingError
 from app.xray.network import build_network
 from training.batches import PlainBatches, TrainingBatches
 from training.callbacks import EpochBars, KeepBest
-from training.dataset import find_files, load_dataset
+from training.dataset import SPLITS, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
 from training.export import export_checkpoint
 from training.network import build_mobilenet
@@ -56,7 +56,7 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
         config.data, contract, strict=config.strict, track=track(console, "decoding")
     )
     report_skipped(dataset, console)
-    train, val, test = (dataset.splits[name] for name in ("train", "val", "test"))
+    train, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
     try:

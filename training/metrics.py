@@ -27,6 +27,25 @@ def accuracy(labels: Labels, probabilities: Probabilities) -> float:
     return float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
+def precision(labels: Labels, probabilities: Probabilities, label: int) -> float:
+    """Share of the pictures called `label` that are; 0 where none is called so."""
+    called = probabilities.argmax(axis=1) == label
+    return float(np.mean(labels[called] == label)) if called.any() else 0.0
+
+
+def recall(labels: Labels, probabilities: Probabilities, label: int) -> float:
+    """Share of the pictures of `label` that are called so; NaN where there is none."""
+    truth = labels == label
+    return float(np.mean(probabilities.argmax(axis=1)[truth] == label)) if truth.any() else np.nan
+
+
+def f1(labels: Labels, probabilities: Probabilities, label: int) -> float:
+    """The harmonic mean of precision and recall; 0 where nothing is right."""
+    predicted = probabilities.argmax(axis=1)
+    right = np.sum((predicted == label) & (labels == label))
+    return float(2 * right / max(np.sum(predicted == label) + np.sum(labels == label), 1))
+
+
 def macro_f1(labels: Labels, probabilities: Probabilities) -> float:
     """F1 averaged over the classes, each counting the same."""
     return float(np.mean([f1(labels, probabilities, label) for label in classes_of(probabilities)]))
@@ -78,25 +97,6 @@ def estimate(
     scores = scores[np.isfinite(scores)]
     low, high = np.percentile(scores, [2.5, 97.5]) if len(scores) else (value, value)
     return Estimate(value=value, low=float(low), high=float(high))
-
-
-def precision(labels: Labels, probabilities: Probabilities, label: int) -> float:
-    """Share of the pictures called `label` that are; 0 where none is called so."""
-    called = probabilities.argmax(axis=1) == label
-    return float(np.mean(labels[called] == label)) if called.any() else 0.0
-
-
-def recall(labels: Labels, probabilities: Probabilities, label: int) -> float:
-    """Share of the pictures of `label` that are called so; NaN where there is none."""
-    truth = labels == label
-    return float(np.mean(probabilities.argmax(axis=1)[truth] == label)) if truth.any() else np.nan
-
-
-def f1(labels: Labels, probabilities: Probabilities, label: int) -> float:
-    """The harmonic mean of precision and recall; 0 where nothing is right."""
-    predicted = probabilities.argmax(axis=1)
-    right = np.sum((predicted == label) & (labels == label))
-    return float(2 * right / max(np.sum(predicted == label) + np.sum(labels == label), 1))
 
 
 PER_CLASS: Final[dict[str, Callable[..., float]]] = {

@@ -48,7 +48,7 @@ def sniff(data: bytes) -> str:
         if data.startswith(signature):
             return kind
     offset, magic = _DICOM_MAGIC
-    if data[offset:].startswith(magic):
+    if data.startswith(magic, offset):
         raise UnsupportedImageType("This version does not read DICOM. Send a JPEG or PNG export.")
     raise UnsupportedImageType("The first bytes are neither those of a JPEG nor of a PNG file.")
 
@@ -77,14 +77,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise TooManyPixels(
             f"The picture declares {width} x {height} pixels; at most {max_pixels:,} are decoded."
         )
-    # A JPEG may carry further pictures (previews, depth maps) behind the radiograph: the first
-    # is the radiograph. A PNG with several frames is an animation, and none of them is.
-    if kind == "PNG" and getattr(image, "n_frames", 1) > 1:
-        raise UnusableImage("The PNG file is an animation; send a single picture.")
-    if kind == "PNG" and image.mode == "P" and b"PLTE" not in data:
-        raise UnusableImage("The PNG file lacks the palette that its pixels refer to.")
-    if kind == "JPEG" and data.count(_START_OF_SCAN) > _MAX_SCANS:
-        raise UnusableImage(f"The JPEG file has more than {_MAX_SCANS} scans.")
+    _refuse_what_pillow_would_take(image, data, kind)
     try:
         if kind == "PNG":
             _open(data, kind).verify()  # the checksums, which `load` does not look at
@@ -103,6 +96,17 @@ def _open(data: bytes, kind: str) -> Image.Image:
         raise TooManyPixels("The picture declares more pixels than are ever decoded.") from error
     except Exception as error:  # as in decode
         raise UnusableImage(f"The {kind} file's header is truncated or corrupt.") from error
+
+
+def _refuse_what_pillow_would_take(image: Image.Image, data: bytes, kind: str) -> None:
+    # A JPEG may carry further pictures (previews, depth maps) behind the radiograph: the first
+    # is the radiograph. A PNG with several frames is an animation, and none of them is.
+    if kind == "PNG" and getattr(image, "n_frames", 1) > 1:
+        raise UnusableImage("The PNG file is an animation; send a single picture.")
+    if kind == "PNG" and image.mode == "P" and b"PLTE" not in data:
+        raise UnusableImage("The PNG file lacks the palette that its pixels refer to.")
+    if kind == "JPEG" and data.count(_START_OF_SCAN) > _MAX_SCANS:
+        raise UnusableImage(f"The JPEG file has more than {_MAX_SCANS} scans.")
 
 
 def _upright(image: Image.Image) -> Image.Image:

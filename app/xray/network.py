@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from app.xray.checkpoint import Checkpoint
 
 
-def import_keras() -> Any:
-    """The `keras` module, with TensorFlow told to log no less than errors."""
+def hush_tensorflow() -> None:
+    """Have TensorFlow log no less than errors, unless the environment says otherwise.
+
+    Takes effect only before TensorFlow is imported.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def import_keras() -> Any:
+    """The `keras` module."""
+    hush_tensorflow()
     import keras
 
     return keras

@@ -42,6 +42,23 @@ class FakeEngine:
         return np.tile(np.array(self.answer, np.float32), (len(batch), 1))
 
 
+class StuckEngine(FakeEngine):
+    """Answers only once it is released; knows how many calls ran at once at the most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.released = threading.Event(), threading.Event()
+        self.running = self.most = 0
+
+    def predict(self, batch: np.ndarray) -> np.ndarray:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self.begun.set()
+        self.released.wait(5)
+        self.running -= 1
+        return super().predict(batch)
+
+
 def fake_classifier(engine: FakeEngine | None = None, **contract: Any) -> Classifier:
     """A classifier over a fake engine; `contract` replaces fields of 2022's."""
     fields = {**ModelContract.recipe_of_2022().model_dump(), **contract}

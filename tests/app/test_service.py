@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import pytest
 from app.service import Service
 from app.settings import Settings, read_settings
 from app.xray.errors import CheckpointMissing, DeadlineExceeded, NotReady, UnusableImage
-from tests.app.fakes import FakeEngine, SlowLoad, fake_classifier
+from tests.app.fakes import FakeEngine, SlowLoad, StuckEngine, fake_classifier
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,19 +117,13 @@ async def test_the_model_runs_one_batch_at_a_time(png: bytes) -> None:
 
 
 async def test_what_takes_too_long_is_given_up(png: bytes) -> None:
-    released = threading.Event()
-
-    class Stuck(FakeEngine):
-        def predict(self, batch: np.ndarray) -> np.ndarray:
-            released.wait(5)
-            return super().predict(batch)
-
-    service = service_of(Stuck(), request_timeout_s=0.1)
+    engine = StuckEngine()
+    service = service_of(engine, request_timeout_s=0.1)
     await service.start()
     with pytest.raises(DeadlineExceeded, match=r"within 0\.1 s"):
         async with service.deadline():
             await service.classify(png, service.classifier)
-    released.set()
+    engine.released.set()
 
 
 async def test_the_event_loop_is_free_while_a_picture_is_decoded_and_classified(
@@ -173,32 +166,18 @@ async def test_a_bug_while_loading_fails_the_service_with_its_trace_in_the_log(
 
 
 async def test_calls_never_overlap_not_even_after_one_was_given_up(png: bytes) -> None:
-    begun, released = threading.Event(), threading.Event()
-
-    class Stuck(FakeEngine):
-        running = 0
-        most = 0
-
-        def predict(self, batch: np.ndarray) -> np.ndarray:
-            self.running += 1
-            self.most = max(self.most, self.running)
-            begun.set()
-            released.wait(5)
-            self.running -= 1
-            return super().predict(batch)
-
-    engine = Stuck()
+    engine = StuckEngine()
     service = service_of(engine)
     await service.start()
     running = asyncio.create_task(service.classify(png, service.classifier))
-    await anyio.to_thread.run_sync(begun.wait, 5)
+    await anyio.to_thread.run_sync(engine.begun.wait, 5)
     queued = asyncio.create_task(service.classify(png, service.classifier))
     await anyio.sleep(0.05)
     for task in (running, queued):
         task.cancel()
     last = asyncio.create_task(service.classify(png, service.classifier))
     await anyio.sleep(0.05)
-    released.set()
+    engine.released.set()
     assert (await last).label == "PNEUMONIA"
     assert engine.most == 1
     assert len(engine.batches) == 2, "what was given up in the queue was run all the same"

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from app.classifier import UNCALIBRATED
-from tests.app.fakes import SHA256, FakeEngine, SlowLoad, client_of, fake_app, fake_classifier
+from tests.app.fakes import SHA256, SlowLoad, StuckEngine, client_of, fake_app, fake_classifier
 from tests.drawing import png_declaring
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import httpx
-    import numpy as np
 
 
 pytestmark = pytest.mark.anyio
@@ -127,17 +125,11 @@ async def test_while_the_model_is_loading_a_client_is_told_when_to_come_back(png
 
 
 async def test_an_answer_past_the_deadline_is_a_504(png: bytes) -> None:
-    released = threading.Event()
-
-    class Stuck(FakeEngine):
-        def predict(self, batch: np.ndarray) -> np.ndarray:
-            released.wait(5)
-            return super().predict(batch)
-
-    app = fake_app(lambda _: fake_classifier(Stuck()), request_timeout_s=0.05)
+    engine = StuckEngine()
+    app = fake_app(lambda _: fake_classifier(engine), request_timeout_s=0.05)
     async with client_of(app) as client:
         answer = await client.post("/predict", content=png)
-        released.set()
+        engine.released.set()
     assert_problem(answer, 504, "deadline-exceeded", "The answer took too long")
 
 
