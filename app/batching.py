@@ -1,0 +1,134 @@
+"""Requests that come one by one, answered in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+Answer = TypeVar("Answer")
+
+
+class QueueFull(Exception):
+    """As many are waiting already as are allowed to."""
+
+
+class _Item(NamedTuple):
+    array: NDArray[np.float32]
+    queued_at: float
+
+
+class MicroBatcher(Generic[Answer]):
+    """Gives `predict` whatever waits, up to `max_size` at once.
+
+    `predict` takes a batch, float32 (n, ...), gives n answers in order, and runs in `executor`,
+    which is given up to `max_running` batches at a time. Until then the next batch gathers; one
+    that is not full waits for more until its first item has waited `max_wait_s`. At most
+    `max_queue` items wait, those being prepared included.
+    """
+
+    def __init__(
+        self,
+        predict: Callable[[NDArray[np.float32]], Sequence[Answer]],
+        executor: Executor,
+        *,
+        max_queue: int,
+        max_size: int = 1,
+        max_wait_s: float = 0.0,
+        max_running: int = 1,
+    ) -> None:
+        self._predict = predict
+        self._executor = executor
+        self._max_size = max_size
+        self._max_wait_s = max_wait_s
+        self._max_queue = max_queue
+        self._max_running = max_running
+        self._preparing = 0
+        self._queue: dict[asyncio.Future[Answer], _Item] = {}
+        self._is_full = asyncio.Event()
+        self._workers: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many items are being prepared or wait for a batch; not those in one that runs."""
+        return self._preparing + len(self._queue)
+
+    async def submit(self, prepare: Callable[[], Awaitable[NDArray[np.float32]]]) -> Answer:
+        """The answer for the item that `prepare` brings, without its batch dimension.
+
+        A caller that is cancelled leaves the queue at once. Raises what `prepare` raises, for all
+        of a batch what `predict` raises, and:
+
+        Raises:
+            QueueFull: before anything is prepared.
+        """
+        if self.waiting >= self._max_queue:
+            raise QueueFull(f"{self._max_queue} requests are waiting already; try again shortly.")
+        self._preparing += 1
+        try:
+            array = await prepare()
+        finally:
+            self._preparing -= 1
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue[answer] = _Item(array, time.monotonic())
+        if len(self._queue) >= self._max_size:
+            self._is_full.set()
+        if len(self._workers) < self._max_running:
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+        try:
+            return await answer
+        finally:
+            self._queue.pop(answer, None)
+
+    async def _work(self) -> None:
+        """Run batches until nobody waits."""
+        while self._queue:
+            await self._gather()
+            chosen = list(islice(self._queue.items(), self._max_size))
+            for answer, _ in chosen:
+                del self._queue[answer]
+            if chosen:
+                await self._run(chosen)
+
+    async def _gather(self) -> None:
+        """Give the first in the queue the rest of its wait for others."""
+        first = next(iter(self._queue.values()))
+        rest = first.queued_at + self._max_wait_s - time.monotonic()
+        if rest <= 0 or len(self._queue) >= self._max_size:
+            return
+        self._is_full.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_full.wait(), rest)
+
+    async def _run(self, chosen: list[tuple[asyncio.Future[Answer], _Item]]) -> None:
+        loop = asyncio.get_running_loop()
+        arrays = [item.array for _, item in chosen]
+        try:
+            answers = await loop.run_in_executor(self._executor, self._predict_all, arrays)
+        except Exception as error:  # theirs to handle, whatever it is; the next batch is run
+            for waiting, _ in chosen:
+                if not waiting.done():
+                    waiting.set_exception(error)
+            return
+        for (waiting, _), answer in zip(chosen, answers, strict=True):
+            if not waiting.done():
+                waiting.set_result(answer)
+
+    def _predict_all(self, arrays: list[NDArray[np.float32]]) -> Sequence[Answer]:
+        batch = arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
+        answers = self._predict(batch)
+        if len(answers) != len(arrays):
+            raise RuntimeError(f"{len(answers)} answers for {len(arrays)} inputs")
+        return answers
