@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from app.xray.errors import MalformedRequest, TooManyBytes
 
@@ -14,19 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from fastapi import Request
-    from starlette.datastructures import FormData
 
 FIELD: Final = "file"
 _FRAMING_BYTES: Final = 65_536
 """What a form may hold around its file: boundaries, part headers, stray fields."""
 _MAX_PARTS: Final = 16
 _HOW: Final = f"Send one image as the multipart field {FIELD!r}, or its bytes as the body."
-
-
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser, which writes files of over 1 MB to disk unless it is told not to."""
-
-    spool_max_size = 0  # of a SpooledTemporaryFile: 0 means never on disk
 
 
 async def read_upload(request: Request, max_bytes: int) -> bytes:
@@ -36,8 +28,9 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
         MalformedRequest: no file, several, an empty one, or a form that does not parse.
         TooManyBytes: more than `max_bytes`; no more than that was read.
     """
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        data = await _read_form(request, max_bytes)
+    content_type = request.headers.get("content-type", "")
+    if content_type.lower().startswith("multipart/"):
+        data = await _read_form(request, content_type, max_bytes)
     else:
         data = b"".join([chunk async for chunk in _bounded(request, max_bytes, max_bytes)])
     if len(data) > max_bytes:
@@ -47,30 +40,37 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
     return data
 
 
-async def _read_form(request: Request, max_bytes: int) -> bytes:
-    stream = _bounded(request, max_bytes + _FRAMING_BYTES, max_bytes)
-    parser = _InMemoryParser(request.headers, stream, max_files=_MAX_PARTS, max_fields=_MAX_PARTS)
+async def _read_form(request: Request, content_type: str, max_bytes: int) -> bytes:
+    names: list[str] = []
+    files: list[MultipartSegment] = []
+    pieces: list[bytes] = []
+    part: MultipartSegment | None = None
     try:
-        form = await parser.parse()
-    except (MultiPartException, UnicodeError) as error:
-        raise MalformedRequest(f"The multipart form is broken: {error} {_HOW}") from error
-    try:
-        return await _only_file(form).read()
-    finally:
-        await form.close()
+        _, options = parse_options_header(content_type)
+        parser = PushMultipartParser(options.get("boundary", ""), max_segment_count=_MAX_PARTS)
+        async for chunk in _bounded(request, max_bytes + _FRAMING_BYTES, max_bytes):
+            for event in parser.parse(chunk):
+                if isinstance(event, MultipartSegment):
+                    part = event
+                    names.append(part.name or "")
+                    files += [part] if part.name == FIELD else []
+                elif event and part in files:
+                    pieces.append(bytes(event))
+        parser.close()
+    except MultipartError as error:
+        raise MalformedRequest(f"The multipart form is broken: {error.args[0]}. {_HOW}") from error
+    _refuse_unless_one(files, names)
+    return b"".join(pieces)
 
 
-def _only_file(form: FormData) -> UploadFile:
-    files = form.getlist(FIELD)
+def _refuse_unless_one(files: list[MultipartSegment], names: list[str]) -> None:
     if not files:
-        found = ", ".join(repr(name[:40]) for name in form) or "none"
+        found = ", ".join(repr(name[:40]) for name in names) or "none"
         raise MalformedRequest(f"The form lacks the field {FIELD!r}; its fields: {found}. {_HOW}")
     if len(files) > 1:
         raise MalformedRequest(f"The form has {len(files)} fields {FIELD!r}. {_HOW}")
-    (file,) = files
-    if not isinstance(file, UploadFile):
+    if files[0].filename is None:
         raise MalformedRequest(f"The field {FIELD!r} is text: it has no file name. {_HOW}")
-    return file
 
 
 async def _bounded(request: Request, limit: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
@@ -83,7 +83,8 @@ async def _bounded(request: Request, limit: int, max_bytes: int) -> AsyncGenerat
         received += len(chunk)
         if received > limit:
             raise _too_many(max_bytes)
-        yield chunk
+        if chunk:
+            yield chunk
 
 
 def _too_many(max_bytes: int) -> TooManyBytes:
