@@ -13,7 +13,7 @@ ARGS ?=
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|train|dev|gpu (dev)
+install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|tensorflow|gpu|train|bench|dev (dev)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -25,7 +25,7 @@ install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=ser
 	@touch $@
 
 serve: ## serve models/best_model.h5 on port 8000; CXR_ settings, or ARGS="--port 9000"
-	@$(MAKE) --no-print-directory install USE=serve
+	@$(MAKE) --no-print-directory install USE=tensorflow
 	$(BIN)/python -m app $(ARGS)
 
 test: ## the tests; ARGS go to pytest
@@ -51,8 +51,8 @@ train: ## train on DATA=DIR; ARGS go to `python -m training fit`
 	@$(MAKE) --no-print-directory install USE=train
 	$(BIN)/python -m training fit --data "$(DATA)" $(ARGS)
 
-bench: ## measure the road from bytes to tensor, and a request, on this machine
-	@$(MAKE) --no-print-directory install USE=dev
+bench: ## the service beside others, under load; ARGS="--quick" for a first look; needs wrk
+	@$(MAKE) --no-print-directory install USE=bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
 COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
@@ -61,8 +61,10 @@ requirements: ## compile requirements/*.txt anew from pyproject.toml
 	@$(MAKE) --no-print-directory install USE=dev
 	$(COMPILE) --extra train --extra dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt -o requirements/serve.txt pyproject.toml
-	$(COMPILE) -c requirements/dev.txt --extra train -o requirements/train.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra tensorflow -o requirements/tensorflow.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra gpu -o requirements/gpu.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra train -o requirements/train.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra bench -o requirements/bench.txt pyproject.toml
 
 clean: ## remove .venv and caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

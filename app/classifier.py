@@ -14,7 +14,7 @@ from app.xray.errors import CheckpointCorrupt, EngineError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from app.engines import Engine
+    from app.engines.engine import Engine
     from app.settings import Settings
     from app.xray.checkpoint import Checkpoint
 
@@ -38,7 +38,7 @@ class Prediction:
 
 
 class Classifier:
-    """A loaded model. Calls to `predict` must not overlap: one engine runs one batch at a time."""
+    """A loaded model; as many calls to `predict` may overlap as its engine allows."""
 
     def __init__(self, checkpoint: Checkpoint, engine: Engine) -> None:
         self.checkpoint = checkpoint
@@ -54,7 +54,7 @@ class Classifier:
         contract = self.contract
         canary = np.linspace(0, 1, np.prod(contract.input_shape), dtype=np.float32)
         try:
-            answer = self.engine.predict(canary.reshape(1, *contract.input_shape))
+            answer = self.engine.predict(canary.reshape(1, *contract.input_shape)).probabilities
         except Exception as error:  # an engine raises whatever the network leads it to
             raise CheckpointCorrupt(
                 f"{self.checkpoint.path}: the model cannot be run: {error}"
@@ -72,7 +72,7 @@ class Classifier:
         Raises:
             EngineError: the network gave no numbers for one of them.
         """
-        calibrated = self.contract.calibrate(self.engine.predict(batch))
+        calibrated = self.contract.calibrate(self.engine.predict(batch).probabilities)
         if not np.isfinite(calibrated).all():
             raise EngineError("the network gave probabilities that are not finite")
         return [self._describe(row) for row in calibrated]
@@ -98,14 +98,20 @@ def load_classifier(settings: Settings) -> Classifier:
     """Read the checkpoint that the settings name, build its engine and warm it up.
 
     Raises:
-        CheckpointError: as `read_checkpoint`, `build_network` and `Classifier.warm_up`.
-        EngineError: the device that is demanded is not there.
+        CheckpointError: as `read_checkpoint`, `create_engine` and `Classifier.warm_up`.
+        EngineError: as `create_engine`.
     """
-    checkpoint = read_checkpoint(
-        settings.model_path, sha256=settings.model_sha256, classes=settings.classes
+    checkpoint = checkpoint_of(settings)
+    engine = create_engine(
+        checkpoint, settings.engine, device=settings.device, cache_dir=settings.cache_dir
     )
-    classifier = Classifier(
-        checkpoint, create_engine(checkpoint, settings.engine, device=settings.device)
-    )
+    classifier = Classifier(checkpoint, engine)
     classifier.warm_up()
     return classifier
+
+
+def checkpoint_of(settings: Settings) -> Checkpoint:
+    """The checkpoint that the settings name, inspected. Raises as `read_checkpoint`."""
+    return read_checkpoint(
+        settings.model_path, sha256=settings.model_sha256, classes=settings.classes
+    )

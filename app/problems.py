@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from app.batching import QueueFull
 from app.request_id import request_id_of
 from app.schemas import Problem
 from app.xray import errors
@@ -32,7 +33,7 @@ class _Row(NamedTuple):
     title: str
 
 
-TABLE: Final[dict[type[errors.CxrError], _Row]] = {
+TABLE: Final[dict[type[Exception], _Row]] = {
     errors.MalformedRequest: _Row(
         HTTPStatus.BAD_REQUEST, "malformed-request", "The request is malformed"
     ),
@@ -51,6 +52,7 @@ TABLE: Final[dict[type[errors.CxrError], _Row]] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "unusable-image", "The image cannot be used"
     ),
     errors.NotReady: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
+    QueueFull: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait already"),
     errors.DeadlineExceeded: _Row(
         HTTPStatus.GATEWAY_TIMEOUT, "deadline-exceeded", "The answer took too long"
     ),
@@ -60,8 +62,9 @@ TABLE: Final[dict[type[errors.CxrError], _Row]] = {
 def add_problem_handlers(app: FastAPI) -> None:
     """Answer every refusal of `app` as problem+json."""
 
+    @app.exception_handler(QueueFull)
     @app.exception_handler(errors.CxrError)
-    async def _(request: Request, error: errors.CxrError) -> JSONResponse:
+    async def _(request: Request, error: Exception) -> JSONResponse:
         row = TABLE.get(type(error))
         if row is None:
             raise error  # an operator's error inside a request is a bug, and logged as one
@@ -109,7 +112,7 @@ def problem(
     return JSONResponse(body.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
-def responses(*kinds: type[errors.CxrError]) -> dict[int | str, dict[str, Any]]:
+def responses(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:
     """How the OpenAPI page describes the refusals of a route."""
     described: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:

@@ -60,8 +60,24 @@ class PredictionResponse(BaseModel):
         )
 
 
+class EngineDescription(BaseModel):
+    """What runs the network."""
+
+    name: str = Field(examples=["litert"])
+    device: str = Field(examples=["cpu"])
+    largest_difference: float | None = Field(
+        description="From TensorFlow's probabilities, on drawn pictures when it was compiled; "
+        "null for TensorFlow itself"
+    )
+
+    @classmethod
+    def of(cls, classifier: Classifier) -> Self:
+        """The description of a loaded model's engine."""
+        return cls.model_validate(classifier.engine, from_attributes=True)
+
+
 class ModelDescription(ModelContract):
-    """The contract of the loaded checkpoint, and which file it is."""
+    """The contract of the loaded checkpoint, which file it is, and what runs it."""
 
     name: str
     sha256: str
@@ -69,6 +85,7 @@ class ModelDescription(ModelContract):
     carries_contract: bool = Field(
         description="False where the contract was assumed: a checkpoint that carries none"
     )
+    engine: EngineDescription
 
     @classmethod
     def of_classifier(cls, classifier: Classifier) -> Self:
@@ -77,6 +94,7 @@ class ModelDescription(ModelContract):
             **classifier.contract.model_dump(),
             **ModelIdentity.of(classifier).model_dump(),
             carries_contract=classifier.checkpoint.carries_contract,
+            engine=EngineDescription.of(classifier),
         )
 
 
@@ -92,7 +110,7 @@ class Health(BaseModel):
     status: Literal["loading", "ready", "draining", "failed"]
     version: str = Field(description="Of the service")
     model: ModelIdentity | None = Field(description="None until it is loaded")
-    engine: str | None = Field(examples=["tensorflow"])
+    engine: str | None = Field(examples=["litert"])
     device: str | None = Field(examples=["cpu"])
     reason: str | None = Field(description="Why the model cannot be served, where it cannot")
 

@@ -1,4 +1,4 @@
-"""The model's life in the process, and the road of one upload through it."""
+"""The model's life in the process."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
+from app.devices import usable_cpus
+from app.pipeline import Pipeline
 from app.xray.errors import CxrError, DeadlineExceeded, NotReady
-from app.xray.preprocess import preprocess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from app.classifier import Classifier, Prediction
+    from app.classifier import Classifier
     from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
 Status = Literal["loading", "ready", "draining", "failed"]
 
-DECODING_THREADS: Final = 4
+_MIN_DECODING_THREADS: Final = 2
+"""So that one picture that takes long does not hold up all others."""
 
 
 class Service:
-    """Loads a classifier once and runs uploads through it, off the event loop.
+    """Loads a classifier once, and has the threads that decode: as many as there are CPUs.
 
-    `load` is injected: it takes seconds and runs in a thread. A few threads decode pictures; one
-    runs the model, so that calls never overlap, not even when a request has been given up.
+    `load` is injected: it takes long and runs in a thread.
     """
 
     def __init__(self, settings: Settings, load: Callable[[Settings], Classifier]) -> None:
@@ -40,33 +38,31 @@ class Service:
         self.failure: Exception | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self._load = load
-        self._classifier: Classifier | None = None
-        self._decoding = ThreadPoolExecutor(DECODING_THREADS, "decoding")
-        self._inference = ThreadPoolExecutor(1, "inference")
+        self._pipeline: Pipeline | None = None
+        threads = max(_MIN_DECODING_THREADS, usable_cpus())
+        self._decoding = ThreadPoolExecutor(threads, "decoding")
 
     @property
     def loaded(self) -> Classifier | None:
         """The model if there is one, whatever the status."""
-        return self._classifier
+        return self._pipeline.classifier if self._pipeline else None
 
     @property
-    def classifier(self) -> Classifier:
-        """The model to answer a new request with.
+    def pipeline(self) -> Pipeline:
+        """The road for a new request.
 
         Raises:
-            NotReady: there is none yet, or no longer.
+            NotReady: there is no model yet, or no longer.
         """
-        if self._classifier is None or self.status != "ready":
+        if self._pipeline is None or self.status != "ready":
             raise NotReady(f"The service is {self.status}; try again shortly.")
-        return self._classifier
+        return self._pipeline
 
     async def start(self) -> None:
         """Load the model; "ready" after its warm-up, "failed" where it cannot be served."""
         loop = asyncio.get_running_loop()
         try:
-            self._classifier = await loop.run_in_executor(
-                self._inference, self._load, self.settings
-            )
+            classifier = await loop.run_in_executor(None, self._load, self.settings)
         except Exception as error:  # whatever it was, the service must not stay "loading"
             self.failure = error
             self._leave_loading("failed")
@@ -74,8 +70,9 @@ class Service:
             log.critical("cannot serve the model: %s", error, exc_info=trace)
             self.on_failure()
             return
+        self._pipeline = Pipeline(classifier, self.settings, self._decoding)
         self._leave_loading("ready")
-        checkpoint, engine = self._classifier.checkpoint, self._classifier.engine
+        checkpoint, engine = classifier.checkpoint, classifier.engine
         log.info(
             "loaded %s (sha256 %s), engine %s on %s%s",
             checkpoint.path,
@@ -88,22 +85,6 @@ class Service:
     def _leave_loading(self, status: Status) -> None:
         if self.status == "loading":  # and not draining already
             self.status = status
-
-    async def classify(self, data: bytes, classifier: Classifier) -> Prediction:
-        """What `classifier`, as it was when the request came, says of one uploaded file.
-
-        Raises:
-            SenderError: as `preprocess`.
-        """
-        max_pixels = self.settings.max_pixels
-
-        def decode() -> NDArray[np.float32]:
-            return preprocess(data, classifier.contract, max_pixels=max_pixels)
-
-        loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(self._decoding, decode)
-        predictions = await loop.run_in_executor(self._inference, classifier.predict, pixels[None])
-        return predictions[0]
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
@@ -127,5 +108,6 @@ class Service:
 
     def close(self) -> None:
         """Let the threads go; what is still queued is dropped."""
-        for executor in (self._decoding, self._inference):
-            executor.shutdown(wait=False, cancel_futures=True)
+        self._decoding.shutdown(wait=False, cancel_futures=True)
+        if self._pipeline:
+            self._pipeline.close()

@@ -30,13 +30,21 @@ class Settings(BaseSettings):
     """When set, the digest that the checkpoint must have; compared before it is parsed."""
     classes: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode] = DEFAULT_CLASSES
     """Outputs in order, separated by commas, for a checkpoint that carries no contract."""
-    engine: Literal["auto", "tensorflow"] = "auto"
+    engine: Literal["auto", "litert", "tensorflow"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
+    cache_dir: Path = Path("~/.cache/cxr-inference")
+    """Where checkpoints compiled for LiteRT are kept."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     max_upload_mb: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 20
     """Megabytes of 1,000,000 bytes."""
     max_pixels: Annotated[int, Field(gt=0, le=_PILLOW_REFUSES_ABOVE)] = MAX_PIXELS
+    max_batch_size: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """None leaves it to the engine, as for `max_wait_ms`."""
+    max_wait_ms: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] | None = None
+    """How long a batch that is not full waits for more, since its first picture came."""
+    max_queue: Annotated[int, Field(ge=1, le=100_000)] = 128
+    """Uploads that wait, decoding included; a further one is refused."""
     request_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
     """From its first byte to its answer."""
     drain_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 5

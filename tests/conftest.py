@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,12 +11,24 @@ from app.xray.contract import ModelContract
 from tests import networks
 from tests.drawing import draw_radiograph, encode
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-@pytest.fixture(autouse=True)
-def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.startswith(PREFIX):
-            monkeypatch.delenv(name)
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where each checkpoint is compiled once for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_settings_of_this_machine(cache_dir: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(PREFIX):
+                patch.delenv(name)
+        patch.setenv("CXR_CACHE_DIR", str(cache_dir))
+        yield
 
 
 @pytest.fixture

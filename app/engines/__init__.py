@@ -1,44 +1,58 @@
-"""How a checkpoint runs. An engine turns float32 batches into class probabilities."""
+"""How a checkpoint runs: which engine, and its making."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+import logging
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from app.devices import usable_cpus, visible_gpus
+from app.xray.errors import EngineError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from pathlib import Path
 
+    from app.engines.engine import Device, Engine, Kind
     from app.xray.checkpoint import Checkpoint
 
-Kind = Literal["auto", "tensorflow"]
-Device = Literal["auto", "cpu", "gpu"]
-
-
-class Engine(Protocol):
-    """A loaded network. `predict` may be called from any thread, one call at a time."""
-
-    name: str
-    device: str
-    """What it runs on: "cpu" or "gpu"."""
-
-    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities (n, classes) of model inputs (n, height, width, 3), not yet calibrated."""
-        ...
+log = logging.getLogger(__name__)
 
 
 def create_engine(
-    checkpoint: Checkpoint, kind: Kind = "auto", *, device: Device = "auto"
+    checkpoint: Checkpoint, kind: Kind = "auto", *, device: Device = "auto", cache_dir: Path
 ) -> Engine:
     """Load `checkpoint` into an engine of `kind` on `device`.
 
-    "auto" takes the GPU where there is one; the only kind is "tensorflow" so far.
+    "auto" takes TensorFlow where it finds a GPU and LiteRT elsewhere, which runs what TensorFlow
+    once compiled into `cache_dir`. Without a GPU, TensorFlow is not even imported here.
 
     Raises:
         CheckpointCorrupt: the network cannot be rebuilt.
-        EngineError: a GPU is demanded and none is visible.
+        EngineError: a GPU is demanded and there is none, TensorFlow is needed and not installed,
+            or what it compiles answers otherwise than it does.
     """
-    match kind:
-        case "auto" | "tensorflow":
-            from app.engines.tensorflow import TensorFlowEngine
+    if kind == "litert" and device == "gpu":
+        raise EngineError("CXR_ENGINE=litert runs on the CPU, but CXR_DEVICE=gpu")
+    if kind == "tensorflow" or device == "gpu":
+        return _tensorflow(checkpoint, device)
+    if kind == "auto" and device == "auto" and visible_gpus():
+        try:
+            return _tensorflow(checkpoint, "gpu")
+        except EngineError as error:
+            log.warning("there is a GPU, but the CPU is taken: %s", error)
 
-            return TensorFlowEngine(checkpoint, device=device)
+    from app.engines.compiled import compiled_model
+    from app.engines.litert import LiteRTEngine
+
+    compiled = compiled_model(checkpoint, cache_dir)
+    return LiteRTEngine(
+        compiled.path, threads=usable_cpus(), largest_difference=compiled.largest_difference
+    )
+
+
+def _tensorflow(checkpoint: Checkpoint, device: Device) -> Engine:
+    if find_spec("tensorflow") is None:
+        raise EngineError("TensorFlow is not installed here; without it CXR_ENGINE=litert serves")
+    from app.engines.tensorflow import TensorFlowEngine
+
+    return TensorFlowEngine(checkpoint, device=device)

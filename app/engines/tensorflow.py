@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from app.engines.engine import Batching, Output
 from app.xray.errors import EngineError
-from app.xray.network import build_network, import_keras
+from app.xray.network import build_network, expose_features, import_keras
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from app.engines import Device
+    from app.engines.engine import Device
     from app.xray.checkpoint import Checkpoint
+
+_BATCHING: Final = {
+    "gpu": Batching(max_size=32, max_wait_s=0.005),
+    "cpu": Batching(max_size=8),
+}
 
 
 class TensorFlowEngine:
-    """One `tf.function` with one input signature, so that no batch size traces it again."""
+    """One `tf.function` with one input signature, so that no batch size traces it again.
+
+    Batches are filled up to a power of two: on a GPU each new shape is planned anew.
+    """
 
     name = "tensorflow"
+    largest_difference: float | None = None
 
     def __init__(self, checkpoint: Checkpoint, *, device: Device = "auto") -> None:
         if device == "cpu":  # do not even ask CUDA, which complains where there is none
@@ -29,7 +39,8 @@ class TensorFlowEngine:
         import tensorflow as tf
 
         self.device = _choose_device(tf, device)
-        network = build_network(checkpoint)
+        self.batching = _BATCHING[self.device]
+        network = expose_features(build_network(checkpoint))
         shape = (None, *checkpoint.contract.input_shape)
 
         @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])  # type: ignore[untyped-decorator]
@@ -38,9 +49,15 @@ class TensorFlowEngine:
 
         self._forward = forward
 
-    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
         """As `Engine.predict`."""
-        return np.asarray(self._forward(batch).numpy(), dtype=np.float32)
+        count = len(batch)
+        missing = (1 << (count - 1).bit_length()) - count
+        if missing:
+            batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)])
+        found = self._forward(batch)
+        names = Output._fields if with_features else ("probabilities",)
+        return Output(**{name: found[name].numpy()[:count] for name in names})
 
 
 def _choose_device(tf: Any, device: Device) -> str:

@@ -1,22 +1,18 @@
-"""What routes are given."""
+"""What routes find in a request."""
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, cast
 
-from fastapi import Depends, Request
+if TYPE_CHECKING:
+    from fastapi import Request
 
-from app.request_id import request_id_of
-from app.service import Service
+    from app.service import Service
 
 
-def _service(request: Request) -> Service:
+def service_of(request: Request) -> Service:
+    """The service that `create_app` wired in.
+
+    A plain call: FastAPI would resolve a dependency anew for each request, at ten times the cost.
+    """
     return cast("Service", request.app.state.service)
-
-
-def _request_id(request: Request) -> str:
-    return request_id_of(request.scope)
-
-
-ServiceDep = Annotated[Service, Depends(_service)]
-RequestIdDep = Annotated[str, Depends(_request_id)]

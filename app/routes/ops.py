@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.problems import responses
-from app.routes.deps import ServiceDep
+from app.routes.deps import service_of
 from app.schemas import Health, Liveness, ModelDescription
 from app.settings import VERSION
 from app.xray import errors
@@ -23,8 +23,9 @@ _UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
 @router.get("/health/ready", responses=_UNAVAILABLE)
 @router.head("/health", include_in_schema=False)
 @router.head("/health/ready", include_in_schema=False)
-async def health(service: ServiceDep, response: Response) -> Health:
+async def health(request: Request, response: Response) -> Health:
     """200 once the model is warm, 503 while it is loading, after it failed, while draining."""
+    service = service_of(request)
     if service.status != "ready":
         response.status_code = 503
     return Health.of(service, VERSION)
@@ -38,6 +39,6 @@ async def live() -> Liveness:
 
 
 @router.get("/model", responses=responses(errors.NotReady))
-async def model(service: ServiceDep) -> ModelDescription:
+async def model(request: Request) -> ModelDescription:
     """The served checkpoint's contract: classes, preprocessing, data, metrics, digest."""
-    return ModelDescription.of_classifier(service.classifier)
+    return ModelDescription.of_classifier(service_of(request).pipeline.classifier)

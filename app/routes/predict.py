@@ -6,8 +6,11 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 
+from app.batching import QueueFull
+from app.disconnect import unless_gone
 from app.problems import responses
-from app.routes.deps import RequestIdDep, ServiceDep
+from app.request_id import request_id_of
+from app.routes.deps import service_of
 from app.schemas import PredictionResponse
 from app.uploads import FIELD, read_upload
 from app.xray import errors
@@ -43,15 +46,15 @@ _REQUEST_BODY: Final[dict[str, Any]] = {
         errors.UnsupportedImageType,
         errors.UnusableImage,
         errors.NotReady,
+        QueueFull,
         errors.DeadlineExceeded,
     ),
 )
-async def predict(
-    request: Request, service: ServiceDep, request_id: RequestIdDep
-) -> PredictionResponse:
+async def predict(request: Request) -> PredictionResponse:
     """Class probabilities of one chest X-ray. Research software, not a medical device."""
-    classifier = service.classifier
+    service = service_of(request)
+    pipeline = service.pipeline
     async with service.deadline():
         data = await read_upload(request, service.settings.max_upload_bytes)
-        prediction = await service.classify(data, classifier)
-    return PredictionResponse.of(prediction, classifier, request_id)
+        prediction = await unless_gone(request, pipeline.classify(data))
+    return PredictionResponse.of(prediction, pipeline.classifier, request_id_of(request.scope))

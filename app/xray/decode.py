@@ -105,7 +105,9 @@ def _refuse_what_pillow_would_take(image: Image.Image, data: bytes, kind: str) -
         raise UnusableImage("The PNG file is an animation; send a single picture.")
     if kind == "PNG" and image.mode == "P" and b"PLTE" not in data:
         raise UnusableImage("The PNG file lacks the palette that its pixels refer to.")
-    if kind == "JPEG" and data.count(_START_OF_SCAN) > _MAX_SCANS:
+    # libjpeg stops after the first scan of a picture that can have but one.
+    has_one_scan = image.mode == "L" and not image.info.get("progressive")
+    if kind == "JPEG" and not has_one_scan and data.count(_START_OF_SCAN) > _MAX_SCANS:
         raise UnusableImage(f"The JPEG file has more than {_MAX_SCANS} scans.")
 
 

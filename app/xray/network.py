@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from copy import deepcopy
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from app.xray.checkpoint import file_sha256
@@ -53,6 +54,51 @@ def build_network(checkpoint: Checkpoint) -> Any:
         raise CheckpointCorrupt(f"{checkpoint.path}: changed while it was read; load it again")
     _compare_with_contract(*shapes, checkpoint)
     return network
+
+
+def expose_features(network: Any) -> Any:
+    """The same network, its weights shared, with what its head sees beside its answer.
+
+    Returns a `keras.Model` from one float32 (n, height, width, 3) to a dictionary of float32:
+    "probabilities" (n, classes), "feature_map" (n, rows, columns, channels), the last that still
+    has an extent, and "pooled" (n, features), what is made of that map. Models within the model
+    are laid open on the way.
+    """
+    keras = import_keras()
+
+    def lay_open(model: Any) -> Any:
+        """`model` from a fresh input to its "output", and the features where it has them."""
+        features: dict[str, Any] = {}
+
+        def run(layer: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+            if isinstance(layer, keras.Model):
+                found = lay_open(layer)(inputs)
+                outputs = found.pop("output")
+                features.update(found)
+                return outputs
+            outputs = layer(inputs, *rest, **options)
+            if _has_extent(inputs) and not _has_extent(outputs):
+                features.update(feature_map=inputs, pooled=keras.layers.Flatten()(outputs))
+            return outputs
+
+        inputs = keras.Input(model.input_shape[1:])
+        if isinstance(model, keras.Sequential):
+            output = reduce(lambda tensor, layer: run(layer, tensor), model.layers, inputs)
+        else:
+            output = keras.models.clone_model(
+                model, input_tensors=inputs, clone_function=lambda layer: layer, call_function=run
+            ).output
+        return keras.Model(inputs, {"output": output, **features})
+
+    opened = lay_open(network)
+    outputs = dict(opened.output)
+    return keras.Model(opened.input, {"probabilities": outputs.pop("output"), **outputs})
+
+
+def _has_extent(tensor: Any) -> bool:
+    """Whether it is a map (n, rows, columns, channels) of more than one place."""
+    shape = getattr(tensor, "shape", ())
+    return len(shape) == 4 and shape[1:3] != (1, 1)
 
 
 def _compare_with_contract(inputs: Any, outputs: Any, checkpoint: Checkpoint) -> None:

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 
 from app.classifier import Classifier
+from app.engines.engine import Batching, Output
 from app.main import create_app
 from app.settings import read_settings
 from app.xray.checkpoint import Checkpoint
@@ -32,14 +33,16 @@ class FakeEngine:
 
     name = "fake"
     device = "cpu"
+    largest_difference = 0.00025
+    batching = Batching(max_size=8)
 
     def __init__(self, answer: tuple[float, ...] = (0.02, 0.05, 0.93)) -> None:
         self.answer = answer
         self.batches: list[np.ndarray] = []
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
         self.batches.append(batch)
-        return np.tile(np.array(self.answer, np.float32), (len(batch), 1))
+        return Output(np.tile(np.array(self.answer, np.float32), (len(batch), 1)))
 
 
 class StuckEngine(FakeEngine):
@@ -50,7 +53,7 @@ class StuckEngine(FakeEngine):
         self.begun, self.released = threading.Event(), threading.Event()
         self.running = self.most = 0
 
-    def predict(self, batch: np.ndarray) -> np.ndarray:
+    def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
         self.running += 1
         self.most = max(self.most, self.running)
         self.begun.set()

@@ -15,6 +15,8 @@ from tests.networks import model_inputs, write_tiny_checkpoint
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from app.engines.engine import Output
+
 
 def test_the_likeliest_class_is_the_label() -> None:
     (prediction,) = fake_classifier().predict(model_inputs(1))
@@ -77,7 +79,7 @@ def test_a_model_that_gives_no_distribution_fails_its_warm_up(answer: tuple[floa
 
 def test_a_model_that_cannot_be_run_fails_its_warm_up() -> None:
     class Broken(FakeEngine):
-        def predict(self, _: np.ndarray) -> np.ndarray:
+        def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
             raise ZeroDivisionError
 
     with pytest.raises(CheckpointCorrupt, match="cannot be run"):
@@ -91,7 +93,7 @@ def test_an_answer_that_is_not_finite_is_an_error_not_an_answer() -> None:
 
 def test_a_checkpoint_is_loaded_as_the_settings_say(tiny_checkpoint: Path) -> None:
     classifier = load_classifier(read_settings(model_path=tiny_checkpoint, device="cpu"))
-    assert (classifier.engine.name, classifier.engine.device) == ("tensorflow", "cpu")
+    assert (classifier.engine.name, classifier.engine.device) == ("litert", "cpu")
     expected = keras.models.load_model(tiny_checkpoint, compile=False).predict(
         model_inputs(), verbose=0
     )
@@ -124,4 +126,4 @@ def test_a_network_without_a_softmax_is_not_served(tmp_path: Path) -> None:
     outputs = keras.layers.Dense(3)(keras.layers.GlobalMaxPooling2D()(inputs))
     path = write_tiny_checkpoint(tmp_path / "model.h5", network=keras.Model(inputs, outputs))
     with pytest.raises(CheckpointCorrupt, match="softmax"):
-        load_classifier(read_settings(model_path=path))
+        load_classifier(read_settings(model_path=path, engine="tensorflow"))

@@ -37,7 +37,7 @@ def test_a_live_server_answers_as_designed(client: httpx.Client, png: bytes) -> 
     assert sum(body["probabilities"].values()) == pytest.approx(1, abs=1e-6)
     assert body["model"]["name"] == "tiny"
     health = client.get("/health").json()
-    assert (health["status"], health["engine"], health["device"]) == ("ready", "tensorflow", "cpu")
+    assert (health["status"], health["engine"], health["device"]) == ("ready", "litert", "cpu")
 
 
 def test_the_form_and_the_raw_body_get_the_same_probabilities(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from app.engines import create_engine
+from app.engines.tensorflow import TensorFlowEngine
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import EngineError
 from app.xray.network import build_network
@@ -34,32 +34,58 @@ def devices(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_its_answers_are_the_networks_own_in_batches_of_any_size(tiny_checkpoint: Path) -> None:
     checkpoint = read_checkpoint(tiny_checkpoint)
-    engine = create_engine(checkpoint, device="cpu")
+    engine = TensorFlowEngine(checkpoint, device="cpu")
     expected = build_network(checkpoint).predict(model_inputs(7), verbose=0)
-    for size in (1, 2, 7):
-        found = engine.predict(model_inputs(7)[:size])
+    for size in (1, 2, 3, 7):
+        found = engine.predict(model_inputs(7)[:size]).probabilities
         assert (found.shape, found.dtype) == ((size, 3), np.float32)
         assert np.abs(found - expected[:size]).max() < 1e-6
+
+
+def test_no_size_of_batch_traces_it_again(tiny_checkpoint: Path) -> None:
+    traced = []
+
+    class Traced(TensorFlowEngine):
+        pass
+
+    engine = Traced(read_checkpoint(tiny_checkpoint), device="cpu")
+    forward = engine._forward
+    for size in (1, 2, 3, 5, 8):
+        engine.predict(model_inputs(size))
+        traced.append(forward.experimental_get_tracing_count())
+    assert traced == [1] * 5
+
+
+def test_features_come_from_the_same_pass_when_asked_for(tiny_checkpoint: Path) -> None:
+    checkpoint = read_checkpoint(tiny_checkpoint)
+    engine = TensorFlowEngine(checkpoint, device="cpu")
+    plain, full = (engine.predict(model_inputs(3), with_features=asked) for asked in (False, True))
+    assert plain.feature_map is None
+    assert plain.pooled is None
+    assert np.array_equal(plain.probabilities, full.probabilities)
+    assert full.feature_map is not None
+    assert full.feature_map.shape == (3, 12, 12, 8)
+    assert np.array_equal(full.feature_map.max(axis=(1, 2)), full.pooled)
 
 
 def test_auto_takes_the_gpu_and_its_memory_as_needed(
     tiny_checkpoint: Path, devices: dict[str, Any]
 ) -> None:
     devices["gpus"] = ["GPU:0", "GPU:1"]
-    assert create_engine(read_checkpoint(tiny_checkpoint)).device == "gpu"
+    assert TensorFlowEngine(read_checkpoint(tiny_checkpoint)).device == "gpu"
     assert devices["growing"] == [("GPU:0", True), ("GPU:1", True)]
 
 
 def test_auto_takes_the_cpu_where_there_is_no_gpu(
     tiny_checkpoint: Path, devices: dict[str, Any]
 ) -> None:
-    assert create_engine(read_checkpoint(tiny_checkpoint)).device == "cpu"
+    assert TensorFlowEngine(read_checkpoint(tiny_checkpoint)).device == "cpu"
     assert devices["growing"] == []
 
 
 def test_cpu_hides_the_gpus(tiny_checkpoint: Path, devices: dict[str, Any]) -> None:
     devices["gpus"] = ["GPU:0"]
-    assert create_engine(read_checkpoint(tiny_checkpoint), device="cpu").device == "cpu"
+    assert TensorFlowEngine(read_checkpoint(tiny_checkpoint), device="cpu").device == "cpu"
     assert devices["visible"] == []
 
 
@@ -67,5 +93,5 @@ def test_a_gpu_that_is_demanded_and_not_there_is_the_operators_error(
     tiny_checkpoint: Path, devices: dict[str, Any]
 ) -> None:
     with pytest.raises(EngineError, match="CXR_DEVICE=gpu: TensorFlow sees no GPU"):
-        create_engine(read_checkpoint(tiny_checkpoint), device="gpu")
+        TensorFlowEngine(read_checkpoint(tiny_checkpoint), device="gpu")
     assert devices["visible"] is None

@@ -87,6 +87,7 @@ async def test_the_model_is_described_by_its_contract() -> None:
         "sha256": SHA256,
         "calibrated": True,
         "carries_contract": True,
+        "engine": {"name": "fake", "device": "cpu", "largest_difference": 0.00025},
     }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -124,6 +125,21 @@ async def test_while_the_model_is_loading_a_client_is_told_when_to_come_back(png
     assert int(answer.headers["Retry-After"]) > 0
 
 
+async def test_a_full_queue_is_a_503_with_a_time_to_come_back(png: bytes) -> None:
+    engine = StuckEngine()
+    app = fake_app(lambda _: fake_classifier(engine), max_queue=1)
+    async with client_of(app) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(client.post, "/predict", content=png))
+        await anyio.to_thread.run_sync(engine.begun.wait, 5)
+        tasks.start_soon(partial(client.post, "/predict", content=png))
+        await anyio.sleep(0.05)
+        answer = await client.post("/predict", content=png)
+        engine.released.set()
+    detail = assert_problem(answer, 503, "queue-full", "Too many requests wait already")
+    assert detail == "1 requests are waiting already; try again shortly."
+    assert int(answer.headers["Retry-After"]) > 0
+
+
 async def test_an_answer_past_the_deadline_is_a_504(png: bytes) -> None:
     engine = StuckEngine()
     app = fake_app(lambda _: fake_classifier(engine), request_timeout_s=0.05)
@@ -131,6 +147,37 @@ async def test_an_answer_past_the_deadline_is_a_504(png: bytes) -> None:
         answer = await client.post("/predict", content=png)
         engine.released.set()
     assert_problem(answer, 504, "deadline-exceeded", "The answer took too long")
+
+
+async def test_a_client_that_hangs_up_frees_its_place_before_the_model_is_run(
+    png: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "app")
+    engine = StuckEngine()
+    app = fake_app(lambda _: fake_classifier(engine))
+    messages = iter([{"type": "http.request", "body": png}, {"type": "http.disconnect"}])
+
+    async def receive() -> dict[str, object]:
+        await anyio.sleep(0.05)
+        return next(messages)
+
+    async def send(_: object) -> None:
+        raise AssertionError("nobody is there to be answered")
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "headers": [],
+        "query_string": b"",
+    }
+    async with client_of(app) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(client.post, "/predict", content=png))
+        await anyio.to_thread.run_sync(engine.begun.wait, 5)
+        await app(scope, receive, send)
+        engine.released.set()
+    assert len(engine.batches) == 1
+    assert "POST /predict 499" in caplog.text
 
 
 async def test_a_body_that_comes_too_slowly_is_a_504_too(png: bytes) -> None:

@@ -13,7 +13,7 @@ import tf_keras
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import CheckpointCorrupt
-from app.xray.network import build_network
+from app.xray.network import build_network, expose_features
 from tests.networks import build_tiny, model_inputs, write_tiny_checkpoint
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ def test_a_whole_model_with_optimizer_state_gives_its_own_predictions(
     expected = save(network, tmp_path / "old.h5")
     loaded = build_network(read_checkpoint(tmp_path / "old.h5"))
     assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < 1e-6
+
+    exposed = expose_features(loaded).predict(model_inputs(), verbose=0)
+    assert np.abs(exposed["probabilities"] - expected).max() < 1e-6
+    assert exposed["feature_map"].shape == (4, 12, 12, 8)
+    assert np.array_equal(exposed["pooled"], exposed["feature_map"].max(axis=(1, 2)))
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")

@@ -1,0 +1,145 @@
+"""Compiled checkpoints: a cache of files, each made once, by TensorFlow in a process of its own.
+
+An entry is a LiteRT model that says in a JSON text, attached as LiteRT's own metadata are (a ZIP
+archive behind the model), of which checkpoint it was made, by what, and how near it comes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+import time
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.engines.converter import be_quiet, convert
+from app.xray.errors import EngineError
+
+if TYPE_CHECKING:
+    from app.xray.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+
+_LABEL: Final = "cxr_compiled.json"
+_FORMAT: Final = 1
+"""Counts up when a model of today would be of no use to a version of tomorrow."""
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A LiteRT model with the signature of `expose_features`, for one picture at a time."""
+
+    path: Path
+    converter: str
+    """What made it, such as "tensorflow-2.21.0"."""
+    largest_difference: float
+    """Between its probabilities and the reference's, when it was made."""
+
+
+class _Label(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    format: int
+    checkpoint_sha256: str
+    converter: str
+    largest_difference: Annotated[float, Field(ge=0)]
+    model_bytes: int
+    model_sha256: str
+
+
+def compiled_model(checkpoint: Checkpoint, cache_dir: Path) -> CompiledModel:
+    """The entry for `checkpoint`, compiled now where there is none that holds.
+
+    Where TensorFlow is installed, the entry must be of that very version; elsewhere any will do.
+
+    Raises:
+        CheckpointCorrupt: the network cannot be rebuilt.
+        EngineError: it must be compiled, and TensorFlow is not installed, `cache_dir` cannot be
+            written, or the compiled model answers otherwise than the reference.
+    """
+    cache_dir = cache_dir.expanduser()
+    converter = _installed_converter()
+    for path in sorted(cache_dir.glob(f"{checkpoint.sha256}-{converter or '*'}.tflite")):
+        if found := _read_entry(path, checkpoint):
+            return found
+        log.warning("%s is not what it should be; it is not used", path)
+    if converter is None:
+        raise EngineError(
+            f"{checkpoint.path} is not compiled in CXR_CACHE_DIR={cache_dir}, and TensorFlow, "
+            "which compiles it, is not installed: run `python -m app compile` where it is"
+        )
+    return _compile(checkpoint, cache_dir / f"{checkpoint.sha256}-{converter}.tflite", converter)
+
+
+def _installed_converter() -> str | None:
+    try:
+        return f"tensorflow-{version('tensorflow')}"
+    except PackageNotFoundError:
+        return None
+
+
+def _read_entry(path: Path, checkpoint: Checkpoint) -> CompiledModel | None:
+    """The entry at `path`; None where its label is not whole, or not about what is there."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            label = _Label.model_validate_json(archive.read(_LABEL))
+        with path.open("rb") as file:
+            digest = hashlib.sha256(file.read(label.model_bytes)).hexdigest()
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        log.debug("%s: %s", path, error)
+        return None
+    expected = (_FORMAT, checkpoint.sha256, digest)
+    if (label.format, label.checkpoint_sha256, label.model_sha256) != expected:
+        return None
+    return CompiledModel(path, label.converter, label.largest_difference)
+
+
+def _compile(checkpoint: Checkpoint, path: Path, converter: str) -> CompiledModel:
+    log.info("compiling %s; this is done once", checkpoint.path)
+    start = time.monotonic()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise EngineError(f"CXR_CACHE_DIR={path.parent}: cannot be written: {error}") from error
+    draft = Path(name)
+    try:
+        # A process of its own gives TensorFlow's memory back, and lets this one never load it.
+        with ProcessPoolExecutor(1, get_context("spawn"), initializer=be_quiet) as pool:
+            difference = pool.submit(convert, checkpoint, draft).result()
+        _attach_label(draft, checkpoint, converter, difference)
+        draft.chmod(0o644)  # who serves may be another than who compiled
+        draft.replace(path)
+    except BrokenProcessPool as error:
+        raise EngineError(
+            f"{checkpoint.path}: the process that compiled it died; it needs 2 GB of memory"
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    log.info("compiled %s in %.0f s", checkpoint.path, time.monotonic() - start)
+    return CompiledModel(path, converter, difference)
+
+
+def _attach_label(draft: Path, checkpoint: Checkpoint, converter: str, difference: float) -> None:
+    model = draft.read_bytes()
+    label = _Label(
+        format=_FORMAT,
+        checkpoint_sha256=checkpoint.sha256,
+        converter=converter,
+        largest_difference=difference,
+        model_bytes=len(model),
+        model_sha256=hashlib.sha256(model).hexdigest(),
+    )
+    with zipfile.ZipFile(draft, "a") as archive:
+        archive.writestr(_LABEL, label.model_dump_json())

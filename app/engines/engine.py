@@ -1,0 +1,53 @@
+"""What every engine is: float32 batches in, class probabilities out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+Kind = Literal["auto", "litert", "tensorflow"]
+Device = Literal["auto", "cpu", "gpu"]
+
+
+class Output(NamedTuple):
+    """What one pass gives for n pictures, all float32; the features only where asked for."""
+
+    probabilities: NDArray[np.float32]
+    """(n, classes), not yet calibrated."""
+    feature_map: NDArray[np.float32] | None = None
+    """(n, rows, columns, channels): the last map, of which the head sees a summary."""
+    pooled: NDArray[np.float32] | None = None
+    """(n, features): that summary."""
+
+
+class Batching(NamedTuple):
+    """How an engine is best called."""
+
+    threads: int = 1
+    """Calls that may run at the same time."""
+    ahead: int = 0
+    """Calls that wait behind those, so that no thread waits for the next."""
+    max_size: int = 1
+    """Pictures in a call."""
+    max_wait_s: float = 0.0
+    """How long a call that is not full is put off."""
+
+
+class Engine(Protocol):
+    """A loaded network. `predict` may be called from any thread, as `batching` says."""
+
+    name: str
+    device: str
+    """What it runs on: "cpu" or "gpu"."""
+    largest_difference: float | None
+    """By how much its probabilities departed from the reference's when it was compiled; None for
+    the reference itself."""
+    batching: Batching
+
+    def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
+        """Run model inputs, float32 (n, height, width, 3), n at least 1."""
+        ...

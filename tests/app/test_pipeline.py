@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from app.batching import QueueFull
+from app.engines.engine import Batching
+from app.pipeline import Pipeline
+from app.settings import read_settings
+from app.xray.errors import UnusableImage
+from tests.app.fakes import FakeEngine, StuckEngine, fake_classifier
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from app.engines.engine import Output
+
+pytestmark = pytest.mark.anyio
+
+
+def pipeline_of(engine: FakeEngine | None = None, **settings: object) -> Pipeline:
+    return Pipeline(fake_classifier(engine), read_settings(**settings), ThreadPoolExecutor(2))
+
+
+async def test_an_upload_goes_the_whole_road(png: bytes) -> None:
+    engine = FakeEngine()
+    prediction = await pipeline_of(engine).classify(png)
+    assert prediction.label == "PNEUMONIA"
+    (batch,) = engine.batches
+    assert (batch.shape, batch.dtype) == ((1, 224, 224, 3), "float32")
+    assert 0 <= batch.min() < batch.max() <= 1
+
+
+async def test_a_bad_upload_raises_and_the_next_is_answered(png: bytes) -> None:
+    pipeline = pipeline_of()
+    with pytest.raises(UnusableImage):
+        await pipeline.classify(png[:100])
+    assert (await pipeline.classify(png)).label == "PNEUMONIA"
+
+
+async def test_uploads_that_wait_are_run_together_as_many_as_the_engine_likes(png: bytes) -> None:
+    engine = StuckEngine()
+    pipeline = pipeline_of(engine)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pipeline.classify, png)
+        await anyio.to_thread.run_sync(engine.begun.wait, 5)
+        for _ in range(9):
+            tasks.start_soon(pipeline.classify, png)
+        await anyio.sleep(0.2)
+        engine.released.set()
+    assert [len(batch) for batch in engine.batches] == [1, 8, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({"max_batch_size": 2}, [2, 2]), ({"max_batch_size": 4}, [4])],
+    ids=["two-at-once", "four-at-once"],
+)
+async def test_the_settings_go_before_the_engine(
+    settings: dict[str, object], expected: list[int], png: bytes
+) -> None:
+    engine = FakeEngine()
+    pipeline = pipeline_of(engine, max_wait_ms=5000, **settings)
+    await asyncio.gather(*(pipeline.classify(png) for _ in range(4)))
+    assert [len(batch) for batch in engine.batches] == expected
+
+
+async def test_the_model_runs_in_as_many_threads_as_the_engine_allows(png: bytes) -> None:
+    class Counting(FakeEngine):
+        batching = Batching(threads=2, ahead=1)
+        running = most = 0
+
+        def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
+            self.running += 1
+            self.most = max(self.most, self.running)
+            time.sleep(0.01)
+            self.running -= 1
+            return super().predict(batch)
+
+    engine = Counting()
+    pipeline = pipeline_of(engine)
+    await asyncio.gather(*(pipeline.classify(png) for _ in range(12)))
+    assert len(engine.batches) == 12
+    assert engine.most == 2
+
+
+async def test_calls_never_overlap_not_even_after_one_was_given_up(png: bytes) -> None:
+    engine = StuckEngine()
+    pipeline = pipeline_of(engine)
+    running = asyncio.create_task(pipeline.classify(png))
+    await anyio.to_thread.run_sync(engine.begun.wait, 5)
+    queued = asyncio.create_task(pipeline.classify(png))
+    await anyio.sleep(0.05)
+    for task in (running, queued):
+        task.cancel()
+    last = asyncio.create_task(pipeline.classify(png))
+    await anyio.sleep(0.05)
+    engine.released.set()
+    assert (await last).label == "PNEUMONIA"
+    assert engine.most == 1
+    assert len(engine.batches) == 2, "what was given up in the queue was run all the same"
+
+
+async def test_a_full_queue_refuses(png: bytes) -> None:
+    engine = StuckEngine()
+    pipeline = pipeline_of(engine, max_queue=1)
+    running = asyncio.create_task(pipeline.classify(png))
+    await anyio.to_thread.run_sync(engine.begun.wait, 5)
+    queued = asyncio.create_task(pipeline.classify(png))
+    await anyio.lowlevel.checkpoint()
+    with pytest.raises(QueueFull, match="1 requests are waiting already"):
+        await pipeline.classify(png)
+    engine.released.set()
+    assert (await running).label == (await queued).label == "PNEUMONIA"
+
+
+async def test_the_event_loop_is_free_while_a_picture_is_decoded_and_classified(
+    png: bytes,
+) -> None:
+    turns_of_the_loop = 0
+    turns_while_predicting = 0
+
+    class Waiting(FakeEngine):
+        def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
+            nonlocal turns_while_predicting
+            until = time.monotonic() + 5
+            while turns_of_the_loop < 10 and time.monotonic() < until:
+                time.sleep(0.001)
+            turns_while_predicting = turns_of_the_loop
+            return super().predict(batch)
+
+    pipeline = pipeline_of(Waiting())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pipeline.classify, png)
+        for _ in range(10):
+            await anyio.sleep(0.001)
+            turns_of_the_loop += 1
+    assert turns_while_predicting == 10
