@@ -33,8 +33,9 @@ class MicroBatcher(Generic[Answer]):
 
     `predict` takes a batch, float32 (n, ...), gives n answers in order, and runs in `executor`,
     which is given up to `max_running` batches at a time. Until then the next batch gathers; one
-    that is not full waits for more until its first item has waited `max_wait_s`. At most
-    `max_queue` items wait, those being prepared included.
+    that is not full waits for more until its first item has waited `max_wait_s`. No more items
+    are prepared ahead than those batches hold, for what is prepared is large; at most `max_queue`
+    wait, prepared or not.
     """
 
     def __init__(
@@ -53,15 +54,16 @@ class MicroBatcher(Generic[Answer]):
         self._max_wait_s = max_wait_s
         self._max_queue = max_queue
         self._max_running = max_running
-        self._preparing = 0
+        self._ahead = asyncio.Semaphore(max_size * max_running)
+        self._unprepared = 0
         self._queue: dict[asyncio.Future[Answer], _Item] = {}
         self._is_full = asyncio.Event()
         self._workers: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
-        """How many items are being prepared or wait for a batch; not those in one that runs."""
-        return self._preparing + len(self._queue)
+        """How many items wait for a batch, prepared or not; not those in one that runs."""
+        return self._unprepared + len(self._queue)
 
     async def submit(self, prepare: Callable[[], Awaitable[NDArray[np.float32]]]) -> Answer:
         """The answer for the item that `prepare` brings, without its batch dimension.
@@ -74,11 +76,11 @@ class MicroBatcher(Generic[Answer]):
         """
         if self.waiting >= self._max_queue:
             raise QueueFull(f"{self._max_queue} requests are waiting already; try again shortly.")
-        self._preparing += 1
+        self._unprepared += 1
         try:
-            array = await prepare()
+            array = await self._prepare(prepare)
         finally:
-            self._preparing -= 1
+            self._unprepared -= 1
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue[answer] = _Item(array, time.monotonic())
         if len(self._queue) >= self._max_size:
@@ -90,7 +92,18 @@ class MicroBatcher(Generic[Answer]):
         try:
             return await answer
         finally:
-            self._queue.pop(answer, None)
+            if self._queue.pop(answer, None):
+                self._ahead.release()
+
+    async def _prepare(
+        self, prepare: Callable[[], Awaitable[NDArray[np.float32]]]
+    ) -> NDArray[np.float32]:
+        await self._ahead.acquire()
+        try:
+            return await prepare()
+        except BaseException:
+            self._ahead.release()
+            raise
 
     async def _work(self) -> None:
         """Run batches until nobody waits."""
@@ -99,6 +112,7 @@ class MicroBatcher(Generic[Answer]):
             chosen = list(islice(self._queue.items(), self._max_size))
             for answer, _ in chosen:
                 del self._queue[answer]
+                self._ahead.release()
             if chosen:
                 await self._run(chosen)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from typing import Any
+    from collections.abc import Awaitable
 
     from starlette.requests import Request
 
 Result = TypeVar("Result")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
     """What `work` returns or raises; it is cancelled as soon as the client hangs up.
 
     The body of `request` must have been read: what comes after it is the client's going.
@@ -24,18 +23,20 @@ async def unless_gone(request: Request, work: Coroutine[Any, Any, Result]) -> Re
     Raises:
         ClientDisconnect: the client has gone.
     """
-    working = asyncio.create_task(work)
-    watching = asyncio.create_task(_until_gone(request))
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    watching = asyncio.create_task(_cancel_when_gone(request, task))
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError:
+        # As asyncio.timeout does: ours is taken back, anyone else's goes on its way.
+        if watching.done() and not watching.cancelled() and task.uncancel() == 0:
+            raise ClientDisconnect from None
+        raise
     finally:
-        working.cancel()
         watching.cancel()
 
 
-async def _until_gone(request: Request) -> None:
+async def _cancel_when_gone(request: Request, task: asyncio.Task[Any]) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    task.cancel()

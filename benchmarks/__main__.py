@@ -1,120 +1,94 @@
-"""`make bench`: each step of the road beside what it replaces, as ratios of one run.
-
-Rounds are interleaved, so that whatever else the machine does slows both sides; the figure is the
-median over rounds of the time per call.
-"""
+"""`make bench`: our service, the naive one and LitServe under the same load, round by round."""
 
 from __future__ import annotations
 
 import argparse
-import io
-import os
-import statistics
+import sys
 import tempfile
-import time
+from collections import defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Final
 
-import numpy as np
-from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
-from app.engines import create_engine
+from app.settings import read_settings
 from app.xray.checkpoint import read_checkpoint
-from app.xray.network import build_network, import_keras
-from app.xray.preprocess import preprocess
-from training.augment import augment
-from training.config import AugmentConfig
+from benchmarks.contenders import NAMES, Contender
+from benchmarks.floor import Floor
+from benchmarks.load import put_load, require_wrk
+from benchmarks.pictures import form, gray_jpeg
+from benchmarks.report import Cell, Figures, write_report
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-SIDES = (512, 1024, 2048)
+SIDE: Final = (1024, 1024)
+CELLS: Final = [
+    *(Cell(SIDE, connections) for connections in (1, 8, 32, 64)),
+    *(Cell(size, 8) for size in ((512, 512), (2048, 2048), (3000, 2500))),
+]
+FLOOR_WINDOW_S: Final = 2
 
 
 def main() -> None:
-    """Measure and print one table."""
+    """Measure, print a table, and save table, plot and raw figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10, help="of each window of load")
+    parser.add_argument("--quick", action="store_true", help="one round, windows of 3 seconds")
     parser.add_argument("--model", type=Path, default=Path("models/best_model.h5"))
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 3
+    require_wrk()
 
-    console = Console()
-    table = Table("step", "ours, ms", "beside it, ms", "ratio", title=f"{os.cpu_count()} CPUs")
+    console = Console(width=None if sys.stdout.isatty() else 140)
     checkpoint = read_checkpoint(options.model)
-    keras = import_keras()
-
-    for side in SIDES:
-        data = gray_jpeg(side)
-        with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
-            file.write(data)
-            file.flush()
-
-            def keras_road(name: str = file.name) -> object:
-                image = keras.utils.load_img(name, target_size=(224, 224))
-                return keras.utils.img_to_array(image) / 255
-
-            ours, other = interleave(
-                lambda data=data: preprocess(data, checkpoint.contract),
-                keras_road,
-                rounds=options.rounds,
-            )
-        add_row(table, f"bytes to tensor, gray JPEG {side} x {side}, beside load_img", ours, other)
-
-    network, engine = build_network(checkpoint), create_engine(checkpoint, device="cpu")
-    batch = np.random.default_rng(0).random((1, *checkpoint.contract.input_shape), np.float32)
-    ours, other = interleave(
-        lambda: engine.predict(batch),
-        lambda: network.predict(batch, verbose=0),
-        rounds=options.rounds,
-    )
-    add_row(table, "one picture through the engine, beside model.predict", ours, other)
-
-    network.compile("adam", "categorical_crossentropy")
-    pixels = (batch[0] * 255).astype(np.uint8)
-    rng = np.random.default_rng(0)
-    inputs = np.repeat(batch, 16, axis=0)
-    labels = np.eye(len(checkpoint.contract.classes), dtype=np.float32)[np.zeros(16, int)]
-    ours, other = interleave(
-        lambda: [augment(pixels, AugmentConfig(), rng) for _ in range(16)],
-        lambda: network.train_on_batch(inputs, labels),
-        rounds=options.rounds,
-        calls=2,
-    )
-    add_row(table, "augmenting 16 pictures, beside the training step on them", ours, other)
-    console.print(table)
+    floor = Floor(checkpoint, read_settings().cache_dir)
+    pictures = {size: gray_jpeg(*size) for size in {cell.size for cell in CELLS}}
+    figures: Figures = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        bodies = {}
+        for size, picture in pictures.items():
+            bodies[size] = Path(folder) / f"{size[0]}x{size[1]}"
+            bodies[size].write_bytes(form(picture))
+        for round_ in range(options.rounds):
+            running = []
+            for name in NAMES[round_ % len(NAMES) :] + NAMES[: round_ % len(NAMES)]:
+                contender = Contender(
+                    name, options.model, form(pictures[SIDE]), Path(folder) / f"{name}.log"
+                )
+                figures[name, "start_s"].append(contender.start_s)
+                running.append(contender)
+            try:
+                for cell in CELLS:
+                    console.print(f"[dim]round {round_ + 1}/{options.rounds}: {cell}")
+                    picture = pictures[cell.size]
+                    figures["floor", cell, "requests_per_s"].append(
+                        floor.requests_per_s(picture, FLOOR_WINDOW_S)
+                    )
+                    figures["floor", cell, "p50_ms"].append(
+                        floor.latency_ms(picture, FLOOR_WINDOW_S)
+                    )
+                    for contender in running:
+                        measure(contender, cell, bodies[cell.size], options.seconds, figures)
+            finally:
+                for contender in running:
+                    contender.kill()
+    write_report(figures, options.out, console)
 
 
-def gray_jpeg(side: int) -> bytes:
-    """A smooth gray picture with some grain, as a JPEG of quality 90."""
-    rng = np.random.default_rng(0)
-    coarse = Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8))
-    levels = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC), dtype=float)
-    grainy = (levels + rng.normal(0, 4, levels.shape)).clip(0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(grainy).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
-
-
-def interleave(
-    one: Callable[[], object], other: Callable[[], object], *, rounds: int, calls: int = 20
-) -> tuple[float, float]:
-    """Median milliseconds a call of `one` and of `other`, after a round of each to warm up."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for round_ in range(rounds + 1):
-        for function, found in zip((one, other), times, strict=True):
-            start = time.perf_counter()
-            for _ in range(calls):
-                function()
-            if round_:
-                found.append((time.perf_counter() - start) / calls * 1000)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-def add_row(table: Table, step: str, ours: float, other: float) -> None:
-    """One line: both times and how many times faster ours is."""
-    table.add_row(step, f"{ours:.1f}", f"{other:.1f}", f"{other / ours:.1f} x")
+def measure(contender: Contender, cell: Cell, body: Path, seconds: float, figures: Figures) -> None:
+    """One window of load on one server, after a short one to get going."""
+    with contender:
+        put_load(contender.url, body, connections=cell.connections, seconds=1)
+        contender.settle()
+        before = contender.cpu_s
+        load = put_load(contender.url, body, connections=cell.connections, seconds=seconds)
+        spent = contender.cpu_s - before
+        figures[contender.name, "memory_mb"].append(contender.memory_mb)
+        contender.settle()
+    for name in ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "errors"):
+        figures[contender.name, cell, name].append(getattr(load, name))
+    figures[contender.name, cell, "cpu_ms"].append(spent / max(load.requests, 1) * 1000)
 
 
 if __name__ == "__main__":

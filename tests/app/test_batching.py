@@ -163,6 +163,34 @@ async def test_items_that_are_being_prepared_count(batcher: Any) -> None:
     assert await slow == 1
 
 
+async def test_no_more_is_prepared_ahead_than_the_running_batches_hold(
+    batcher: Any, model: Model
+) -> None:
+    model.open.clear()
+    prepared = []
+
+    def counted(value: float) -> Callable[[], Awaitable[NDArray[np.float32]]]:
+        async def prepare() -> NDArray[np.float32]:
+            prepared.append(value)
+            return np.array([value], np.float32)
+
+        return prepare
+
+    pairs = batcher(threads=2, max_size=2, max_running=2)
+    tasks = [asyncio.create_task(pairs.submit(counted(value))) for value in range(20)]
+    await begun(model, 2)
+    await turns()
+    running = sum(len(batch) for batch in model.batches)
+    assert len(prepared) == running + 4
+    assert pairs.waiting == 20 - running
+    tasks[-1].cancel()
+    tasks[running].cancel()
+    model.open.set()
+    assert len(await asyncio.gather(*tasks, return_exceptions=True)) == 20
+    assert len(prepared) == 19
+    assert await pairs.submit(item(7)) == 7
+
+
 async def test_a_caller_that_goes_away_frees_its_place_and_is_not_run(
     batcher: Any, model: Model
 ) -> None:

@@ -62,6 +62,16 @@ async def test_the_work_is_cancelled_where_nobody_waits_for_it(cause: str) -> No
         await stopped.wait()
 
 
+async def test_a_cancellation_by_someone_else_goes_on_its_way() -> None:
+    outer = asyncio.create_task(
+        unless_gone(request_that_goes(asyncio.Event()), anyio.sleep(5))  # type: ignore[func-returns-value]
+    )
+    await anyio.sleep(0.01)
+    outer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await outer
+
+
 async def test_nothing_is_left_behind() -> None:
     async def work() -> None:
         await anyio.lowlevel.checkpoint()
