@@ -1,8 +1,19 @@
 # syntax=docker/dockerfile:1
 ARG PYTHON=3.12-slim-bookworm
 
+# TensorFlow compiles the checkpoint here and stays behind: the CPU image runs without it.
+FROM python:${PYTHON} AS compile
+COPY requirements/tensorflow.txt /tmp/requirements.txt
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -m venv /opt/venv \
+    && /opt/venv/bin/python -m pip install --require-hashes -r /tmp/requirements.txt
+WORKDIR /srv
+COPY app app
+COPY models models
+RUN CXR_CACHE_DIR=/srv/cache /opt/venv/bin/python -m app compile
+
 FROM python:${PYTHON} AS build
-# serve, or gpu for CUDA's libraries beside TensorFlow.
+# serve, or gpu for TensorFlow and CUDA's libraries.
 ARG REQUIREMENTS=serve
 COPY requirements/${REQUIREMENTS}.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -17,12 +28,14 @@ LABEL org.opencontainers.image.title="cxr-inference" \
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cxr \
     && python -m pip uninstall --yes pip
 COPY --from=build /opt/venv /opt/venv
+COPY --from=compile /srv/cache /srv/cache
 WORKDIR /srv
 COPY app app
 COPY models models
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    CXR_CACHE_DIR=/srv/cache \
     CXR_HOST=0.0.0.0 \
     CXR_PORT=8000
 USER 10001

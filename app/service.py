@@ -39,6 +39,7 @@ class Service:
         self.on_failure: Callable[[], None] = lambda: None
         self._load = load
         self._pipeline: Pipeline | None = None
+        self._loading = ThreadPoolExecutor(1, "loading")
         threads = max(_MIN_DECODING_THREADS, usable_cpus())
         self._decoding = ThreadPoolExecutor(threads, "decoding")
 
@@ -62,7 +63,7 @@ class Service:
         """Load the model; "ready" after its warm-up, "failed" where it cannot be served."""
         loop = asyncio.get_running_loop()
         try:
-            classifier = await loop.run_in_executor(None, self._load, self.settings)
+            classifier = await loop.run_in_executor(self._loading, self._load, self.settings)
         except Exception as error:  # whatever it was, the service must not stay "loading"
             self.failure = error
             self._leave_loading("failed")
@@ -108,6 +109,7 @@ class Service:
 
     def close(self) -> None:
         """Let the threads go; what is still queued is dropped."""
-        self._decoding.shutdown(wait=False, cancel_futures=True)
+        for executor in (self._loading, self._decoding):
+            executor.shutdown(wait=False, cancel_futures=True)
         if self._pipeline:
             self._pipeline.close()

@@ -32,6 +32,15 @@ def test_what_the_image_copies_is_there_and_reaches_the_build(path: str) -> None
     assert any(path.startswith(line[1:].split("/")[0]) for line in IGNORED if line[:1] == "!")
 
 
+def test_the_checkpoint_is_compiled_where_tensorflow_is_and_found_where_it_is_not() -> None:
+    (folder,) = re.findall(r"CXR_CACHE_DIR=(\S+) \S+python -m app compile", DOCKERFILE)
+    assert f"COPY --from=compile {folder} {folder}" in LAST_STAGE
+    assert f"CXR_CACHE_DIR={folder} " in LAST_STAGE
+    assert "requirements/tensorflow.txt" not in LAST_STAGE
+    serve = (ROOT / "requirements/serve.txt").read_text()
+    assert not re.search(r"^(tensorflow|keras)\b", serve, re.MULTILINE)
+
+
 def test_nothing_is_installed_that_is_not_pinned_by_hash() -> None:
     installs = re.findall(r"pip install .*", DOCKERFILE)
     assert installs

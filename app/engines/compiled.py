@@ -95,7 +95,7 @@ def _read_entry(path: Path, checkpoint: Checkpoint) -> CompiledModel | None:
             label = _Label.model_validate_json(archive.read(_LABEL))
         with path.open("rb") as file:
             digest = hashlib.sha256(file.read(label.model_bytes)).hexdigest()
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zipfile documents no closed set of errors for corrupt files
         log.debug("%s: %s", path, error)
         return None
     expected = (_FORMAT, checkpoint.sha256, digest)

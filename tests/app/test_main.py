@@ -154,6 +154,48 @@ def test_every_way_to_end_is_quiet_and_0(
     assert "Traceback" not in log
 
 
+def test_a_server_told_to_end_while_it_compiles_leaves_nothing_behind(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    process = run_app(
+        "--port", "0", model_path=str(tiny_checkpoint), cache_dir=str(tmp_path), drain_s="0"
+    )
+    until = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)  # which waits for whoever holds its stderr
+    assert process.returncode == 0
+    assert "compiling" in log
+    assert "Traceback" not in log
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_compile_prepares_a_start_without_tensorflow(
+    tiny_checkpoint: Path, cache_dir: Path, png: bytes, tmp_path: Path
+) -> None:
+    compiled = run_app("compile", model_path=str(tiny_checkpoint))
+    _, log = compiled.communicate(timeout=60)
+    assert compiled.returncode == 0, log
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('TensorFlow was imported')")
+    (tmp_path / "keras.py").write_text("raise SystemExit('Keras was imported')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tmp_path))
+        with served(tiny_checkpoint) as client:
+            assert client.post("/predict", content=png).status_code == 200
+            engine = client.get("/model").json()["engine"]
+    assert engine["name"] == "litert"
+    assert engine["largest_difference"] < 1e-4
+
+
+def test_compiling_what_is_no_checkpoint_ends_with_2() -> None:
+    process = run_app("compile", model_path="nowhere.h5")
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "error: nowhere.h5: no such file" in log
+
+
 def test_an_upload_under_way_at_the_end_is_finished(tiny_checkpoint: Path, png: bytes) -> None:
     with live(tiny_checkpoint, drain_s="0") as (client, process):
 
