@@ -25,13 +25,14 @@ log = logging.getLogger("app")
 
 EXIT_BUG = 1
 EXIT_OPERATOR = 2
+EXIT_INTERRUPTED = 130
 
 _HINT = """
 Name another checkpoint in CXR_MODEL_PATH, or train one: python -m training fit --help"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal; 2 where settings or checkpoint do not allow it, 1 for a bug."""
+    """Serve until a signal, or compile; 2 where settings or checkpoint forbid it, 1 for a bug."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Serve the checkpoint.")
     parser.add_argument(
         "command",
@@ -54,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = _HINT if isinstance(error, CheckpointError) else ""
         print(f"error: {error}{hint}", file=sys.stderr)  # noqa: T201  # the last word, for a person
         return EXIT_OPERATOR
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    finally:
+        for child in multiprocessing.active_children():  # still compiling, for nobody
+            child.terminate()
 
 
 def _serve(settings: Settings) -> int:
@@ -64,8 +70,6 @@ def _serve(settings: Settings) -> int:
     app = create_app(settings)
     service: Service = app.state.service
     Server(app, service, settings).run([listener])
-    for child in multiprocessing.active_children():  # still compiling, for nobody
-        child.terminate()
     if isinstance(service.failure, CxrError):
         raise service.failure
     return 0 if service.failure is None else EXIT_BUG
@@ -75,8 +79,8 @@ def _compile(settings: Settings) -> int:
     _set_up_logs(settings)
     compiled = compiled_model(checkpoint_of(settings), settings.cache_dir)
     print(  # noqa: T201  # what was asked for
-        f"{compiled.path}: by {compiled.converter}, at most {compiled.largest_difference:.1g} "
-        "from its probabilities"
+        f"{compiled.path}: on drawn pictures at most {compiled.largest_difference:.1g} from the "
+        f"probabilities of {compiled.converter}"
     )
     return 0
 

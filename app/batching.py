@@ -6,7 +6,7 @@ import asyncio
 import time
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -65,6 +65,11 @@ class MicroBatcher(Generic[Answer]):
         """How many items wait for a batch, prepared or not; not those in one that runs."""
         return self._unprepared + len(self._queue)
 
+    @property
+    def prepared(self) -> int:
+        """How many of those are prepared."""
+        return len(self._queue)
+
     async def submit(self, prepare: Callable[[], Awaitable[NDArray[np.float32]]]) -> Answer:
         """The answer for the item that `prepare` brings, without its batch dimension.
 
@@ -86,9 +91,7 @@ class MicroBatcher(Generic[Answer]):
         if len(self._queue) >= self._max_size:
             self._is_full.set()
         if len(self._workers) < self._max_running:
-            worker = asyncio.create_task(self._work())
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
+            self._workers.add(asyncio.create_task(self._work()))
         try:
             return await answer
         finally:
@@ -107,36 +110,49 @@ class MicroBatcher(Generic[Answer]):
 
     async def _work(self) -> None:
         """Run batches until nobody waits."""
-        while self._queue:
-            await self._gather()
-            chosen = list(islice(self._queue.items(), self._max_size))
-            for answer, _ in chosen:
-                del self._queue[answer]
-                self._ahead.release()
-            if chosen:
-                await self._run(chosen)
+        try:
+            while self._queue:
+                await self._gather()
+                chosen = self._take()
+                if chosen:
+                    await self._run(chosen)
+        finally:  # at once: who comes in the next turn of the loop must not count on this worker
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _gather(self) -> None:
         """Give the first in the queue the rest of its wait for others."""
-        first = next(iter(self._queue.values()))
-        rest = first.queued_at + self._max_wait_s - time.monotonic()
-        if rest <= 0 or len(self._queue) >= self._max_size:
-            return
-        self._is_full.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._is_full.wait(), rest)
+        while self._queue and len(self._queue) < self._max_size:
+            first = next(iter(self._queue.values()))
+            rest = first.queued_at + self._max_wait_s - time.monotonic()
+            if rest <= 0:
+                return
+            self._is_full.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_full.wait(), rest)
 
-    async def _run(self, chosen: list[tuple[asyncio.Future[Answer], _Item]]) -> None:
+    def _take(self) -> dict[asyncio.Future[Answer], _Item]:
+        """Up to a batch out of the queue, but for those whose caller is leaving this very turn."""
+        chosen = dict(islice(self._queue.items(), self._max_size))
+        for answer in chosen:
+            del self._queue[answer]
+            self._ahead.release()
+        return {answer: item for answer, item in chosen.items() if not answer.done()}
+
+    async def _run(self, chosen: dict[asyncio.Future[Answer], _Item]) -> None:
         loop = asyncio.get_running_loop()
-        arrays = [item.array for _, item in chosen]
+        arrays = [item.array for item in chosen.values()]
         try:
             answers = await loop.run_in_executor(self._executor, self._predict_all, arrays)
+        except asyncio.CancelledError:  # the executor was shut down
+            for waiting in [*chosen, *self._queue]:
+                waiting.cancel()
+            raise
         except Exception as error:  # theirs to handle, whatever it is; the next batch is run
-            for waiting, _ in chosen:
+            for waiting in chosen:
                 if not waiting.done():
                     waiting.set_exception(error)
             return
-        for (waiting, _), answer in zip(chosen, answers, strict=True):
+        for waiting, answer in zip(chosen, answers, strict=True):
             if not waiting.done():
                 waiting.set_result(answer)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from app.engines import create_engine
-from app.xray.checkpoint import read_checkpoint
+from app.xray.checkpoint import read_checkpoint, refuse_unless_distributions
 from app.xray.errors import CheckpointCorrupt, EngineError
 
 if TYPE_CHECKING:
@@ -46,25 +46,23 @@ class Classifier:
         self.engine = engine
 
     def warm_up(self) -> None:
-        """Answer a canary, so that the first client does not wait for what is built lazily.
+        """Answer a canary in every size of batch that the engine plans for apart.
+
+        So that no client waits for what is built lazily.
 
         Raises:
             CheckpointCorrupt: the answer is no distribution over the classes.
         """
-        contract = self.contract
-        canary = np.linspace(0, 1, np.prod(contract.input_shape), dtype=np.float32)
-        try:
-            answer = self.engine.predict(canary.reshape(1, *contract.input_shape)).probabilities
-        except Exception as error:  # an engine raises whatever the network leads it to
-            raise CheckpointCorrupt(
-                f"{self.checkpoint.path}: the model cannot be run: {error}"
-            ) from error
-        is_distribution = bool(np.all(answer >= 0)) and abs(float(answer.sum()) - 1) < 1e-3
-        if answer.shape != (1, len(contract.classes)) or not is_distribution:
-            raise CheckpointCorrupt(
-                f"{self.checkpoint.path}: the model answers {answer.tolist()} to a canary, no "
-                f"probabilities of {len(contract.classes)} classes; it must end in a softmax"
-            )
+        shape = self.contract.input_shape
+        canary = np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(1, *shape)
+        for size in self.engine.batching.sizes:
+            try:
+                answer = self.engine.predict(np.repeat(canary, size, axis=0)).probabilities
+            except Exception as error:  # an engine raises whatever the network leads it to
+                raise CheckpointCorrupt(
+                    f"{self.checkpoint.path}: the model cannot be run: {error}"
+                ) from error
+            refuse_unless_distributions(answer, self.checkpoint)
 
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         """Classify model inputs, float32 (n, height, width, 3), in order.

@@ -29,7 +29,8 @@ async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
         return await work
     except asyncio.CancelledError:
         # As asyncio.timeout does: ours is taken back, anyone else's goes on its way.
-        if watching.done() and not watching.cancelled() and task.uncancel() == 0:
+        has_gone = watching.done() and not watching.cancelled() and not watching.exception()
+        if has_gone and task.uncancel() == 0:
             raise ClientDisconnect from None
         raise
     finally:

@@ -41,6 +41,16 @@ class Pipeline:
             max_running=batching.threads + batching.ahead,
         )
 
+    @property
+    def waiting(self) -> int:
+        """Uploads that wait for the model, decoded or not."""
+        return self._batcher.waiting
+
+    @property
+    def prepared(self) -> int:
+        """Uploads that are decoded and wait for the model."""
+        return self._batcher.prepared
+
     async def classify(self, data: bytes) -> Prediction:
         """What the model says of one uploaded file.
 

@@ -9,6 +9,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.xray.errors import SettingsError
 
@@ -21,6 +22,35 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 BACKLOG = 2048
+MAX_HEAD_BYTES = 65_536
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """uvicorn's parser in C, which by itself gathers a request's head without end.
+
+    What comes in one read counts as a whole, so that a head may pass that is smaller than a read.
+    """
+
+    _head_bytes = 0
+    _in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a request line and headers of more than `MAX_HEAD_BYTES`."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("The request's head is too large.")
+
+    def on_headers_complete(self) -> None:
+        """Stop counting."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_begin(self) -> None:
+        """Count anew."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
 
 
 class Server(uvicorn.Server):
@@ -34,6 +64,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: FastAPI, service: Service, settings: Settings) -> None:
         config = uvicorn.Config(
             app,
+            http=BoundedProtocol,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),

@@ -69,7 +69,8 @@ def _refuse_unless_one(files: list[MultipartSegment], names: list[str]) -> None:
         raise MalformedRequest(f"The form lacks the field {FIELD!r}; its fields: {found}. {_HOW}")
     if len(files) > 1:
         raise MalformedRequest(f"The form has {len(files)} fields {FIELD!r}. {_HOW}")
-    if files[0].filename is None:
+    # The parser knows no `filename*` (RFC 5987), with which some clients write other letters.
+    if files[0].filename is None and "filename*=" not in files[0]["Content-Disposition"]:
         raise MalformedRequest(f"The field {FIELD!r} is text: it has no file name. {_HOW}")
 
 

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pytest
 
-from app.engines.converter import TOLERANCE
 from app.xray.checkpoint import file_sha256
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
@@ -60,7 +59,7 @@ def test_train_then_serve(tmp_path: Path) -> None:
         for row in rows:
             answer = client.post("/predict", content=(data / row["file"]).read_bytes()).json()
             for name, probability in answer["probabilities"].items():
-                assert probability == pytest.approx(float(row[name]), abs=TOLERANCE)
+                assert probability == pytest.approx(float(row[name]), abs=1e-4)
         model = client.get("/model").json()
     assert model["sha256"] == file_sha256(run / "best_model.h5")
     assert model["carries_contract"] is True

@@ -39,7 +39,11 @@ def create_engine(
         try:
             return _tensorflow(checkpoint, "gpu")
         except EngineError as error:
-            log.warning("there is a GPU, but the CPU is taken: %s", error)
+            log.warning(
+                "there is a GPU, but the CPU is taken: %s. The requirements of gpu.txt bring what "
+                "it takes; CXR_DEVICE=cpu saves this attempt",
+                error,
+            )
 
     from app.engines.compiled import compiled_model
     from app.engines.litert import LiteRTEngine

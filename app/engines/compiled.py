@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import tempfile
 import time
 import zipfile
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.engines.converter import be_quiet, convert
+from app.engines.converter import be_a_quiet_child, convert
 from app.xray.errors import EngineError
 
 if TYPE_CHECKING:
@@ -109,26 +108,29 @@ def _compile(checkpoint: Checkpoint, path: Path, converter: str) -> CompiledMode
     start = time.monotonic()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".part", dir=path.parent)
-        os.close(handle)
+        with tempfile.TemporaryDirectory(suffix=".part", dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            difference = _convert_elsewhere(checkpoint, draft)
+            _attach_label(draft, checkpoint, converter, difference)
+            draft.chmod(0o644)  # who serves may be another than who compiled
+            draft.replace(path)
     except OSError as error:
         raise EngineError(f"CXR_CACHE_DIR={path.parent}: cannot be written: {error}") from error
-    draft = Path(name)
+    log.info("compiled %s in %.0f s", checkpoint.path, time.monotonic() - start)
+    return CompiledModel(path, converter, difference)
+
+
+def _convert_elsewhere(checkpoint: Checkpoint, draft: Path) -> float:
+    """Convert in another process: it gives TensorFlow's memory back, and this one stays free."""
     try:
-        # A process of its own gives TensorFlow's memory back, and lets this one never load it.
-        with ProcessPoolExecutor(1, get_context("spawn"), initializer=be_quiet) as pool:
-            difference = pool.submit(convert, checkpoint, draft).result()
-        _attach_label(draft, checkpoint, converter, difference)
-        draft.chmod(0o644)  # who serves may be another than who compiled
-        draft.replace(path)
+        with ProcessPoolExecutor(1, get_context("spawn"), initializer=be_a_quiet_child) as pool:
+            return pool.submit(convert, checkpoint, draft).result()
     except BrokenProcessPool as error:
         raise EngineError(
             f"{checkpoint.path}: the process that compiled it died; it needs 2 GB of memory"
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
-    log.info("compiled %s in %.0f s", checkpoint.path, time.monotonic() - start)
-    return CompiledModel(path, converter, difference)
+    except ImportError as error:
+        raise EngineError(f"TensorFlow, which compiles, cannot be loaded: {error}") from error
 
 
 def _attach_label(draft: Path, checkpoint: Checkpoint, converter: str, difference: float) -> None:

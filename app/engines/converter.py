@@ -5,13 +5,16 @@ Runs in a process of its own: it loads TensorFlow.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from app.engines.litert import LiteRTEngine
+from app.xray.checkpoint import refuse_unless_distributions
 from app.xray.errors import EngineError
 from app.xray.network import build_network, expose_features
 from app.xray.preprocess import rescale
@@ -29,12 +32,20 @@ TOLERANCE: Final = 1e-3
 _PROBES: Final = 8
 
 
-def be_quiet() -> None:
-    """Silence this process, whose frameworks talk a lot, and leave Ctrl-C to its parent."""
+def be_a_quiet_child() -> None:
+    """Silence this process, whose frameworks talk; leave Ctrl-C to its parent; end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def convert(checkpoint: Checkpoint, path: Path) -> float:
@@ -44,11 +55,11 @@ def convert(checkpoint: Checkpoint, path: Path) -> float:
         CheckpointCorrupt: the network cannot be rebuilt.
         EngineError: it cannot be converted, or answers otherwise than the network, see `compare`.
     """
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     network = build_network(checkpoint)
     path.write_bytes(_to_litert(expose_features(network)))
     probes = rescale(draw_probes(checkpoint.contract), checkpoint.contract)
     reference = np.asarray(network(probes, training=False))
+    refuse_unless_distributions(reference, checkpoint)
     return compare(reference, LiteRTEngine(path, threads=1).predict(probes).probabilities)
 
 

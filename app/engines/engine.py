@@ -35,6 +35,8 @@ class Batching(NamedTuple):
     """Pictures in a call."""
     max_wait_s: float = 0.0
     """How long a call that is not full is put off."""
+    sizes: tuple[int, ...] = (1,)
+    """Those that it plans for apart, of which the first call takes longer."""
 
 
 class Engine(Protocol):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.xray.checkpoint import Checkpoint
 
 _BATCHING: Final = {
-    "gpu": Batching(max_size=32, max_wait_s=0.005),
+    "gpu": Batching(max_size=32, max_wait_s=0.005, sizes=(1, 2, 4, 8, 16, 32)),
     "cpu": Batching(max_size=8),
 }
 
@@ -26,7 +26,7 @@ _BATCHING: Final = {
 class TensorFlowEngine:
     """One `tf.function` with one input signature, so that no batch size traces it again.
 
-    Batches are filled up to a power of two: on a GPU each new shape is planned anew.
+    On a GPU, where each new shape is planned anew, batches are filled up to the next planned size.
     """
 
     name = "tensorflow"
@@ -52,9 +52,9 @@ class TensorFlowEngine:
     def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
         """As `Engine.predict`."""
         count = len(batch)
-        missing = (1 << (count - 1).bit_length()) - count
-        if missing:
-            batch = np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)])
+        if self.device == "gpu":
+            size = min((size for size in self.batching.sizes if size >= count), default=count)
+            batch = np.pad(batch, [(0, size - count), (0, 0), (0, 0), (0, 0)])
         found = self._forward(batch)
         names = Output._fields if with_features else ("probabilities",)
         return Output(**{name: found[name].numpy()[:count] for name in names})

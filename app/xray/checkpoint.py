@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import h5py
+import numpy as np
 
 from app.xray.contract import DEFAULT_CLASSES, ModelContract
 from app.xray.errors import (
@@ -28,6 +29,8 @@ from app.xray.keras_2 import MODELS, mend_keras_2
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 _LAYERS: Final = frozenset(
     """
@@ -109,6 +112,26 @@ def read_checkpoint(
         contract=contract or ModelContract.recipe_of_2022(classes),
         carries_contract=contract is not None,
     )
+
+
+def refuse_unless_distributions(answers: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> None:
+    """Hold what a network gave, (n, classes), against what a softmax gives.
+
+    Raises:
+        CheckpointCorrupt: the answers are no probabilities of the contract's classes.
+    """
+    count = len(checkpoint.contract.classes)
+    is_one = (
+        answers.ndim == 2
+        and answers.shape[1] == count
+        and bool(np.all(answers >= 0))
+        and bool(np.all(np.abs(answers.sum(axis=1) - 1) < 1e-3))
+    )
+    if not is_one:
+        raise CheckpointCorrupt(
+            f"{checkpoint.path}: the model answers {answers[0].tolist()}, no probabilities of "
+            f"{count} classes; it must end in a softmax"
+        )
 
 
 def file_sha256(path: Path) -> str:

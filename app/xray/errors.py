@@ -21,7 +21,7 @@
         └── DeadlineExceeded          the answer took longer than is allowed
 
 Messages are written for the person at fault and never hold pixels, file contents or the
-sender's file name.
+sender's file name. Beside the tree stands `app.batching.QueueFull`: batching knows nothing of ours.
 """
 
 

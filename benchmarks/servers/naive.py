@@ -20,12 +20,6 @@ app = FastAPI()
 model = keras.models.load_model(sys.argv[1], compile=False)
 
 
-@app.get("/health")
-async def health() -> dict[str, str]:
-    """200 once the model is loaded."""
-    return {"status": "ok"}
-
-
 @app.post("/predict")
 async def predict(file: UploadFile) -> dict[str, float]:
     """Class probabilities of an uploaded picture."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -236,6 +236,74 @@ async def test_an_error_is_that_of_its_whole_batch_and_of_no_other(
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results[:2]] == [ZeroDivisionError] * 2
     assert results[2:] == [3, 4]
+
+
+class HandDriven(Executor):
+    """Runs nothing by itself; a test resolves what was submitted, when it likes."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future[Any]] = []
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        self.futures.append(Future())
+        return self.futures[-1]
+
+
+async def test_who_comes_in_the_very_turn_in_which_the_worker_leaves_is_not_forgotten() -> None:
+    executor = HandDriven()
+    batcher: MicroBatcher[float] = MicroBatcher(lambda _: [], executor, max_queue=9)
+    (first,) = await ask(batcher, 1)
+    ready = asyncio.get_running_loop().create_future()
+    second = asyncio.create_task(batcher.submit(lambda: ready))
+    await turns()
+    ready.set_result(np.array([2], np.float32))
+    executor.futures[0].set_result([1.0])
+    for _ in range(4):
+        await turns()
+        if len(executor.futures) > 1:
+            break
+    executor.futures[1].set_result([2.0])
+    assert await asyncio.gather(first, second) == [1, 2]
+
+
+@pytest.mark.parametrize("turns_before", range(6))
+async def test_no_turn_of_the_loop_is_a_bad_one_to_come_in(turns_before: int) -> None:
+    executor = HandDriven()
+    batcher: MicroBatcher[float] = MicroBatcher(lambda _: [], executor, max_queue=9)
+    (first,) = await ask(batcher, 1)
+    executor.futures[0].set_result([1.0])
+    for _ in range(turns_before):
+        await anyio.lowlevel.checkpoint()
+    (second,) = await ask(batcher, 2)
+    assert len(executor.futures) == 2, "nobody works for the second"
+    executor.futures[1].set_result([2.0])
+    assert await asyncio.gather(first, second) == [1, 2]
+
+
+async def test_callers_are_told_when_the_executor_is_shut_down() -> None:
+    executor = HandDriven()
+    batcher: MicroBatcher[float] = MicroBatcher(lambda _: [], executor, max_queue=9)
+    tasks = await ask(batcher, 1, 2)
+    executor.futures[0].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+
+
+async def test_a_caller_that_goes_away_while_it_is_prepared_gives_its_turn_to_the_next(
+    batcher: Any,
+) -> None:
+    alone = batcher(max_size=1)
+
+    async def never() -> NDArray[np.float32]:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    gone = asyncio.create_task(alone.submit(never))
+    await turns()
+    staying = await ask(alone, 2)
+    gone.cancel()
+    assert await asyncio.gather(*staying) == [2]
+    assert alone.waiting == 0
 
 
 async def test_an_error_while_preparing_is_the_callers_alone(batcher: Any) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from app.classifier import UNCALIBRATED, load_classifier
+from app.engines.engine import Batching
 from app.settings import read_settings
 from app.xray.errors import CheckpointCorrupt, CheckpointMissing, CheckpointRefused, EngineError
 from tests.app.fakes import FakeEngine, fake_classifier
@@ -77,6 +78,13 @@ def test_a_model_that_gives_no_distribution_fails_its_warm_up(answer: tuple[floa
         fake_classifier(FakeEngine(answer)).warm_up()
 
 
+def test_it_is_warmed_up_in_every_size_that_its_engine_plans_for() -> None:
+    engine = FakeEngine()
+    engine.batching = Batching(max_size=4, sizes=(1, 2, 4))
+    fake_classifier(engine).warm_up()
+    assert [len(batch) for batch in engine.batches] == [1, 2, 4]
+
+
 def test_a_model_that_cannot_be_run_fails_its_warm_up() -> None:
     class Broken(FakeEngine):
         def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
@@ -121,9 +129,10 @@ def test_what_cannot_be_loaded_is_the_operators_error(
         load_classifier(read_settings(**{"model_path": tiny_checkpoint, **settings}))
 
 
-def test_a_network_without_a_softmax_is_not_served(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["tensorflow", "litert"])
+def test_a_network_without_a_softmax_is_not_served(engine: str, tmp_path: Path) -> None:
     inputs = keras.Input((224, 224, 3))
     outputs = keras.layers.Dense(3)(keras.layers.GlobalMaxPooling2D()(inputs))
     path = write_tiny_checkpoint(tmp_path / "model.h5", network=keras.Model(inputs, outputs))
     with pytest.raises(CheckpointCorrupt, match="softmax"):
-        load_classifier(read_settings(model_path=path, engine="tensorflow"))
+        load_classifier(read_settings(model_path=path, engine=engine))

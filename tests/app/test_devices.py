@@ -72,7 +72,7 @@ def test_cpus_are_those_that_the_process_may_run_on(monkeypatch: pytest.MonkeyPa
 
 
 class Driver:
-    """libcuda, answering `status` to both calls and `gpus` to the second."""
+    """libcuda, showing `gpus`, with the status of its two calls."""
 
     def __init__(self, gpus: int, initialized: int = 0, counted: int = 0) -> None:
         self.gpus, self.initialized, self.counted = gpus, initialized, counted

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -164,6 +165,7 @@ def test_a_server_told_to_end_while_it_compiles_leaves_nothing_behind(
     while not list(tmp_path.iterdir()) and process.poll() is None:
         assert time.monotonic() < until
         time.sleep(0.01)
+    time.sleep(0.5)  # and now the child is there too
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)  # which waits for whoever holds its stderr
     assert process.returncode == 0
@@ -187,6 +189,20 @@ def test_compile_prepares_a_start_without_tensorflow(
             engine = client.get("/model").json()["engine"]
     assert engine["name"] == "litert"
     assert engine["largest_difference"] < 1e-4
+
+
+def test_a_head_without_end_is_refused(client: httpx.Client) -> None:
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX: ")
+        connection.settimeout(5)
+        sent = 0
+        with suppress(OSError):  # it hangs up on us
+            while sent < 10_000_000:
+                sent += connection.send(b"a" * 65_536)
+        with suppress(ConnectionResetError):
+            assert connection.recv(1000).startswith((b"HTTP/1.1 400", b""))
+    assert sent < 10_000_000
+    assert client.get("/health", headers={"X-Long": "a" * 30_000}).status_code == 200
 
 
 def test_compiling_what_is_no_checkpoint_ends_with_2() -> None:

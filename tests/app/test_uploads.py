@@ -67,6 +67,15 @@ async def test_other_fields_of_the_form_do_no_harm() -> None:
     assert await upload(files=files, data={"note": "text"}) == b"abc"
 
 
+async def test_a_file_name_of_other_letters_makes_it_a_file_too() -> None:
+    body = (
+        b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename*=utf-8''r%C3%B6.png"
+        b"\r\n\r\nabc\r\n--x--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert await upload(content=body, headers=headers) == b"abc"
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [

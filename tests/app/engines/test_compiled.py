@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from tests.networks import write_tiny_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_an_entry_that_is_not_whole_is_not_used(
     no_tensorflow: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    spoil(shutil.copy(entry, tmp_path) and tmp_path / entry.name)
+    spoil(Path(shutil.copy(entry, tmp_path)))
     with pytest.raises(EngineError, match="run `python -m app compile` where it is"):
         compiled_model(checkpoint, tmp_path)
     assert "is not what it should be" in caplog.text

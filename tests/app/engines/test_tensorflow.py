@@ -43,17 +43,28 @@ def test_its_answers_are_the_networks_own_in_batches_of_any_size(tiny_checkpoint
 
 
 def test_no_size_of_batch_traces_it_again(tiny_checkpoint: Path) -> None:
-    traced = []
-
-    class Traced(TensorFlowEngine):
-        pass
-
-    engine = Traced(read_checkpoint(tiny_checkpoint), device="cpu")
-    forward = engine._forward
+    engine = TensorFlowEngine(read_checkpoint(tiny_checkpoint), device="cpu")
     for size in (1, 2, 3, 5, 8):
         engine.predict(model_inputs(size))
-        traced.append(forward.experimental_get_tracing_count())
-    assert traced == [1] * 5
+    assert engine._forward.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize(("count", "run"), [(1, 1), (3, 4), (5, 8), (32, 32), (40, 40)])
+def test_on_a_gpu_only_planned_sizes_are_run(
+    count: int, run: int, tiny_checkpoint: Path, devices: dict[str, Any]
+) -> None:
+    devices["gpus"] = ["GPU:0"]
+    engine = TensorFlowEngine(read_checkpoint(tiny_checkpoint))
+    sizes, forward = [], engine._forward
+
+    def watched(batch: np.ndarray) -> Any:
+        sizes.append(len(batch))
+        return forward(batch)
+
+    engine._forward = watched
+    found = engine.predict(model_inputs(count)).probabilities
+    assert sizes == [run]
+    assert found.shape == (count, 3)
 
 
 def test_features_come_from_the_same_pass_when_asked_for(tiny_checkpoint: Path) -> None:

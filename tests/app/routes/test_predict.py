@@ -132,7 +132,9 @@ async def test_a_full_queue_is_a_503_with_a_time_to_come_back(png: bytes) -> Non
         tasks.start_soon(partial(client.post, "/predict", content=png))
         await anyio.to_thread.run_sync(engine.begun.wait, 5)
         tasks.start_soon(partial(client.post, "/predict", content=png))
-        await anyio.sleep(0.05)
+        with anyio.fail_after(5):
+            while app.state.service.pipeline.waiting < 1:  # noqa: ASYNC110
+                await anyio.sleep(0.001)
         answer = await client.post("/predict", content=png)
         engine.released.set()
     detail = assert_problem(answer, 503, "queue-full", "Too many requests wait already")

@@ -71,6 +71,13 @@ def test_a_palette_that_is_missing_makes_a_png_unusable() -> None:
         decode(data[:start] + data[start + length :])
 
 
+def test_bytes_like_scans_in_a_picture_that_has_but_one_do_no_harm() -> None:
+    data = encode(draw_radiograph(), "JPEG")
+    comment = b"\xff\xda" * 200
+    head = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+    assert decode(data[:2] + head + data[2:]).size == (300, 260)
+
+
 def test_a_jpeg_of_endless_scans_is_not_decoded() -> None:
     data = encode(draw_radiograph(), "JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xda") : -2]
