@@ -6,6 +6,7 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -51,28 +52,22 @@ def main() -> None:
             bodies[size] = Path(folder) / f"{size[0]}x{size[1]}"
             bodies[size].write_bytes(form(picture))
         for round_ in range(options.rounds):
-            running = []
-            for name in NAMES[round_ % len(NAMES) :] + NAMES[: round_ % len(NAMES)]:
-                contender = Contender(
-                    name, options.model, form(pictures[SIDE]), Path(folder) / f"{name}.log"
-                )
-                figures[name, "start_s"].append(contender.start_s)
-                running.append(contender)
-            try:
+            with ExitStack() as stack:
+                running = []
+                for name in NAMES[round_ % len(NAMES) :] + NAMES[: round_ % len(NAMES)]:
+                    log = Path(folder) / f"{name}.log"
+                    running.append(Contender(name, options.model, form(pictures[SIDE]), log))
+                    stack.callback(running[-1].kill)
+                    figures[name, "start_s"].append(running[-1].start_s)
                 for cell in CELLS:
                     console.print(f"[dim]round {round_ + 1}/{options.rounds}: {cell}")
                     picture = pictures[cell.size]
-                    figures["floor", cell, "requests_per_s"].append(
-                        floor.requests_per_s(picture, FLOOR_WINDOW_S)
-                    )
-                    figures["floor", cell, "p50_ms"].append(
-                        floor.latency_ms(picture, FLOOR_WINDOW_S)
-                    )
+                    rate = floor.requests_per_s(picture, FLOOR_WINDOW_S)
+                    figures["floor", cell, "requests_per_s"].append(rate)
+                    latency = floor.latency_ms(picture, FLOOR_WINDOW_S)
+                    figures["floor", cell, "p50_ms"].append(latency)
                     for contender in running:
                         measure(contender, cell, bodies[cell.size], options.seconds, figures)
-            finally:
-                for contender in running:
-                    contender.kill()
     write_report(figures, options.out, console)
 
 

@@ -35,7 +35,7 @@ class Floor:
             return sum(counts) / (time.perf_counter() - start)
 
     def latency_ms(self, picture: bytes, seconds: float) -> float:
-        """Milliseconds for a picture, one after the other."""
+        """Milliseconds for a picture, one after the other; their mean."""
         start = time.perf_counter()
         count = self._work(picture, start + seconds)
         return (time.perf_counter() - start) / count * 1000
