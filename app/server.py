@@ -28,7 +28,7 @@ MAX_HEAD_BYTES = 65_536
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's parser in C, which by itself gathers a request's head without end.
 
-    What comes in one read counts as a whole, so that a head may pass that is smaller than a read.
+    The read in which a request begins is not counted: it is one buffer of the loop's, 256 kB.
     """
 
     _head_bytes = 0

@@ -66,7 +66,10 @@ def compiled_model(checkpoint: Checkpoint, cache_dir: Path) -> CompiledModel:
         EngineError: it must be compiled, and TensorFlow is not installed, `cache_dir` cannot be
             written, or the compiled model answers otherwise than the reference.
     """
-    cache_dir = cache_dir.expanduser()
+    try:
+        cache_dir = cache_dir.expanduser()
+    except RuntimeError as error:
+        raise EngineError(f"CXR_CACHE_DIR={cache_dir}: this user has no home") from error
     converter = _installed_converter()
     for path in sorted(cache_dir.glob(f"{checkpoint.sha256}-{converter or '*'}.tflite")):
         if found := _read_entry(path, checkpoint):

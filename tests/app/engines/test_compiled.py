@@ -120,6 +120,11 @@ def test_a_cache_that_cannot_be_written_is_the_operators_error(
         compiled_model(checkpoint, tmp_path / "file" / "cache")
 
 
+def test_a_user_without_a_home_is_told_which_setting_to_make(checkpoint: Checkpoint) -> None:
+    with pytest.raises(EngineError, match="CXR_CACHE_DIR=~nobody-here/x: this user has no home"):
+        compiled_model(checkpoint, Path("~nobody-here/x"))
+
+
 def test_a_process_that_dies_is_an_error_with_a_reason(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
