@@ -15,7 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -127,10 +127,15 @@ def _convert_elsewhere(checkpoint: Checkpoint, draft: Path) -> float:
     """Convert in another process: it gives TensorFlow's memory back, and this one stays free."""
     try:
         with ProcessPoolExecutor(1, get_context("spawn"), initializer=be_a_quiet_child) as pool:
-            return pool.submit(convert, checkpoint, draft).result()
+            try:
+                return pool.submit(convert, checkpoint, draft).result()
+            except KeyboardInterrupt:  # leaving the pool would wait for the child
+                for child in active_children():
+                    child.terminate()
+                raise
     except BrokenProcessPool as error:
         raise EngineError(
-            f"{checkpoint.path}: the process that compiled it died; it needs 2 GB of memory"
+            f"{checkpoint.path}: the process that compiled it died; it takes 1.5 GB of memory"
         ) from error
     except ImportError as error:
         raise EngineError(f"TensorFlow, which compiles, cannot be loaded: {error}") from error

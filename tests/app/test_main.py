@@ -174,6 +174,25 @@ def test_a_server_told_to_end_while_it_compiles_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_compiling_ends_when_it_is_told_to_and_takes_its_child_along(
+    number: signal.Signals, code: int, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    process = run_app("compile", model_path=str(tiny_checkpoint), cache_dir=str(tmp_path))
+    until = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.5)  # and now the child is there too
+    process.send_signal(number)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "Traceback" not in log
+    assert not list(tmp_path.glob("*.tflite"))
+
+
 def test_compile_prepares_a_start_without_tensorflow(
     tiny_checkpoint: Path, cache_dir: Path, png: bytes, tmp_path: Path
 ) -> None:
