@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import multiprocessing
 import sys
 import warnings
 from typing import TYPE_CHECKING
 
 from app.classifier import checkpoint_of
-from app.engines.compiled import compiled_model
+from app.engines.compiled import compiled_model, stop_compiling
 from app.main import create_app
 from app.server import Server, listen
 from app.settings import Settings, read_settings, unknown_variables
@@ -58,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:
-        for child in multiprocessing.active_children():  # still compiling, for nobody
-            child.terminate()
+        stop_compiling()  # for nobody any more
 
 
 def _serve(settings: Settings) -> int:

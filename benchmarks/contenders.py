@@ -27,7 +27,7 @@ NAMES = ("ours", "naive", "LitServe")
 
 
 class Contender:
-    """A running server; stopped (SIGSTOP) but within `awake`, so that it takes no CPU."""
+    """A running server; stopped (SIGSTOP) but within a `with` block, so that it takes no CPU."""
 
     def __init__(self, name: str, model: Path, body: bytes, log: Path) -> None:
         with socket.socket() as probe:

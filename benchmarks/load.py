@@ -43,11 +43,4 @@ def put_load(url: str, body: Path, *, connections: int, seconds: float) -> Load:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     found = json.loads(printed.stdout.splitlines()[-1])
-    return Load(
-        requests_per_s=found["requests"] / found["seconds"],
-        p50_ms=found["p50_ms"],
-        p95_ms=found["p95_ms"],
-        p99_ms=found["p99_ms"],
-        requests=found["requests"],
-        errors=found["errors"],
-    )
+    return Load(requests_per_s=found["requests"] / found.pop("seconds"), **found)

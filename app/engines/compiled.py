@@ -83,6 +83,12 @@ def compiled_model(checkpoint: Checkpoint, cache_dir: Path) -> CompiledModel:
     return _compile(checkpoint, cache_dir / f"{checkpoint.sha256}-{converter}.tflite", converter)
 
 
+def stop_compiling() -> None:
+    """End the processes that compile; whoever waits for one is told that it died."""
+    for child in active_children():
+        child.terminate()
+
+
 def _installed_converter() -> str | None:
     try:
         return f"tensorflow-{version('tensorflow')}"
@@ -130,8 +136,7 @@ def _convert_elsewhere(checkpoint: Checkpoint, draft: Path) -> float:
             try:
                 return pool.submit(convert, checkpoint, draft).result()
             except KeyboardInterrupt:  # leaving the pool would wait for the child
-                for child in active_children():
-                    child.terminate()
+                stop_compiling()
                 raise
     except BrokenProcessPool as error:
         raise EngineError(

@@ -155,17 +155,21 @@ def test_every_way_to_end_is_quiet_and_0(
     assert "Traceback" not in log
 
 
+def wait_for_the_compiling_child(process: subprocess.Popen[str], cache_dir: Path) -> None:
+    until = time.monotonic() + 60
+    while not list(cache_dir.iterdir()) and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(0.5)  # and now the child is there too
+
+
 def test_a_server_told_to_end_while_it_compiles_leaves_nothing_behind(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     process = run_app(
         "--port", "0", model_path=str(tiny_checkpoint), cache_dir=str(tmp_path), drain_s="0"
     )
-    until = time.monotonic() + 60
-    while not list(tmp_path.iterdir()) and process.poll() is None:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    time.sleep(0.5)  # and now the child is there too
+    wait_for_the_compiling_child(process, tmp_path)
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)  # which waits for whoever holds its stderr
     assert process.returncode == 0
@@ -181,11 +185,7 @@ def test_compiling_ends_when_it_is_told_to_and_takes_its_child_along(
     number: signal.Signals, code: int, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     process = run_app("compile", model_path=str(tiny_checkpoint), cache_dir=str(tmp_path))
-    until = time.monotonic() + 60
-    while not list(tmp_path.iterdir()) and process.poll() is None:
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    time.sleep(0.5)  # and now the child is there too
+    wait_for_the_compiling_child(process, tmp_path)
     process.send_signal(number)
     _, log = process.communicate(timeout=60)
     assert process.returncode == code
