@@ -48,6 +48,9 @@ TABLE: Final[dict[type[Exception], _Row]] = {
         "unsupported-image-type",
         "Not an image type that is taken",
     ),
+    errors.WrongModality: _Row(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-modality", "Not a projection X-ray"
+    ),
     errors.UnusableImage: _Row(
         HTTPStatus.UNPROCESSABLE_ENTITY, "unusable-image", "The image cannot be used"
     ),

@@ -147,7 +147,7 @@ def load_dataset(
             return _Loaded(file, label, "", None, f"cannot be read: {error.strerror}")
         digest = hashlib.sha256(data).hexdigest()
         try:
-            return _Loaded(file, label, digest, to_pixels(decode(data), contract))
+            return _Loaded(file, label, digest, to_pixels(decode(data).image, contract))
         except SenderError as error:
             return _Loaded(file, label, digest, None, str(error))
 

@@ -20,7 +20,9 @@ router = APIRouter(tags=["prediction"])
 _BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
 _REQUEST_BODY: Final[dict[str, Any]] = {
     "required": True,
-    "description": "One frontal chest X-ray, JPEG or PNG; its type is decided from its bytes.",
+    "description": (
+        "One frontal chest X-ray, JPEG, PNG or DICOM; its type is decided from its bytes."
+    ),
     "content": {
         "multipart/form-data": {
             "schema": {
@@ -31,6 +33,7 @@ _REQUEST_BODY: Final[dict[str, Any]] = {
         },
         "image/jpeg": _BINARY,
         "image/png": _BINARY,
+        "application/dicom": _BINARY,
         "application/octet-stream": _BINARY,
     },
 }
@@ -44,6 +47,7 @@ _REQUEST_BODY: Final[dict[str, Any]] = {
         errors.TooManyBytes,
         errors.TooManyPixels,
         errors.UnsupportedImageType,
+        errors.WrongModality,
         errors.UnusableImage,
         errors.NotReady,
         QueueFull,

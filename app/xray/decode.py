@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
+from app.xray.codestream import MAX_SCANS, START_OF_SCAN
+from app.xray.dicom import read_dicom
 from app.xray.errors import TooManyPixels, UnsupportedImageType, UnusableImage
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from app.xray.grayscale import look_up, spread
+from app.xray.radiograph import Radiograph
 
 MAX_PIXELS: Final = 50_000_000
 """The largest picture that is decoded by default; digital radiographs stay below 25 million."""
 
-_SIGNATURES: Final = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
-_DICOM_MAGIC: Final = (128, b"DICM")
+_SIGNATURES: Final = {
+    "JPEG": (0, b"\xff\xd8\xff"),
+    "PNG": (0, b"\x89PNG\r\n\x1a\n"),
+    "DICOM": (128, b"DICM"),  # behind a preamble that may hold anything (PS3.10, section 7.1)
+}
 _ORIENTATION_TAG: Final = 0x0112
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,47 +34,44 @@ _TURNS: Final = {
 }
 """How a picture stored with each EXIF orientation is turned upright (EXIF 2.32, section 4.6.4)."""
 _WITH_ALPHA: Final = frozenset({"LA", "RGBA"})
-_ROWS_AT_ONCE: Final = 64
-_START_OF_SCAN: Final = b"\xff\xda"
-_MAX_SCANS: Final = 100
-"""A progressive JPEG has about ten; each costs a pass over all pixels, however few its bytes."""
 _PNG_BIT_DEPTH: Final = 24
 """Where the header chunk of a PNG file holds it (PNG, third edition, section 11.2.1)."""
 
 
 def sniff(data: bytes) -> str:
-    """The type that the first bytes declare: "JPEG" or "PNG".
+    """The type that the first bytes declare: "JPEG", "PNG" or "DICOM".
 
     Raises:
         UnsupportedImageType: the bytes declare another type, or none.
     """
-    for kind, signature in _SIGNATURES.items():
-        if data.startswith(signature):
+    for kind, (offset, signature) in _SIGNATURES.items():
+        if data.startswith(signature, offset):
             return kind
-    offset, magic = _DICOM_MAGIC
-    if data.startswith(magic, offset):
-        raise UnsupportedImageType("This version does not read DICOM. Send a JPEG or PNG export.")
-    raise UnsupportedImageType("The first bytes are neither those of a JPEG nor of a PNG file.")
+    raise UnsupportedImageType("The first bytes are those of no JPEG, PNG or DICOM file.")
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Decode one JPEG or PNG file, turned upright as its EXIF orientation says.
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
+    """Decode one JPEG, PNG or DICOM file; upright, as EXIF says of a JPEG or PNG.
 
-    The picture keeps its size and its 8-bit colour mode (`preprocess.to_pixels` makes it RGB).
-    A PNG of 16 bits a channel becomes one of 8 over its own range: its lowest value 0, its
-    highest 255, so that a 12-bit film in a 16-bit file is neither black nor clipped to white.
-    Only for gray without alpha does Pillow hand over more than the upper 8 bits to spread.
+    For DICOM see `dicom.read_dicom`. Any other picture keeps its size and its 8-bit colour mode
+    (`preprocess.to_pixels` makes it RGB). A PNG of 16 bits a channel becomes one of 8
+    over its own range: its lowest value 0, its highest 255, so that a 12-bit film in a 16-bit
+    file is neither black nor clipped to white. Only for gray without alpha does Pillow hand over
+    more than the upper 8 bits to spread.
 
     Args:
         data: the whole file.
         max_pixels: the largest width x height; held against the header, before decoding.
 
     Raises:
-        UnsupportedImageType: neither JPEG nor PNG, by its first bytes.
+        UnsupportedImageType: none of the three, by its first bytes.
         TooManyPixels: more than `max_pixels`.
-        UnusableImage: truncated, corrupt, or an animation.
+        WrongModality: a DICOM file of no projection X-ray.
+        UnusableImage: truncated, corrupt, or of several frames.
     """
     kind = sniff(data)
+    if kind == "DICOM":
+        return read_dicom(data, max_pixels=max_pixels)
     image = _open(data, kind)
     width, height = image.size
     if width * height > max_pixels:
@@ -86,7 +87,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise UnusableImage(f"The {kind} file is truncated or corrupt.") from error
     image = _upright(image)
     has_16_bits = kind == "PNG" and data[_PNG_BIT_DEPTH] == 16
-    return _eight_bits(image) if has_16_bits else image
+    return Radiograph(_eight_bits(image) if has_16_bits else image)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:
@@ -107,8 +108,8 @@ def _refuse_what_pillow_would_take(image: Image.Image, data: bytes, kind: str) -
         raise UnusableImage("The PNG file lacks the palette that its pixels refer to.")
     # libjpeg stops after the first scan of a picture that can have but one.
     has_one_scan = image.mode == "L" and not image.info.get("progressive")
-    if kind == "JPEG" and not has_one_scan and data.count(_START_OF_SCAN) > _MAX_SCANS:
-        raise UnusableImage(f"The JPEG file has more than {_MAX_SCANS} scans.")
+    if kind == "JPEG" and not has_one_scan and data.count(START_OF_SCAN) > MAX_SCANS:
+        raise UnusableImage(f"The JPEG file has more than {MAX_SCANS} scans.")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -126,20 +127,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         has_alpha = image.mode in _WITH_ALPHA
         bands = np.array(image.getextrema())
         colors = bands[:-1] if has_alpha else bands
-        table = _spread(int(colors.min()), int(colors.max()), 256).tolist()
+        table = spread(int(colors.min()), int(colors.max()), 256).tolist()
         return image.point(table * len(colors) + list(range(256)) * has_alpha)
     values = np.asarray(image)
-    table = _spread(int(values.min()), int(values.max()), 1 << 16)
-    spread = np.empty(values.shape, np.uint8)
-    for row in range(0, len(values), _ROWS_AT_ONCE):
-        spread[row : row + _ROWS_AT_ONCE] = table[values[row : row + _ROWS_AT_ONCE]]
-    return Image.fromarray(spread)
-
-
-def _spread(low: int, high: int, levels: int) -> NDArray[np.uint8]:
-    """uint8 (levels,): what each level becomes when `low` becomes 0 and `high` 255."""
-    slope = 255 / max(high - low, 1)
-    spread: NDArray[np.float64] = np.arange(levels, dtype=np.float64)
-    spread -= low
-    spread *= slope
-    return spread.round().clip(0, 255).astype(np.uint8)
+    table = spread(int(values.min()), int(values.max()), 1 << 16)
+    return Image.fromarray(look_up(table, values))

@@ -6,6 +6,7 @@
     │   ├── TooManyBytes              larger than this service takes
     │   ├── TooManyPixels             larger than this service decodes
     │   ├── UnsupportedImageType      the bytes are of no type that is taken
+    │   ├── WrongModality             a DICOM file of no projection X-ray
     │   └── UnusableImage             a type that is taken, but broken or of several frames
     ├── OperatorError             whoever runs the command can mend it
     │   ├── CheckpointError           a model file that cannot be used
@@ -47,6 +48,10 @@ class TooManyPixels(SenderError):
 
 class UnsupportedImageType(SenderError):
     """The first bytes are of no image type that is taken."""
+
+
+class WrongModality(SenderError):
+    """A DICOM file of another modality than projection X-ray; the message names it."""
 
 
 class UnusableImage(SenderError):

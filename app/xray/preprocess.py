@@ -50,4 +50,4 @@ def preprocess(
 
     Raises what `decode.decode` raises.
     """
-    return rescale(to_pixels(decode(data, max_pixels=max_pixels), contract), contract)
+    return rescale(to_pixels(decode(data, max_pixels=max_pixels).image, contract), contract)

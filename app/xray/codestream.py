@@ -1,0 +1,95 @@
+"""What a compressed codestream declares of itself, read before any decoder sees it."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from app.xray.errors import UnusableImage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_OF_SCAN: Final = b"\xff\xda"
+JPEG_2000_START: Final = b"\xff\x4f\xff\x51"
+MAX_SCANS: Final = 100
+"""A progressive JPEG has about ten; each costs a pass over all pixels, however few its bytes."""
+
+_JPEG_START: Final = b"\xff\xd8"
+_SEQUENTIAL: Final = frozenset({0xC0, 0xC1, 0xC3, 0xF7})
+"""Frames that are coded in one go: JPEG baseline, extended and lossless, and JPEG-LS."""
+_OTHER_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} - _SEQUENTIAL
+_MAX_TILES: Final = 4096
+"""Each costs a decoder kilobytes, even an empty one; radiographs have one tile, or dozens."""
+
+
+class Declared(NamedTuple):
+    """Columns, rows, samples a pixel and bits a sample."""
+
+    columns: int
+    rows: int
+    samples: int
+    bits: int
+
+
+def declared(codestream: bytes) -> Declared:
+    """What the head of a JPEG, JPEG-LS or JPEG 2000 codestream promises.
+
+    Sources: ITU-T T.81, B.2.2 (SOF); ITU-T T.87, C.2.2 (SOF55); ITU-T T.800, A.5.1 (SIZ).
+
+    Raises:
+        UnusableImage: it is none of them or cut off; it is progressive or hierarchical, which no
+            transfer syntax that is read allows; its samples differ in size or depth; it has more
+            than `MAX_SCANS` scans or thousands of tiles.
+    """
+    try:
+        if codestream.startswith(JPEG_2000_START):
+            return _jpeg_2000(codestream)
+        return _jpeg(codestream)
+    except (struct.error, LookupError, ValueError) as error:
+        raise UnusableImage("The compressed picture's header is cut off.") from error
+
+
+def _jpeg(codestream: bytes) -> Declared:
+    if codestream.count(START_OF_SCAN) > MAX_SCANS:
+        raise UnusableImage(f"The compressed picture has more than {MAX_SCANS} scans.")
+    for marker, offset in _markers(codestream):
+        if marker in _SEQUENTIAL:
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", codestream, offset)
+            return Declared(columns, rows, samples, bits)
+        if marker in _OTHER_FRAMES:
+            raise UnusableImage("The compressed picture is coded in a way that DICOM rules out.")
+    raise UnusableImage("The compressed picture's header is corrupt.")
+
+
+def _markers(codestream: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker before the first scan, and where behind its length its content starts."""
+    if not codestream.startswith(_JPEG_START):
+        raise UnusableImage("The compressed picture is of another kind than the file says.")
+    offset = len(_JPEG_START)
+    while codestream[offset] == 0xFF:
+        marker = codestream[offset + 1]
+        if marker == 0xFF:  # any number of fill bytes may stand before a marker
+            offset += 1
+            continue
+        if marker == START_OF_SCAN[1]:
+            return
+        yield marker, offset + 4
+        offset += 2 + struct.unpack_from(">H", codestream, offset + 2)[0]
+
+
+def _jpeg_2000(codestream: bytes) -> Declared:
+    # From the fourth byte of the segment on: its length, then the profile.
+    right, bottom, left, top, *tiles, samples = struct.unpack_from(">8IH", codestream, 8)
+    tile_columns, tile_rows, tile_left, tile_top = tiles
+    if not (tile_columns and tile_rows):
+        raise UnusableImage("The compressed picture's header is corrupt.")
+    across = -(-(right - tile_left) // tile_columns)
+    down = -(-(bottom - tile_top) // tile_rows)
+    if across * down > _MAX_TILES:
+        raise UnusableImage(f"The compressed picture has more than {_MAX_TILES:,} tiles.")
+    kinds = {codestream[42 + 3 * index : 45 + 3 * index] for index in range(samples)}
+    depth, *subsampling = kinds.pop()
+    if kinds or subsampling != [1, 1]:
+        raise UnusableImage("The compressed picture's samples differ in size or depth.")
+    return Declared(right - left, bottom - top, samples, (depth & 0x7F) + 1)
