@@ -131,7 +131,7 @@ class Elements:
         if not len(sequence):
             return None
         item = sequence[0]
-        return Elements({tag: item.get_item(tag) for tag in item.keys()})  # noqa: SIM118
+        return Elements({tag: item.get_item(tag, keep_deferred=True) for tag in list(item.keys())})
 
 
 class DicomFile(NamedTuple):
@@ -190,14 +190,19 @@ def unusable(message: str) -> Iterator[None]:
 def prepare_pydicom() -> None:
     """Import pydicom, not before the first DICOM file comes, and keep it quiet ever after.
 
-    What it says in warnings and logs holds values of the file: a patient's. It sets the level of
-    its logger itself as it is imported, so this cannot be done before.
+    So too the decoders under it. What they say in warnings and logs holds values of the file: a patient's. pydicom sets the
+    level of its logger itself as it is imported, so this cannot be done before.
     """
+    import gdcm
     import pydicom.config
 
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
+    for name in ("pydicom", "pylibjpeg", "openjpeg"):
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module="pydicom")
+    gdcm.Trace.ErrorOff()
+    gdcm.Trace.WarningOff()
+    gdcm.Trace.DebugOff()
 
 
 def _collect(

@@ -11,6 +11,7 @@ from app.xray.contract import ModelContract
 from app.xray.decode import decode
 from app.xray.errors import DatasetError
 from app.xray.preprocess import to_pixels
+from tests.dicoms import write_dicom
 from tests.drawing import write_dataset
 from training.dataset import find_files, load_dataset
 
@@ -47,7 +48,7 @@ def test_pictures_line_up_with_files_and_labels_in_the_order_of_names(
     )
     assert test.labels.tolist() == [0, 0, 1, 1, 2, 2]
     for file, pixels in zip(test.files, test.pixels, strict=True):
-        assert np.array_equal(pixels, to_pixels(decode((data / file).read_bytes()), contract))
+        assert np.array_equal(pixels, to_pixels(decode((data / file).read_bytes()).image, contract))
 
 
 def test_only_the_splits_asked_for_need_to_be_there(data: Path, contract: ModelContract) -> None:
@@ -72,9 +73,7 @@ def test_an_unreadable_picture_is_skipped_by_name_and_reason(
     dataset = load_dataset(data, contract)
     assert dict(dataset.skipped) == {
         "train/NORMAL/normal-0.png": "The PNG file is truncated or corrupt.",
-        "train/NORMAL/notes.txt": (
-            "The first bytes are neither those of a JPEG nor of a PNG file."
-        ),
+        "train/NORMAL/notes.txt": ("The first bytes are those of no JPEG, PNG or DICOM file."),
     }
     assert dataset.summary.counts["train"] == {"COVID": 4, "NORMAL": 3, "PNEUMONIA": 4}
     assert len(dataset.splits["train"]) == 11
@@ -98,6 +97,19 @@ def test_the_fingerprint_follows_content_names_and_places(
     renamed = fingerprint()
     moved.write_bytes((data / "train/COVID/covid-1.png").read_bytes())
     assert len({first, renamed, fingerprint()}) == 3
+
+
+def test_dicom_takes_the_same_road(data: Path, contract: ModelContract) -> None:
+    picture = data / "train/COVID/covid-0.png"
+    levels = np.asarray(decode(picture.read_bytes()).image)
+    (data / "train/COVID/covid-8.dcm").write_bytes(write_dicom(levels, syntax="jpeg-ls"))
+    (data / "train/COVID/covid-9.dcm").write_bytes(write_dicom(levels, Modality="CT"))
+    dataset = load_dataset(data, contract)
+    first, *_, last = dataset.splits["train"].pixels[:5]
+    assert np.array_equal(first, last)
+    ((file, reason),) = dataset.skipped
+    assert file == "train/COVID/covid-9.dcm"
+    assert "modality is CT" in reason
 
 
 def test_names_that_are_no_utf_8_are_read_too(data: Path, contract: ModelContract) -> None:

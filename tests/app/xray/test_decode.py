@@ -28,13 +28,17 @@ def test_a_type_is_decided_from_the_first_bytes(png: bytes, jpeg: bytes) -> None
     ],
 )
 def test_other_types_are_not_opened(data: bytes) -> None:
-    with pytest.raises(UnsupportedImageType, match="neither those of a JPEG nor of a PNG"):
+    with pytest.raises(UnsupportedImageType, match="those of no JPEG, PNG or DICOM"):
         decode(data)
 
 
-def test_dicom_is_named_when_it_is_refused() -> None:
-    with pytest.raises(UnsupportedImageType, match="DICOM"):
-        decode(bytes(128) + b"DICM" + bytes(100))
+def test_dicom_is_known_behind_its_preamble() -> None:
+    assert sniff(b"II*\0".ljust(128, b"\0") + b"DICM") == "DICOM"
+
+
+def test_dicom_without_a_preamble_is_not_taken() -> None:
+    with pytest.raises(UnsupportedImageType):
+        decode(b"\x08\0\5\0CS\x0a\0ISO_IR 100")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -75,13 +79,13 @@ def test_bytes_like_scans_in_a_picture_that_has_but_one_do_no_harm() -> None:
     data = encode(draw_radiograph(), "JPEG")
     comment = b"\xff\xda" * 200
     head = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-    assert decode(data[:2] + head + data[2:]).size == (300, 260)
+    assert decode(data[:2] + head + data[2:]).image.size == (300, 260)
 
 
 def test_a_jpeg_of_endless_scans_is_not_decoded() -> None:
     data = encode(draw_radiograph(), "JPEG", progressive=True)
     scan = data[data.rindex(b"\xff\xda") : -2]
-    assert decode(data[:-2] + scan * 20 + data[-2:]).size == (300, 260)
+    assert decode(data[:-2] + scan * 20 + data[-2:]).image.size == (300, 260)
     with pytest.raises(UnusableImage, match="more than 100 scans"):
         decode(data[:-2] + scan * 100 + data[-2:])
 
@@ -97,7 +101,7 @@ def test_of_a_jpeg_with_a_preview_behind_it_the_first_picture_is_taken() -> None
     first, preview = draw_radiograph(1), draw_radiograph(2, (30, 26))
     data = encode(first, "MPO", save_all=True, append_images=[preview], quality=90)
     alone = encode(first, "JPEG", quality=90)
-    assert np.array_equal(decode(data), decode(alone))
+    assert np.array_equal(decode(data).image, decode(alone).image)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +115,7 @@ def test_pixels_are_counted_before_any_is_decoded(width: int, height: int) -> No
 
 
 def test_a_picture_of_just_as_many_pixels_as_allowed_is_decoded(png: bytes) -> None:
-    assert decode(png, max_pixels=300 * 260).size == (300, 260)
+    assert decode(png, max_pixels=300 * 260).image.size == (300, 260)
     with pytest.raises(TooManyPixels, match=r"300 x 260 pixels; at most 77,999"):
         decode(png, max_pixels=300 * 260 - 1)
 
@@ -140,7 +144,7 @@ def test_the_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
-    decoded = np.asarray(decode(encode(Image.fromarray(stored), kind, exif=exif)))
+    decoded = np.asarray(decode(encode(Image.fromarray(stored), kind, exif=exif)).image)
     assert decoded.shape == upright.shape
     assert np.abs(decoded.astype(int) - upright).mean() < 2
 
@@ -151,8 +155,8 @@ def test_an_orientation_beside_tags_of_strange_types_is_applied(jpeg: bytes) -> 
     turn = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
     block = b"Exif\0\0MM\0*" + struct.pack(">IH", 8, 2) + width + turn + bytes(4)
     segment = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
-    found = np.asarray(decode(jpeg[:2] + segment + jpeg[2:]))
-    assert np.array_equal(found, np.rot90(np.asarray(decode(jpeg)), -1))
+    found = np.asarray(decode(jpeg[:2] + segment + jpeg[2:]).image)
+    assert np.array_equal(found, np.rot90(np.asarray(decode(jpeg).image), -1))
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65_535])
@@ -160,14 +164,14 @@ def test_an_orientation_that_is_none_leaves_the_picture_as_it_is(orientation: in
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = draw_radiograph()
-    assert np.array_equal(decode(encode(image, exif=exif)), image)
+    assert np.array_equal(decode(encode(image, exif=exif)).image, image)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_beside_sound_pixels_does_no_harm(jpeg: bytes) -> None:
     broken = b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"
     segment = b"\xff\xe1" + struct.pack(">H", len(broken) + 2) + broken
-    assert np.array_equal(decode(jpeg[:2] + segment + jpeg[2:]), decode(jpeg))
+    assert np.array_equal(decode(jpeg[:2] + segment + jpeg[2:]).image, decode(jpeg).image)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_broken_exif_beside_sound_pixels_does_no_harm(jpeg: bytes) -> None:
 )
 def test_16_bit_gray_is_spread_over_its_own_range(low: int, high: int) -> None:
     ramp = np.linspace(low, high, 256 * 4).astype(np.uint16).reshape(4, 256)
-    decoded = np.asarray(decode(encode(Image.fromarray(ramp))))
+    decoded = np.asarray(decode(encode(Image.fromarray(ramp))).image)
     assert decoded.dtype == np.uint8
     expected = (ramp.astype(float) - low) / (high - low) * 255
     assert np.abs(decoded - expected).max() <= 0.5 + 1e-4
@@ -189,7 +193,7 @@ def test_16_bits_with_alpha_or_color_are_spread_too_as_far_as_pillow_reads_them(
     film = np.repeat(twelve_bits, channels, axis=2)
     if channels in {2, 4}:
         film[..., -1] = 65_535
-    decoded = np.asarray(decode(write_png(film)))
+    decoded = np.asarray(decode(write_png(film)).image)
     upper_bits = twelve_bits >> 8
     low, high = upper_bits.min(), upper_bits.max()
     expected = np.rint((upper_bits - low) * (255 / (high - low)))
@@ -201,20 +205,20 @@ def test_16_bit_gray_is_turned_upright_too(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
-    decoded = np.asarray(decode(encode(Image.fromarray(stored), exif=exif)))
+    decoded = np.asarray(decode(encode(Image.fromarray(stored), exif=exif)).image)
     turned = np.rot90(stored, {3: 2, 6: -1}[orientation])
     assert np.array_equal(decoded, np.rint(turned * (255 / 55_000)))
 
 
 def test_flat_16_bit_gray_is_black_not_white() -> None:
     flat = np.full((8, 8), 40_000, np.uint16)
-    assert not np.asarray(decode(encode(Image.fromarray(flat)))).any()
+    assert not np.asarray(decode(encode(Image.fromarray(flat))).image).any()
 
 
 def test_a_picture_keeps_its_size_and_8_bit_mode() -> None:
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
         image = draw_radiograph().convert(mode)
-        decoded = decode(encode(image))
+        decoded = decode(encode(image)).image
         assert (decoded.mode, decoded.size) == (mode, image.size)
 
 
@@ -223,4 +227,4 @@ def test_the_file_is_read_from_memory_only(png: bytes, monkeypatch: pytest.Monke
         raise AssertionError("a file was opened")
 
     monkeypatch.setattr("builtins.open", refuse)
-    assert decode(png).size == (300, 260)
+    assert decode(png).image.size == (300, 260)

@@ -79,7 +79,7 @@ def test_other_interpolations_are_keras_own_too(
         path, color_mode="rgb", target_size=(224, 224), interpolation=interpolation
     )
     chosen = contract.model_copy(update={"interpolation": interpolation})
-    assert np.array_equal(to_pixels(decode(FILES[name]), chosen), np.asarray(expected))
+    assert np.array_equal(to_pixels(decode(FILES[name]).image, chosen), np.asarray(expected))
 
 
 def test_the_contract_sets_size_scale_and_offset(png: bytes) -> None:
@@ -92,7 +92,7 @@ def test_the_contract_sets_size_scale_and_offset(png: bytes) -> None:
     )
     found = preprocess(png, contract)
     assert found.shape == (64, 48, 3)
-    pixels = to_pixels(decode(png), contract).astype(np.float64)
+    pixels = to_pixels(decode(png).image, contract).astype(np.float64)
     assert np.abs(found - (pixels / 127.5 - 1)).max() < 1e-6
     assert found.min() < 0
 
