@@ -190,8 +190,9 @@ def unusable(message: str) -> Iterator[None]:
 def prepare_pydicom() -> None:
     """Import pydicom, not before the first DICOM file comes, and keep it quiet ever after.
 
-    So too the decoders under it. What they say in warnings and logs holds values of the file: a patient's. pydicom sets the
-    level of its logger itself as it is imported, so this cannot be done before.
+    So too the decoders under it. What they say in warnings and logs holds values of the file: a
+    patient's. pydicom sets the level of its logger itself as it is imported, so this cannot be
+    done before.
     """
     import gdcm
     import pydicom.config

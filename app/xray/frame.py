@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from app.xray.codestream import JPEG_2000_START, declared
 from app.xray.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, unusable
@@ -23,7 +25,7 @@ _JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _JP2_START: Final = b"\0\0\0\x0cjP  "
 _PLUGINS: Final = {
     **dict.fromkeys(_NATIVE, ""),
-    _RLE: "pylibjpeg",
+    _RLE: "pillow",  # our own use of it
     "1.2.840.10008.1.2.4.50": "pillow",  # JPEG baseline
     _JPEG_EXTENDED: "pillow",  # of 8 bits; those of 12 are our own
     "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
@@ -121,7 +123,12 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
     if plugin is None:
         raise UnusableImage(_unread(file.transfer_syntax))
     pixel_data = file.elements.data("PixelData")
-    if file.transfer_syntax not in _NATIVE | {_RLE}:
+    if file.transfer_syntax == _RLE:
+        with unusable("The DICOM file's pixel data are cut off or corrupt."):
+            levels = _run_lengths(_codestream(pixel_data), header)
+        shift = header.high_bit + 1 - header.bits_stored
+        return Frame(_masked(levels, header, shift), header.photometric)
+    if file.transfer_syntax not in _NATIVE:
         from pydicom.encaps import encapsulate
 
         with unusable("The DICOM file's pixel data are cut off or corrupt."):
@@ -133,7 +140,7 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
     with unusable("The DICOM file's pixel data are cut off or corrupt."):
         levels, photometric = _decode(file, pixel_data, header, plugin)
     # Codecs hand over samples, which have no bits above the highest stored one to shift away.
-    has_spare_bits = file.transfer_syntax in _NATIVE | {_RLE}
+    has_spare_bits = file.transfer_syntax in _NATIVE
     shift = header.high_bit + 1 - header.bits_stored if has_spare_bits else 0
     return Frame(_masked(levels, header, shift), photometric)
 
@@ -202,6 +209,29 @@ def _check(codestream: bytes, header: FrameHeader) -> int:
     ) or not 1 < found.bits <= header.bits_allocated:
         raise UnusableImage("The compressed picture is of another size than the DICOM file says.")
     return found.bits
+
+
+def _run_lengths(codestream: bytes, header: FrameHeader) -> Levels:
+    """RLE (PS3.5, annex G) by Pillow's PackBits.
+
+    Of pydicom's two decoders one panics at odd streams, which no `except Exception` catches, and
+    the other makes 64 bytes of each of them, however many pixels there are.
+    """
+    count, *offsets = struct.unpack_from("<16I", codestream)
+    planes = header.bits_allocated // 8
+    if count != header.samples * planes:
+        raise UnusableImage("The DICOM file's pixel data are cut off or corrupt.")
+    ends = [*offsets[1:count], len(codestream)]
+    levels = np.zeros((header.rows, header.columns, header.samples), f"u{planes}")
+    for index, (start, end) in enumerate(zip(offsets, ends, strict=False)):
+        # One long row: in practice runs do cross from row to row.
+        size = (header.rows * header.columns, 1)
+        segment = Image.frombytes("L", size, codestream[start:end], "packbits", "L")
+        sample, plane = divmod(index, planes)
+        # Each sample's upper byte comes first.
+        plane_of_bytes = np.asarray(segment).reshape(header.rows, header.columns)
+        levels[..., sample] |= plane_of_bytes.astype(levels.dtype) << 8 * (planes - 1 - plane)
+    return levels if header.samples > 1 else levels[..., 0]
 
 
 def _twelve_bits(codestream: bytes, header: FrameHeader) -> NDArray[np.uint16]:

@@ -117,6 +117,7 @@ async def test_the_description_of_the_api_says_what_it_is_not() -> None:
         "multipart/form-data",
         "image/jpeg",
         "image/png",
+        "application/dicom",
         "application/octet-stream",
     }
     assert set(predict["responses"]) == {"200", "400", "413", "415", "422", "503", "504"}
