@@ -194,16 +194,12 @@ def prepare_pydicom() -> None:
     patient's. pydicom sets the level of its logger itself as it is imported, so this cannot be
     done before.
     """
-    import gdcm
     import pydicom.config
 
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
     for name in ("pydicom", "pylibjpeg", "openjpeg"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     warnings.filterwarnings("ignore", module="pydicom")
-    gdcm.Trace.ErrorOff()
-    gdcm.Trace.WarningOff()
-    gdcm.Trace.DebugOff()
 
 
 def _collect(

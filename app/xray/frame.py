@@ -22,16 +22,18 @@ if TYPE_CHECKING:
 _NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG})
 _RLE: Final = "1.2.840.10008.1.2.5"
 _JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
+_JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 _JP2_START: Final = b"\0\0\0\x0cjP  "
+_IMAGECODECS: Final = "imagecodecs"  # no plugin: asked directly
 _PLUGINS: Final = {
     **dict.fromkeys(_NATIVE, ""),
     _RLE: "pillow",  # our own use of it
     "1.2.840.10008.1.2.4.50": "pillow",  # JPEG baseline
-    _JPEG_EXTENDED: "pillow",  # of 8 bits; those of 12 are our own
-    "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG lossless
-    "1.2.840.10008.1.2.4.70": "gdcm",  # JPEG lossless, first-order prediction
-    "1.2.840.10008.1.2.4.80": "gdcm",  # JPEG-LS lossless
-    "1.2.840.10008.1.2.4.81": "gdcm",  # JPEG-LS near-lossless
+    _JPEG_EXTENDED: _IMAGECODECS,
+    "1.2.840.10008.1.2.4.57": _IMAGECODECS,  # JPEG lossless
+    "1.2.840.10008.1.2.4.70": _IMAGECODECS,  # JPEG lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80": _IMAGECODECS,  # JPEG-LS lossless
+    "1.2.840.10008.1.2.4.81": _IMAGECODECS,  # JPEG-LS near-lossless
     "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000 lossless
     "1.2.840.10008.1.2.4.91": "pylibjpeg",  # JPEG 2000
 }
@@ -133,10 +135,13 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
 
         with unusable("The DICOM file's pixel data are cut off or corrupt."):
             codestream = _codestream(pixel_data)
-        bits = _check(codestream, header)
+        _check(codestream, header)
+        if plugin == _IMAGECODECS:
+            with unusable("The DICOM file's pixel data are cut off or corrupt."):
+                levels = _by_imagecodecs(codestream, file.transfer_syntax)
+                shape = (header.rows, header.columns, header.samples)[: 2 + (header.samples > 1)]
+                return Frame(_masked(levels.reshape(shape), header), header.photometric)
         pixel_data = encapsulate([codestream])  # no more than what was checked
-        if file.transfer_syntax == _JPEG_EXTENDED and bits > 8:
-            return Frame(_masked(_twelve_bits(codestream, header), header), header.photometric)
     with unusable("The DICOM file's pixel data are cut off or corrupt."):
         levels, photometric = _decode(file, pixel_data, header, plugin)
     # Codecs hand over samples, which have no bits above the highest stored one to shift away.
@@ -199,8 +204,8 @@ def _codestream(pixel_data: bytes) -> bytes:
     return frame[frame.index(JPEG_2000_START) :] if frame.startswith(_JP2_START) else frame
 
 
-def _check(codestream: bytes, header: FrameHeader) -> int:
-    """How many bits its samples have; what it declares else must be what the file does."""
+def _check(codestream: bytes, header: FrameHeader) -> None:
+    """Refuse a codestream that declares another size than the file does."""
     found = declared(codestream)
     if (found.columns, found.rows, found.samples) != (
         header.columns,
@@ -208,7 +213,6 @@ def _check(codestream: bytes, header: FrameHeader) -> int:
         header.samples,
     ) or not 1 < found.bits <= header.bits_allocated:
         raise UnusableImage("The compressed picture is of another size than the DICOM file says.")
-    return found.bits
 
 
 def _run_lengths(codestream: bytes, header: FrameHeader) -> Levels:
@@ -234,30 +238,17 @@ def _run_lengths(codestream: bytes, header: FrameHeader) -> Levels:
     return levels if header.samples > 1 else levels[..., 0]
 
 
-def _twelve_bits(codestream: bytes, header: FrameHeader) -> NDArray[np.uint16]:
-    """JPEG extended of 12 bits by GDCM, which pydicom's plugin does not ask for it."""
-    import gdcm
+def _by_imagecodecs(codestream: bytes, transfer_syntax: str) -> NDArray[Any]:
+    """JPEG lossless, JPEG of 12 bits and JPEG-LS, by libjpeg-turbo and CharLS.
 
-    fragments = gdcm.SequenceOfFragments.New()
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(codestream)
-    fragments.AddFragment(fragment)
-    pixel_data = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    pixel_data.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((header.columns, header.rows, 1))
-    image.SetDataElement(pixel_data)
-    image.SetPhotometricInterpretation(
-        gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2)
-    )
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.JPEGExtendedProcess2_4))
-    # Said to be of 16 bits, GDCM tries its 8-bit codec first, which complains on stderr.
-    image.SetPixelFormat(gdcm.PixelFormat(1, 12, 12, 11, 0))
-    with unusable("The DICOM file's pixel data are cut off or corrupt."):
-        # GDCM gives bytes as text: surrogates for what is no UTF-8.
-        decoded = image.GetBuffer().encode("utf-8", "surrogateescape")
-        return np.frombuffer(decoded, "<u2").reshape(header.rows, header.columns)
+    pydicom would have GDCM do it, whose exceptions end the whole process at some odd streams.
+    """
+    import imagecodecs
+
+    is_ls = transfer_syntax in _JPEG_LS
+    decode = imagecodecs.jpegls_decode if is_ls else imagecodecs.jpeg8_decode
+    levels: NDArray[Any] = decode(codestream)
+    return levels
 
 
 def _unread(transfer_syntax: str) -> str:
