@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -13,31 +13,65 @@ if TYPE_CHECKING:
     from training.config import AugmentConfig
 
 
+class Change(NamedTuple):
+    """How far a picture is moved and how its levels are shifted; by default not at all."""
+
+    rotation_degrees: float = 0.0
+    """Clockwise, about the centre."""
+    across: float = 0.0
+    """To the right, as a share of the width."""
+    down: float = 0.0
+    """As a share of the height."""
+    zoom: float = 0.0
+    """By what share a shorter stretch of each side is seen: above 0 enlarges. Below 1."""
+    brightness: float = 0.0
+    """Added to every level, as a share of the full range."""
+    contrast: float = 0.0
+    """Every level's distance from the mean is taken times 1 + this."""
+
+
 def augment(
     pixels: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
 ) -> NDArray[np.float32]:
+    """Apply a change drawn evenly from within the bounds of `config`, as `apply_change`."""
+    turn, across, down, zoom, brightness, contrast = rng.uniform(-1, 1, 6)
+    change = Change(
+        rotation_degrees=turn * config.rotation_degrees,
+        # What is drawn says where each pixel comes from; a change says where it goes.
+        across=-across * config.shift,
+        down=-down * config.shift,
+        zoom=-zoom * config.zoom,
+        brightness=brightness * config.brightness,
+        contrast=contrast * config.contrast,
+    )
+    return apply_change(pixels, change)
+
+
+def apply_change(pixels: NDArray[np.uint8], change: Change) -> NDArray[np.float32]:
     """Rotate, zoom and shift about the centre, then change contrast and brightness.
 
     Takes one picture, uint8 (height, width, 3), and gives float32 of that shape, 0 to 255; what
     comes in from outside the picture is black, as beyond the collimator.
+
+    Raises:
+        TypeError: the pixels are not uint8.
     """
-    turn, across, down, zoom, brightness, contrast = rng.uniform(-1, 1, 6)
     height, width = pixels.shape[:2]
-    angle = np.deg2rad(turn * config.rotation_degrees)
-    scale = 1 + zoom * config.zoom
+    angle = np.deg2rad(change.rotation_degrees)
+    scale = 1 - change.zoom
     cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
     x, y = width / 2, height / 2
     moved = Image.fromarray(pixels).transform(
         (width, height),
         Image.Transform.AFFINE,
         (
-            cosine, sine, x - cosine * x - sine * y + across * config.shift * width,
-            -sine, cosine, y + sine * x - cosine * y + down * config.shift * height,
+            cosine, sine, x - cosine * x - sine * y - change.across * width,
+            -sine, cosine, y + sine * x - cosine * y - change.down * height,
         ),
         Image.Resampling.BILINEAR,
     )  # fmt: skip
     levels: NDArray[np.float32] = np.asarray(moved, dtype=np.float32)
     mean = levels.mean()
-    levels = (levels - mean) * np.float32(1 + contrast * config.contrast) + mean
-    levels += np.float32(brightness * config.brightness * 255)
+    levels = (levels - mean) * np.float32(1 + change.contrast) + mean
+    levels += np.float32(change.brightness * 255)
     return np.clip(levels, 0, 255, out=levels)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.drawing import draw_radiograph
-from training.augment import augment
+from training.augment import Change, apply_change, augment
 from training.config import AugmentConfig
 
 PIXELS = np.asarray(draw_radiograph(size=(224, 224)).convert("RGB"))
@@ -73,3 +73,75 @@ def test_rotation_is_through_the_angle_that_is_drawn() -> None:
         Image.fromarray(PIXELS).rotate(-turn, Image.Resampling.BILINEAR), dtype=np.float32
     )
     assert np.abs(augment(PIXELS, config, rng(1)) - expected).mean() < 1
+
+
+def bright_spot(pixels: np.ndarray) -> tuple[float, float]:
+    """The middle of what is bright: row, column."""
+    rows, columns = np.nonzero(pixels.mean(axis=2) > 100)
+    return float(rows.mean()), float(columns.mean())
+
+
+def dot(row: int, column: int, height: int = 100, width: int = 200) -> np.ndarray:
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[row - 2 : row + 3, column - 2 : column + 3] = 255
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("change", "row", "column"),
+    [
+        pytest.param(Change(), 30, 100, id="nothing"),
+        pytest.param(Change(across=0.1), 30, 120, id="right by a tenth of the width"),
+        pytest.param(Change(across=-0.1), 30, 80, id="left by a tenth of the width"),
+        pytest.param(Change(down=0.1), 40, 100, id="down by a tenth of the height"),
+        pytest.param(Change(down=-0.1), 20, 100, id="up by a tenth of the height"),
+        pytest.param(Change(rotation_degrees=90), 50, 120, id="a quarter clockwise"),
+        pytest.param(Change(rotation_degrees=-90), 50, 80, id="a quarter anticlockwise"),
+        pytest.param(Change(zoom=0.5), 10, 100, id="twice as large"),
+        pytest.param(Change(zoom=-1), 40, 100, id="half as large"),
+    ],
+)
+def test_a_change_moves_what_is_seen_as_its_fields_say(
+    change: Change, row: float, column: float
+) -> None:
+    assert bright_spot(apply_change(dot(30, 100), change)) == pytest.approx((row, column), abs=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(Change(brightness=0.1), [75.5, 175.5], id="a tenth of the range brighter"),
+        pytest.param(Change(brightness=-0.1), [24.5, 124.5], id="a tenth of the range darker"),
+        pytest.param(Change(brightness=1), [255, 255], id="white, and no brighter"),
+        pytest.param(Change(brightness=-1), [0, 0], id="black, and no darker"),
+        pytest.param(Change(contrast=0.5), [25, 175], id="half as much contrast again"),
+        pytest.param(Change(contrast=-1), [100, 100], id="no contrast at all"),
+    ],
+)
+def test_a_change_shifts_levels_as_its_fields_say(change: Change, expected: list[float]) -> None:
+    pixels = np.full((8, 6, 3), 50, np.uint8)
+    pixels[:, 3:] = 150
+    changed = apply_change(pixels, change)
+    assert (changed.shape, changed.dtype) == (pixels.shape, np.float32)
+    assert changed[0, [0, -1], 0] == pytest.approx(expected)
+
+
+def test_what_comes_in_from_outside_is_black() -> None:
+    shifted = apply_change(np.full((10, 10, 3), 200, np.uint8), Change(across=0.3))
+    assert not shifted[:, :3].any()
+    assert (shifted[:, 3:] == 200).all()
+
+
+def test_augmenting_applies_one_draw_scaled_to_the_configuration() -> None:
+    config = AugmentConfig()
+    for seed in range(20):
+        drawn = rng(seed).uniform(-1, 1, 6)
+        bounds = [config.rotation_degrees, -config.shift, -config.shift, -config.zoom]
+        change = Change(*(drawn * [*bounds, config.brightness, config.contrast]))
+        assert np.array_equal(augment(PIXELS, config, rng(seed)), apply_change(PIXELS, change))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32, np.uint16])
+def test_pixels_of_another_type_are_refused(kind: type) -> None:
+    with pytest.raises(TypeError):
+        apply_change(PIXELS.astype(kind), Change(rotation_degrees=5))
