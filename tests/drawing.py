@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def draw_radiograph(seed: int = 0, size: tuple[int, int] = (300, 260)) -> Image.Image:
-    """A gray thorax with two dark lungs and a bright heart; mode L, `size` is width, height."""
+def draw_radiograph(
+    seed: int = 0, size: tuple[int, int] = (300, 260), *, unlike: float = 0.01
+) -> Image.Image:
+    """A gray thorax with two dark lungs and a bright heart; mode L, `size` is width, height.
+
+    `unlike` is how far, in widths, two people differ; from 0.06 `training check` tells them apart.
+    """
     rng = np.random.default_rng(seed)
     width, height = size
     image = Image.new("L", size, 30)
     draw = ImageDraw.Draw(image)
 
     def ellipse(x: float, y: float, across: float, down: float, level: int) -> None:
-        x, y = (x + rng.normal(0, 0.01)) * width, (y + rng.normal(0, 0.01)) * height
+        x, y = (x + rng.normal(0, unlike)) * width, (y + rng.normal(0, unlike)) * height
         half_x, half_y = across * width / 2, down * height / 2
         draw.ellipse((x - half_x, y - half_y, x + half_x, y + half_y), fill=level)
 
@@ -85,7 +90,7 @@ def write_dataset(
             folder.mkdir(parents=True)
             for index in range(count):
                 seed += 1
-                picture = draw_radiograph(seed, (96, 80)).point(
+                picture = draw_radiograph(seed, (96, 80), unlike=0.06).point(
                     lambda v, shift=label: v // (shift + 1)
                 )
                 picture.save(folder / f"{name.lower()}-{index}.png")

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import numpy as np
 
@@ -21,12 +21,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from app.xray.contract import ModelContract
 
-    Track = Callable[[Iterator["_Loaded"], int], Iterable["_Loaded"]]
+    Look = Callable[[str, bytes, Image.Image], object]
 
 SPLITS: Final = ("train", "val", "test")
+
+Item = TypeVar("Item")
+
+
+class Track(Protocol):
+    """Wraps `total` items as they come, for a progress bar."""
+
+    def __call__(self, items: Iterator[Item], total: int, /) -> Iterable[Item]:
+        """Hand on every item, in order."""
+
+
+def untracked(items: Iterator[Item], _total: int, /) -> Iterable[Item]:
+    """The `Track` of who wants no progress bar."""
+    return items
 
 
 @dataclass(frozen=True)
@@ -116,7 +131,8 @@ def load_dataset(
     *,
     splits: Sequence[str] = SPLITS,
     strict: bool = False,
-    track: Track = lambda items, _total: items,
+    look: Look = lambda _file, _data, _image: None,
+    track: Track = untracked,
 ) -> Dataset:
     """Decode and resize every picture once, through the road that serving walks.
 
@@ -125,6 +141,8 @@ def load_dataset(
         contract: says how pictures are resized, and in `classes` which folders are expected.
         splits: those to load, of `SPLITS`.
         strict: raise for a picture that cannot be decoded, rather than skip it.
+        look: called, from several threads, with the name, the bytes and the decoded picture of
+            each file: who needs more than the pixels need not decode it again.
         track: wraps the pictures as they come, for a progress bar; gets their number too.
 
     Raises:
@@ -141,15 +159,12 @@ def load_dataset(
     def load(item: tuple[Path, int]) -> _Loaded:
         path, label = item
         file = path.relative_to(root).as_posix()
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            return _Loaded(file, label, "", None, f"cannot be read: {error.strerror}")
-        digest = hashlib.sha256(data).hexdigest()
-        try:
-            return _Loaded(file, label, digest, to_pixels(decode(data).image, contract))
-        except SenderError as error:
-            return _Loaded(file, label, digest, None, str(error))
+        picture = read_picture(path)
+        if isinstance(picture, str):
+            return _Loaded(file, label, "", None, reason=picture)
+        data, image = picture
+        look(file, data, image)
+        return _Loaded(file, label, hashlib.sha256(data).hexdigest(), to_pixels(image, contract))
 
     items = [item for split in splits for item in found[split]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -168,6 +183,17 @@ def load_dataset(
         skipped=skipped,
         summary=_summary(classes, splits, loaded),
     )
+
+
+def read_picture(path: Path) -> tuple[bytes, Image.Image] | str:
+    """The file's bytes and the picture that they decode to, or the reason why there is none."""
+    try:
+        data = path.read_bytes()
+        return data, decode(data).image
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    except SenderError as error:
+        return str(error)
 
 
 def _visible(folder: Path) -> list[Path]:

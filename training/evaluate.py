@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from sklearn.metrics import classification_report
 
-from app.xray.errors import DatasetError, TrainingError
+from app.xray.errors import TrainingError
 from training.batches import PlainBatches
+from training.manifest import read_manifest
 from training.metrics import HEADLINE, PER_CLASS, accuracy, estimate
 
 if TYPE_CHECKING:
@@ -138,16 +139,7 @@ def read_sources(root: Path) -> dict[str, str]:
     Raises:
         DatasetError: the manifest lacks one of the two columns, or is no CSV in UTF-8.
     """
-    path = root / "manifest.csv"
-    if not path.exists():
+    manifest = read_manifest(root)
+    if manifest is None:
         return {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
-            if not {"file", "source"} <= set(rows.fieldnames or ()):
-                raise DatasetError(
-                    f"{path}: expected the columns file and source, found {rows.fieldnames}"
-                )
-            return {row["file"]: row["source"] or UNKNOWN for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path}: expected CSV in UTF-8: {error}") from error
+    return {row.file: row.source or UNKNOWN for row in manifest.rows}

@@ -1,0 +1,69 @@
+"""`manifest.csv`: what is known of each picture beside its place in the folder."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from app.xray.errors import DatasetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file, named as in the data folder: SPLIT/CLASS/NAME; "" for what is left open."""
+
+    file: str
+    source: str
+    patient: str
+    split: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The rows of `path`, and whether it has a column of patients at all."""
+
+    path: Path
+    rows: tuple[Row, ...]
+    has_patients: bool
+
+
+def read_manifest(root: Path, path: Path | None = None) -> Manifest | None:
+    """The manifest at `path`, or else at `root/manifest.csv`; None where the latter is not there.
+
+    The columns `file` and `source` must be there, and `patient` too where `path` is given;
+    `split` and `label` may.
+
+    Raises:
+        DatasetError: `path` is not there; a column is missing; the file is no CSV in UTF-8.
+    """
+    named = path is not None
+    path = path or root / "manifest.csv"
+    if not named and not path.exists():
+        return None
+    expected = ("file", "source", "patient") if named else ("file", "source")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file)
+            columns = rows.fieldnames or ()
+            if not set(expected) <= set(columns):
+                raise DatasetError(
+                    f"{path}: expected the columns {' and '.join(expected)}, found {columns}"
+                )
+            return Manifest(
+                path=path,
+                rows=tuple(_row(row) for row in rows),
+                has_patients="patient" in columns,
+            )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{path}: expected CSV in UTF-8: {error}") from error
+
+
+def _row(cells: dict[str, str | None]) -> Row:
+    known = {name: cells.get(name) or "" for name in ("source", "patient", "split", "label")}
+    return Row(file=PurePosixPath(cells["file"] or "").as_posix(), **known)
