@@ -1,4 +1,4 @@
-"""`python -m training fit | evaluate | promote`."""
+"""`python -m training check | fit | evaluate | promote`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from rich.console import Console
 
-from app.xray.errors import CxrError, TrainingError
+from app.xray.errors import CxrError, DatasetError, TrainingError
 from app.xray.network import hush_tensorflow
 from training.config import FitConfig
 from training.dataset import SPLITS
@@ -18,16 +18,21 @@ from training.dataset import SPLITS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EXIT_LEAKS = 1
 EXIT_OPERATOR = 2
 EXIT_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it is done, 2 when the folder, the file or a flag is wrong."""
+    """Run one command.
+
+    Gives 0 when it is done, 1 when `check` found a leak, 2 when the folder, the file or a flag is
+    wrong.
+    """
     hush_tensorflow()
     options = _parser().parse_args(arguments)
     try:
-        options.run(options, Console())
+        code: int = options.run(options, Console()) or 0
     except CxrError as error:
         Console(stderr=True).print(
             f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True
@@ -35,7 +40,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OPERATOR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    return 0
+    return code
+
+
+def _check(options: argparse.Namespace, console: Console) -> int:
+    from training.audit_tables import print_audit
+    from training.leaks import audit
+    from training.tables import track
+
+    if options.out.suffix != ".json":
+        raise DatasetError(f"--out: expected a name that ends in .json, not {options.out}")
+    if not options.out.absolute().parent.is_dir():
+        raise DatasetError(f"--out: {options.out.parent}: no such folder")
+    found = audit(options.data, options.manifest, track=track(console, "checking"))
+    print_audit(found, console)
+    found.write(options.out)
+    console.print(f"written to {options.out}", highlight=False, markup=False, soft_wrap=True)
+    return EXIT_LEAKS if found.has_leaks else 0
 
 
 def _fit(options: argparse.Namespace, console: Console) -> None:
@@ -79,6 +100,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    check = commands.add_parser("check", help="look for leaks between splits, and for bad files")
+    check.set_defaults(run=_check)
+    _add_data(check)
+    check.add_argument(
+        "--manifest", type=Path, metavar="CSV", help="names patients (DIR/manifest.csv)"
+    )
+    check.add_argument(
+        "--out", type=Path, metavar="FILE", help="(data-check.json)",
+        default=Path("data-check.json"),
+    )  # fmt: skip
+
     fit = commands.add_parser("fit", help="train a checkpoint and judge it on the test split")
     fit.set_defaults(run=_fit)
     _add_data(fit)
@@ -88,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--learning-rate", type=float, metavar="RATE", help="of Adam (1e-4)")
     fit.add_argument("--seed", type=int, metavar="N", help="of everything random (21)")
     fit.add_argument("--strict", action="store_true", help="end at an unreadable picture")
+    fit.add_argument("--allow-leaks", action="store_true", help="train though check finds leaks")
     fit.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (runs/TIME)",
         default=Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),

@@ -42,6 +42,8 @@ class FitConfig(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 21
     strict: bool = False
     """Whether an unreadable picture ends the run, rather than being skipped."""
+    allow_leaks: bool = False
+    """Whether to train although the audit found leaks."""
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
     plateau_factor: Annotated[float, Field(gt=0, lt=1)] = 0.1

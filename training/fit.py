@@ -13,13 +13,17 @@ import numpy as np
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
-from app.xray.errors import TrainingError
+from app.xray.errors import DatasetError, TrainingError
 from app.xray.network import build_network
+from training.audit_tables import print_audit, spell_count, spell_leak
 from training.batches import PlainBatches, TrainingBatches
 from training.callbacks import EpochBars, KeepBest
 from training.dataset import SPLITS, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
 from training.export import export_checkpoint
+from training.facts import examine
+from training.leaks import judge
+from training.manifest import read_manifest
 from training.network import build_mobilenet
 from training.plots import plot_evaluation, plot_history
 from training.tables import report_skipped, track
@@ -30,13 +34,18 @@ if TYPE_CHECKING:
 
     from training.config import FitConfig
     from training.dataset import Dataset
+    from training.facts import Facts
+    from training.leaks import Audit
+
+LEAKS_NAMED = 3
 
 
 def fit(config: FitConfig, console: Console) -> Evaluation:
     """Train by `config`, write everything into `config.out`, and judge the best epoch on test.
 
     Raises:
-        DatasetError: as `load_dataset`.
+        DatasetError: as `load_dataset` and `read_manifest`, or the audit found a leak and
+            `config.allow_leaks` is not set.
         TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
             the data. Nothing has been written then.
     """
@@ -49,13 +58,21 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
     classes, _ = find_files(config.data)
     contract = ModelContract.recipe_of_2022(classes)
     sources = read_sources(config.data)
+    manifest = read_manifest(config.data)
     network = build_mobilenet(
         len(classes), input_shape=contract.input_shape, weights=config.weights
     )
+    facts: list[Facts] = []
     dataset = load_dataset(
-        config.data, contract, strict=config.strict, track=track(console, "decoding")
+        config.data,
+        contract,
+        strict=config.strict,
+        look=lambda *picture: facts.append(examine(*picture)),
+        track=track(console, "decoding"),
     )
     report_skipped(dataset, console)
+    audit = judge(config.data, facts, dataset.skipped, manifest)
+    refuse_leaks(audit, config, console)
     train, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
@@ -64,6 +81,7 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
     except OSError as error:
         raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
     write_config(config, contract, dataset)
+    audit.write(config.out / "check.json")
     best = config.out / "best_model.h5"
     network.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
@@ -102,6 +120,25 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
     plot_history(history.history, config.out)
     plot_evaluation(evaluation, config.out)
     return evaluation
+
+
+def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
+    """End before anything is trained where the audit found a leak, or warn if leaks are allowed.
+
+    Raises:
+        DatasetError: there are leaks, and `config.allow_leaks` is not set; names the first.
+    """
+    if config.allow_leaks and audit.has_leaks:
+        print_audit(audit, console)
+    elif audit.has_leaks:
+        first = "; ".join(spell_leak(leak) for leak in audit.leaks[:LEAKS_NAMED])
+        raise DatasetError(
+            f"{config.data}: {spell_count(len(audit.leaks), 'leak')}: {first}. "
+            f"`python -m training check --data {config.data}` names all; "
+            "--allow-leaks trains all the same"
+        )
+    else:
+        console.print(f"no leak in {spell_count(audit.pictures, 'picture')}", highlight=False)
 
 
 def make_repeatable(seed: int) -> None:

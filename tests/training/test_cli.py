@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,10 @@ def break_picture(data: Path) -> None:
     (data / "train/COVID/covid-0.png").write_bytes(b"hello")
 
 
+def leak(data: Path) -> None:
+    shutil.copy(data / "test/COVID/covid-0.png", data / "train/COVID/[bold]again.png")
+
+
 def nothing(_: Path) -> None:
     pass
 
@@ -60,6 +65,12 @@ def nothing(_: Path) -> None:
         ),
         pytest.param(
             nothing, ["--weights", "no.h5"], "no.h5: expected MobileNet's", id="no-such-weights"
+        ),
+        pytest.param(
+            leak,
+            [],
+            "test/COVID/covid-0.png, train/COVID/[bold]again.png. `python -m training check",
+            id="a-leak",
         ),
         pytest.param(nothing, ["--epochs", "0"], "--epochs: Input should be greater", id="epochs"),
         pytest.param(nothing, ["--batch-size", "-1"], "--batch-size: Input", id="batch-size"),
@@ -139,6 +150,92 @@ def test_a_bad_checkpoint_ends_evaluate_with_2(
 ) -> None:
     assert main(["evaluate", "--data", str(data), "--model", str(tmp_path / model)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_check_of_a_clean_folder_ends_with_0_and_writes_where_it_is_run(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "--data", "data"]) == 0
+    printed = capsys.readouterr().out
+    for words in ("no leak in 24 pictures", "PNEUMONIA", "96 x 80", "patients were not compared"):
+        assert words in printed
+    document = json.loads((tmp_path / "data-check.json").read_text())
+    assert document["has_leaks"] is False
+    assert document["pictures"] == 24
+
+
+def test_check_of_a_leaking_folder_ends_with_1_and_names_the_files(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leak(data)
+    out = tmp_path / "found.json"
+    assert main(["check", "--data", str(data), "--out", str(out)]) == 1
+    printed = capsys.readouterr().out
+    for words in ("LEAK: exact", "test/COVID/covid-0.png", "train/COVID/[bold]again.png", "1 leak"):
+        assert words in printed
+    assert json.loads(out.read_text())["leaks"][0]["files"] == [
+        "test/COVID/covid-0.png",
+        "train/COVID/[bold]again.png",
+    ]
+
+
+def test_oddities_that_are_no_leaks_end_check_with_0(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_picture(data)
+    shutil.copy(data / "train/NORMAL/normal-0.png", data / "train/NORMAL/again.png")
+    (data / "train/COVID/line\nbreak.png").write_bytes(b"")
+    assert main(["check", "--data", str(data), "--out", str(tmp_path / "found.json")]) == 0
+    printed = capsys.readouterr().out
+    for words in ("Unreadable (2)", "One picture twice in a split (1)", r"line\nbreak.png"):
+        assert words in printed
+
+
+def test_check_shows_twenty_of_each_kind_and_writes_all(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(23):
+        (data / f"val/COVID/broken-{index:02}.png").write_bytes(b"hello")
+    out = tmp_path / "found.json"
+    assert main(["check", "--data", str(data), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "... and 3 more in the JSON file" in printed
+    assert "broken-19.png" in printed
+    assert "broken-20.png" not in printed
+    assert len(json.loads(out.read_text())["unreadable"]) == 23
+
+
+@pytest.mark.parametrize(
+    ("spoil", "flags", "message"),
+    [
+        pytest.param(remove("val"), [], "data/val: no such folder", id="no-split"),
+        pytest.param(empty("test/COVID"), [], "data/test/COVID: no pictures", id="empty-class"),
+        pytest.param(nothing, ["--manifest", "no.csv"], "no.csv: expected CSV", id="no-manifest"),
+        pytest.param(nothing, ["--out", "found.csv"], "--out: expected a name", id="out-no-json"),
+        pytest.param(nothing, ["--out", "a/found.json"], "--out: a: no such", id="out-nowhere"),
+        pytest.param(nothing, ["--out", "folder.json"], "cannot be written", id="out-a-folder"),
+    ],
+)
+def test_bad_input_to_check_ends_with_2_and_a_clear_message(
+    spoil: Callable[[Path], None],
+    flags: list[str],
+    message: str,
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.json").mkdir()
+    spoil(data)
+    assert main(["check", "--data", str(data), *flags]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["fit"], ["fit", "--data"]], ids=str)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -11,12 +12,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import training.dataset
 import training.fit
 from app.xray.checkpoint import read_checkpoint
+from app.xray.decode import decode
+from app.xray.errors import DatasetError
 from tests.drawing import write_dataset
 from tests.networks import build_tiny
 from training.config import FitConfig
 from training.fit import class_weights, fit
+from training.leaks import audit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +55,7 @@ def test_a_run_leaves_every_file_that_is_promised(data: Path, tmp_path: Path) ->
         "best_model.h5",
         "history.csv",
         "config.json",
+        "check.json",
         "loss.png",
         "accuracy.png",
         "classification_report.txt",
@@ -93,6 +99,72 @@ def test_the_config_records_settings_versions_data_and_what_was_skipped(
     assert len(document["dataset"]["fingerprint"]) == 64
     assert list(document["skipped"]) == ["train/COVID/broken.png"]
     assert "skipped train/COVID/broken.png: The first bytes are neither" in printed
+
+
+def leak(data: Path) -> None:
+    shutil.copy(data / "test/COVID/covid-0.png", data / "train/COVID/again.png")
+
+
+def test_a_leaking_set_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
+    leak(data)
+    expected = (
+        r"data: 1 leak: exact .* test/COVID/covid-0\.png, train/COVID/again\.png.*--allow-leaks"
+    )
+    with pytest.raises(DatasetError, match=expected):
+        run(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_of_many_leaks_the_refusal_names_the_first_few(data: Path, tmp_path: Path) -> None:
+    for label in ("COVID", "NORMAL"):
+        shutil.copytree(data / "test" / label, data / "train" / label, dirs_exist_ok=True)
+        for index in range(2):
+            name = f"{label.lower()}-{index}.png"
+            shutil.copy(data / "val" / label / name, data / "train" / label / f"val-{name}")
+    with pytest.raises(DatasetError, match="data: 8 leaks: ") as refused:
+        run(data, tmp_path / "run")
+    assert str(refused.value).count("exact duplicate") == 3
+
+
+def test_a_patient_in_two_splits_is_refused_too(data: Path, tmp_path: Path) -> None:
+    (data / "manifest.csv").write_text(
+        "file,source,patient\ntrain/COVID/covid-0.png,clinic,7\ntest/COVID/covid-0.png,clinic,7\n"
+    )
+    with pytest.raises(DatasetError, match=r"patient in two splits \(patient clinic 7\): test"):
+        run(data, tmp_path / "run")
+
+
+def test_leaks_that_are_allowed_are_shown_and_recorded(data: Path, tmp_path: Path) -> None:
+    leak(data)
+    _, printed = run(data, tmp_path / "run", allow_leaks=True)
+    assert "LEAK: exact duplicate across splits (1)" in printed
+    assert "1 leak in 25 pictures" in printed
+    assert json.loads((tmp_path / "run/check.json").read_text())["has_leaks"] is True
+    assert json.loads((tmp_path / "run/config.json").read_text())["settings"]["allow_leaks"] is True
+
+
+def test_a_clean_set_is_said_to_be_clean_and_recorded(data: Path, tmp_path: Path) -> None:
+    (data / "train/COVID/broken.png").write_bytes(b"hello")
+    _, printed = run(data, tmp_path / "run")
+    assert "no leak in 24 pictures" in printed
+    document = json.loads((tmp_path / "run/check.json").read_text())
+    audit(data).write(tmp_path / "again.json")
+    assert document == json.loads((tmp_path / "again.json").read_text())
+    assert [item["file"] for item in document["unreadable"]] == ["train/COVID/broken.png"]
+
+
+def test_every_picture_is_decoded_once(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = []
+
+    def count(data: bytes) -> Any:
+        decoded.append(data)
+        return decode(data)
+
+    monkeypatch.setattr(training.dataset, "decode", count)
+    run(data, tmp_path / "run")
+    assert len(decoded) == 24
 
 
 def test_the_same_seed_gives_the_same_numbers(data: Path, tmp_path: Path) -> None:
