@@ -54,6 +54,9 @@ TABLE: Final[dict[type[Exception], _Row]] = {
     errors.UnusableImage: _Row(
         HTTPStatus.UNPROCESSABLE_ENTITY, "unusable-image", "The image cannot be used"
     ),
+    errors.NotAChestXray: _Row(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "not-a-chest-x-ray", "Not a chest X-ray"
+    ),
     errors.NotReady: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
     QueueFull: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait already"),
     errors.DeadlineExceeded: _Row(
@@ -72,7 +75,12 @@ def add_problem_handlers(app: FastAPI) -> None:
         if row is None:
             raise error  # an operator's error inside a request is a bug, and logged as one
         headers = {"Retry-After": str(_RETRY_AFTER_S)} if row.status == 503 else {}
-        return problem(request, row.status, row.title, str(error), kind=row.kind, headers=headers)
+        verdict = {}
+        if isinstance(error, errors.NotAChestXray):
+            verdict = {"score": error.score, "threshold": error.threshold}
+        return problem(
+            request, row.status, row.title, str(error), kind=row.kind, headers=headers, **verdict
+        )
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -102,8 +110,12 @@ def problem(
     *,
     kind: str | None = None,
     headers: Mapping[str, str] | None = None,
+    **verdict: float,
 ) -> JSONResponse:
-    """A problem document; `kind` names its type, "about:blank" where the status says it all."""
+    """A problem document; `kind` names its type, "about:blank" where the status says it all.
+
+    `verdict` is the gate's score and threshold, where it is the gate that refuses.
+    """
     body = Problem(
         type=f"{_TYPE_PREFIX}{kind}" if kind else "about:blank",
         title=title,
@@ -111,8 +123,11 @@ def problem(
         detail=detail,
         instance=request.url.path,
         request_id=request_id_of(request.scope),
+        **verdict,
     )
-    return JSONResponse(body.model_dump(), status, dict(headers or {}), media_type=MEDIA_TYPE)
+    return JSONResponse(
+        body.model_dump(exclude_none=True), status, dict(headers or {}), media_type=MEDIA_TYPE
+    )
 
 
 def responses(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:

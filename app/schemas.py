@@ -76,9 +76,18 @@ class EngineDescription(BaseModel):
         return cls.model_validate(classifier.engine, from_attributes=True)
 
 
+class GateDescription(BaseModel):
+    """What refuses a picture that is no chest X-ray; its arrays stay in the checkpoint."""
+
+    method: str = Field(examples=["mahalanobis-ppca"])
+    threshold: float = Field(description="Above this score a picture is refused")
+    refused_on_val: float = Field(description="Share of the validation X-rays that it refuses")
+
+
 class ModelDescription(ModelContract):
     """The contract of the loaded checkpoint, which file it is, and what runs it."""
 
+    ood: GateDescription | None  # type: ignore[assignment]  # what a reader wants of the gate
     name: str
     sha256: str
     calibrated: bool
@@ -90,8 +99,10 @@ class ModelDescription(ModelContract):
     @classmethod
     def of_classifier(cls, classifier: Classifier) -> Self:
         """The description of a loaded model."""
+        gate = classifier.contract.ood
         return cls(
-            **classifier.contract.model_dump(),
+            **classifier.contract.model_dump(exclude={"ood"}),
+            ood=gate and GateDescription.model_validate(gate, from_attributes=True),
             **ModelIdentity.of(classifier).model_dump(),
             carries_contract=classifier.checkpoint.carries_contract,
             engine=EngineDescription.of(classifier),
@@ -143,3 +154,7 @@ class Problem(BaseModel):
     detail: str
     instance: str
     request_id: str
+    score: float | None = Field(
+        default=None, description="Of a picture that is no chest X-ray: how far from one it is"
+    )
+    threshold: float | None = Field(default=None, description="Up to which score it is answered")

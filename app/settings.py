@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     """How long a batch that is not full waits for more, since its first picture came."""
     max_queue: Annotated[int, Field(ge=1, le=100_000)] = 128
     """Uploads that wait, decoding included; a further one is refused."""
+    ood: Literal["refuse", "warn", "off"] = "refuse"
+    """What becomes of a picture that the checkpoint's gate takes for no chest X-ray."""
     request_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
     """From its first byte to its answer."""
     drain_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 5

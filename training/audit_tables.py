@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from training.fingerprints import BITS
-from training.leaks import PATIENT
 from training.giveaways import GIVEN_AWAY, IMBALANCED
+from training.leaks import PATIENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,15 +6,21 @@ import csv
 import json
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from sklearn.metrics import classification_report
 
-from app.xray.errors import TrainingError
-from training.batches import PlainBatches
 from training.manifest import read_manifest
-from training.metrics import HEADLINE, PER_CLASS, accuracy, estimate
+from training.metrics import (
+    HEADLINE,
+    PER_CLASS,
+    accuracy,
+    brier_score,
+    estimate,
+    expected_calibration_error,
+    macro_auroc_of_those_present,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,25 +29,62 @@ if TYPE_CHECKING:
 
     from app.xray.contract import Estimate, ModelContract
     from training.dataset import Split
+    from training.runner import Answers
 
 
 UNKNOWN: Final = "unknown"
 """The source of a picture that the manifest does not name."""
 
 
+class Calibration(NamedTuple):
+    """How far probabilities lie from what happens."""
+
+    ece: Estimate
+    brier: Estimate
+
+
+class OperatingPoint(NamedTuple):
+    """What a class's threshold does: the shares of its pictures and of all others that reach it."""
+
+    threshold: float
+    sensitivity: Estimate
+    false_positive_rate: Estimate
+
+
+class SourceFigures(NamedTuple):
+    """The figures on the pictures of one source."""
+
+    pictures: int
+    accuracy: Estimate
+    macro_auroc: Estimate | None
+    """Over the classes that the source holds; None where it holds one."""
+    confusion: NDArray[np.int64]
+    """(classes, classes): pictures by true class, in rows, and by the likeliest."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Predictions on one split and what follows from them.
 
-    `files`, `labels` int64 (n,) and `probabilities` float64 (n, classes) line up; `sources` gives
-    the source of each file, empty where no manifest names them.
+    `files`, `labels` int64 (n,) and `raw` (n, classes), probabilities as the network gives them,
+    line up; `sources` gives the source of each file, empty where no manifest names them.
     """
 
-    classes: tuple[str, ...]
+    contract: ModelContract
     files: tuple[str, ...]
     labels: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
+    raw: NDArray[np.floating[Any]]
     sources: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in output order."""
+        return self.contract.classes
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(n, classes), calibrated as the contract says."""
+        return self.contract.calibrate(self.raw)
 
     @cached_property
     def headline(self) -> dict[str, Estimate]:
@@ -65,6 +108,80 @@ class Evaluation:
     def count(self, name: str) -> int:
         """How many pictures are truly of the class `name`."""
         return int((self.labels == self.classes.index(name)).sum())
+
+    @cached_property
+    def calibration(self) -> dict[str, Calibration]:
+        """ECE and Brier score of the probabilities "before" and "after" their calibration."""
+        return {
+            name: Calibration(
+                estimate(expected_calibration_error, self.labels, probabilities),
+                estimate(brier_score, self.labels, probabilities),
+            )
+            for name, probabilities in (
+                ("before", self.raw.astype(np.float64)),
+                ("after", self.probabilities),
+            )
+        }
+
+    @cached_property
+    def at_operating_points(self) -> dict[str, OperatingPoint]:
+        """For each class with an operating point what it does on these pictures."""
+        found = {}
+        for name, threshold in self.contract.operating_points.items():
+            label = self.classes.index(name)
+
+            def reached(
+                _: NDArray[np.int64],
+                probabilities: NDArray[np.float64],
+                label: int = label,
+                threshold: float = threshold,
+            ) -> float:
+                return float(np.mean(probabilities[:, label] >= threshold))
+
+            own = self.labels == label
+            found[name] = OperatingPoint(
+                threshold,
+                estimate(reached, self.labels[own], self.probabilities[own]),
+                estimate(reached, self.labels[~own], self.probabilities[~own]),
+            )
+        return found
+
+    @cached_property
+    def uncertain_share(self) -> float | None:
+        """The share of pictures of which no class reaches its operating point; None without."""
+        if not self.contract.operating_points:
+            return None
+        thresholds = [self.contract.operating_points[name] for name in self.classes]
+        return float(np.mean((self.probabilities < thresholds).all(axis=1)))
+
+    @cached_property
+    def by_source(self) -> dict[str, SourceFigures]:
+        """Accuracy, macro AUROC and confusion on the pictures of each source."""
+        found = {}
+        for source in sorted(set(self.sources)):
+            chosen = np.array(self.sources) == source
+            labels, probabilities = self.labels[chosen], self.probabilities[chosen]
+            found[source] = SourceFigures(
+                int(chosen.sum()),
+                estimate(accuracy, labels, probabilities),
+                estimate(macro_auroc_of_those_present, labels, probabilities)
+                if len(set(labels.tolist())) > 1
+                else None,
+                self._confusion(labels, probabilities),
+            )
+        return found
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(classes, classes): pictures by true class, in rows, and by the likeliest."""
+        return self._confusion(self.labels, self.probabilities)
+
+    def _confusion(
+        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        counts = np.zeros((len(self.classes),) * 2, np.int64)
+        np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+        return counts
 
     @cached_property
     def accuracy_by_source(self) -> dict[str, tuple[int, Estimate]]:
@@ -114,21 +231,17 @@ class Evaluation:
 
 
 def evaluate(
-    network: Any, split: Split, contract: ModelContract, sources: dict[str, str]
+    answers: Answers, split: Split, contract: ModelContract, sources: dict[str, str]
 ) -> Evaluation:
-    """Run `network` over `split`; `sources` maps a file of the split to where it came from.
+    """What `answers` to the pictures of `split` are worth.
 
-    Raises:
-        TrainingError: the network gives no numbers, as one does whose training diverged.
+    `sources` maps a file of the split to where it came from.
     """
-    raw = network.predict(PlainBatches(split, contract), verbose=0)
-    if not np.isfinite(raw).all():
-        raise TrainingError("the network's probabilities are not finite; its training diverged")
     return Evaluation(
-        classes=contract.classes,
+        contract=contract,
         files=split.files,
         labels=split.labels,
-        probabilities=contract.calibrate(raw),
+        raw=answers.raw,
         sources=tuple(sources.get(file, UNKNOWN) for file in split.files) if sources else (),
     )
 

@@ -26,6 +26,20 @@ def export_checkpoint(network: Any, contract: ModelContract, path: Path) -> None
             contract.write(file)
 
 
+def rewrite_contract(path: Path, contract: ModelContract) -> None:
+    """Put `contract` in the place of the one in the checkpoint at `path`, atomically.
+
+    The weights stay what they were, bit for bit. All else is copied into a new file: HDF5 does not
+    give back the room of an attribute that is written anew.
+    """
+    with replacing(path) as partial, h5py.File(path, "r") as old, h5py.File(partial, "w") as new:
+        for name in old:
+            old.copy(name, new)
+        for name, value in old.attrs.items():
+            new.attrs[name] = value
+        contract.write(new)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.

@@ -17,6 +17,7 @@ from app.xray.errors import DatasetError, TrainingError
 from app.xray.network import build_network
 from training.audit_tables import print_audit, spell_count, spell_leak
 from training.batches import PlainBatches, TrainingBatches
+from training.calibrate import calibrate
 from training.callbacks import EpochBars, KeepBest
 from training.dataset import SPLITS, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
@@ -26,6 +27,7 @@ from training.leaks import judge
 from training.manifest import read_manifest
 from training.network import build_mobilenet
 from training.plots import plot_evaluation, plot_history
+from training.runner import Runner
 from training.tables import report_skipped, track
 
 if TYPE_CHECKING:
@@ -113,7 +115,10 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
         )
 
     network = build_network(read_checkpoint(best))
-    evaluation = evaluate(network, test, contract, sources)
+    runner = Runner(network, contract, track(console, "running"))
+    answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
+    contract = calibrate(contract, val.labels, answers["val"], answers["train"])
+    evaluation = evaluate(answers["test"], test, contract, sources)
     found = {"metrics": evaluation.headline, "trained_at": now()}
     export_checkpoint(network, contract.model_copy(update=found), best)
     evaluation.write(config.out)

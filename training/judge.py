@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from app.xray.checkpoint import Checkpoint, read_checkpoint
+from app.xray.errors import TrainingError
 from app.xray.network import build_network
-from training.dataset import Dataset, find_files, load_dataset
+from training.calibrate import calibrate
+from training.dataset import SPLITS, Dataset, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
+from training.export import rewrite_contract
+from training.runner import Answers, Runner
 from training.tables import report_skipped, track
 
 if TYPE_CHECKING:
@@ -30,15 +34,41 @@ class Judge:
     def __init__(self, model: Path, data: Path, splits: Sequence[str], console: Console) -> None:
         classes, _ = find_files(data, splits)
         self.checkpoint: Checkpoint = read_checkpoint(model, classes=classes)
-        self._sources = read_sources(data)
+        self.sources = read_sources(data)
         self.dataset: Dataset = load_dataset(
             data, self.checkpoint.contract, splits=splits, track=track(console, "decoding")
         )
         report_skipped(self.dataset, console)
-        self._network = build_network(self.checkpoint)
+        self.network = build_network(self.checkpoint)
+        self.runner = Runner(self.network, self.checkpoint.contract, track(console, "running"))
+
+    def answers(self, split: str) -> Answers:
+        """What the checkpoint makes of the pictures of one of the splits."""
+        return self.runner.run(self.dataset.splits[split].pixels)
 
     def evaluate(self, split: str) -> Evaluation:
-        """What the checkpoint makes of one of the splits."""
+        """What that is worth."""
         return evaluate(
-            self._network, self.dataset.splits[split], self.checkpoint.contract, self._sources
+            self.answers(split), self.dataset.splits[split], self.checkpoint.contract, self.sources
         )
+
+
+def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Evaluation:
+    """Fit temperature, operating points and gate on `data`; write them into the file at `model`.
+
+    Its weights stay what they are. Gives what the file now is worth on the test split, which is
+    written into its contract too.
+
+    Raises:
+        CheckpointError, DatasetError: as `Judge`.
+        TrainingError: the checkpoint says that it was trained on other data.
+    """
+    judge = Judge(model, data, SPLITS, console)
+    contract = judge.checkpoint.contract
+    if contract.dataset and contract.dataset.fingerprint != judge.dataset.summary.fingerprint:
+        raise TrainingError(f"{data}: not the data that {model} was trained on, by its fingerprint")
+    val, test = (judge.dataset.splits[name] for name in ("val", "test"))
+    contract = calibrate(contract, val.labels, judge.answers("val"), judge.answers("train"))
+    evaluation = evaluate(judge.answers("test"), test, contract, judge.sources)
+    rewrite_contract(model, contract.model_copy(update={"metrics": evaluation.headline}))
+    return evaluation

@@ -12,7 +12,6 @@ from app.xray.errors import DatasetError
 from training.dataset import SPLITS, find_files, untracked
 from training.duplicates import Duplicates, SamePicture, find_duplicates
 from training.facts import read_facts
-from training.manifest import read_manifest
 from training.giveaways import (
     ClassFacts,
     Imbalance,
@@ -21,6 +20,7 @@ from training.giveaways import (
     weigh_classes,
     weigh_traits,
 )
+from training.manifest import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -58,6 +58,12 @@ def macro_auroc(labels: Labels, probabilities: Probabilities) -> float:
     )
 
 
+def macro_auroc_of_those_present(labels: Labels, probabilities: Probabilities) -> float:
+    """The same over the classes that are there; NaN where there is but one."""
+    present = sorted(set(labels.tolist()))
+    return float(np.mean([auroc(labels, probabilities, label) for label in present]))
+
+
 def auroc(labels: Labels, probabilities: Probabilities, label: int) -> float:
     """Area under the ROC curve of one class against the rest; NaN if it or the rest is absent."""
     truth = labels == label
@@ -75,6 +81,21 @@ def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> 
     gap = (probabilities.argmax(axis=1) == labels) - confidence
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return float(np.abs(np.bincount(bins, weights=gap)).sum() / len(labels))
+
+
+def brier_score(labels: Labels, probabilities: Probabilities) -> float:
+    """Mean squared distance of the probabilities from the truth, 0 to 2.
+
+    Brier 1950, "Verification of Forecasts Expressed in Terms of Probability", over all classes.
+    """
+    truth = np.eye(probabilities.shape[1])[labels]
+    return float(np.mean(((probabilities - truth) ** 2).sum(axis=1)))
+
+
+def negative_log_likelihoods(labels: Labels, probabilities: Probabilities) -> Probabilities:
+    """-log of the probability of each picture's true class, float64 (n,), in nats."""
+    likelihoods = probabilities[np.arange(len(labels)), labels]
+    return -np.log(np.maximum(likelihoods, np.finfo(np.float64).tiny))
 
 
 def classes_of(probabilities: Probabilities) -> range:

@@ -19,14 +19,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from training.evaluate import Evaluation
-
 
 def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Console) -> bool:
     """Put `run`'s checkpoint and its card into the folder `into`; False where it is no better.
 
     The two are compared by accuracy on the val split of `data`, so that the test split has no
-    part in the choice; the card then tells what the chosen one reaches on test.
+    part in the choice; the card then tells what the chosen one reaches on test. Of two with the
+    same accuracy that is better which alone is calibrated or has a gate.
 
     Raises:
         TrainingError: `run` or `notes` lacks what is needed, or `data` is not what `run` was
@@ -45,10 +44,10 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
     described = candidate.checkpoint.contract.dataset
     if described is None or described.fingerprint != candidate.dataset.summary.fingerprint:
         raise TrainingError(f"{data}: not the data that {run} was trained on, by its fingerprint")
-    reached = _accuracy(candidate.evaluate("val"))
+    reached = _merits(candidate)
     if current.exists():
-        to_beat = _accuracy(Judge(current, data, ["val"], console).evaluate("val"))
-        console.print(f"accuracy on val: {reached:.4f}, of {current}: {to_beat:.4f}")
+        to_beat = _merits(Judge(current, data, ["val"], console))
+        console.print(f"accuracy on val: {reached[0]:.4f}, of {current}: {to_beat[0]:.4f}")
         if reached <= to_beat:
             console.print(f"{current} stays")
             return False
@@ -64,8 +63,11 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
     return True
 
 
-def _accuracy(evaluation: Evaluation) -> float:
-    return accuracy(evaluation.labels, evaluation.probabilities)
+def _merits(judge: Judge) -> tuple[float, bool, bool]:
+    """What one checkpoint must have more of than another: first of all accuracy on val."""
+    evaluation, contract = judge.evaluate("val"), judge.checkpoint.contract
+    reached = accuracy(evaluation.labels, evaluation.probabilities)
+    return reached, contract.is_calibrated, contract.ood is not None
 
 
 def _read_settings(run: Path) -> FitConfig:

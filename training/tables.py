@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.progress import track as rich_track
 from rich.table import Table
@@ -11,15 +11,19 @@ from rich.text import Text
 from training.metrics import PER_CLASS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from rich.console import Console
 
     from app.xray.contract import Estimate
-    from training.dataset import Dataset, Track
+    from training.dataset import Dataset
     from training.evaluate import Evaluation
 
+Item = TypeVar("Item")
 
-def track(console: Console, description: str) -> Track:
-    """A progress bar over pictures as they are read."""
+
+def track(console: Console, description: str) -> Callable[[Iterable[Item], int], Iterable[Item]]:
+    """A progress bar over what is read or run, item by item."""
     return lambda items, total: rich_track(
         items,
         description,

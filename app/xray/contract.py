@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.xray.errors import CheckpointRefused
+from app.xray.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ class ModelContract(_Frozen):
     offset: float = 0.0
     temperature: Annotated[float, Field(ge=0.05, le=100)] = 1.0
     operating_points: dict[str, Probability] = {}
-    ood: dict[str, Any] | None = None
+    ood: Gate | None = None
     dataset: DatasetSummary | None = None
     metrics: dict[str, Estimate] = {}
     trained_at: str | None = None

@@ -7,7 +7,8 @@
     │   ├── TooManyPixels             larger than this service decodes
     │   ├── UnsupportedImageType      the bytes are of no type that is taken
     │   ├── WrongModality             a DICOM file of no projection X-ray
-    │   └── UnusableImage             a type that is taken, but broken or of several frames
+    │   ├── UnusableImage             a type that is taken, but broken or of several frames
+    │   └── NotAChestXray             a picture, but of something else
     ├── OperatorError             whoever runs the command can mend it
     │   ├── CheckpointError           a model file that cannot be used
     │   │   ├── CheckpointMissing         no such file
@@ -56,6 +57,18 @@ class WrongModality(SenderError):
 
 class UnusableImage(SenderError):
     """An image type that is taken, but this one is truncated, corrupt or has several frames."""
+
+
+class NotAChestXray(SenderError):
+    """The gate's `score` of this picture lies above its `threshold`."""
+
+    def __init__(self, score: float, threshold: float) -> None:
+        super().__init__(
+            f"This does not look like a frontal chest X-ray: its distance from those that the "
+            f"model knows is {score:.2f}, and up to {threshold:.2f} is answered."
+        )
+        self.score = score
+        self.threshold = threshold
 
 
 class OperatorError(CxrError):

@@ -2,22 +2,23 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import pytest
 
-from app.xray.errors import DatasetError, TrainingError
+from app.xray.contract import ModelContract
+from app.xray.errors import DatasetError
 from tests.drawing import write_dataset
 from tests.networks import build_tiny
 from training.dataset import load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
+from training.runner import Runner
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from app.xray.contract import ModelContract
 
 
 @pytest.fixture
@@ -26,10 +27,10 @@ def evaluation() -> Evaluation:
     labels = np.array([0, 1, 2, 0, 1, 2])
     predicted = np.array([0, 1, 2, 0, 2, 0])
     return Evaluation(
-        classes=("COVID", "NORMAL", "PNEUMONIA"),
+        contract=ModelContract.recipe_of_2022(),
         files=tuple(f"test/{index}.png" for index in range(6)),
         labels=labels,
-        probabilities=np.eye(3)[predicted] * 0.7 + 0.1,
+        raw=np.eye(3)[predicted] * 0.7 + 0.1,
         sources=("here", "here", "here", "there", "there", "there"),
     )
 
@@ -58,11 +59,10 @@ def test_figures_come_by_class_by_source_and_by_both(evaluation: Evaluation) -> 
 
 
 def test_without_sources_there_are_no_figures_by_source(evaluation: Evaluation) -> None:
-    nameless = Evaluation(
-        evaluation.classes, evaluation.files, evaluation.labels, evaluation.probabilities
-    )
+    nameless = replace(evaluation, sources=())
     assert nameless.accuracy_by_source == {}
     assert nameless.recall_by_source_and_class == {}
+    assert nameless.by_source == {}
 
 
 def test_reports_and_predictions_are_written(evaluation: Evaluation, tmp_path: Path) -> None:
@@ -85,7 +85,8 @@ def test_predictions_line_up_with_files_and_are_calibrated(
     split = load_dataset(data, contract, splits=["test"]).splits["test"]
     network = build_tiny(keras)
     calibrated = contract.model_copy(update={"temperature": 2.0})
-    found = evaluate(network, split, calibrated, {split.files[0]: "here"})
+    answers = Runner(network, calibrated).run(split.pixels)
+    found = evaluate(answers, split, calibrated, {split.files[0]: "here"})
     raw = network.predict(split.pixels.astype(np.float32) / 255, verbose=0)
     assert np.abs(found.probabilities - calibrated.calibrate(raw)).max() < 1e-5
     assert found.files == split.files
@@ -109,12 +110,48 @@ def test_a_manifest_in_another_encoding_is_an_error(tmp_path: Path) -> None:
         read_sources(tmp_path)
 
 
-def test_a_network_that_diverged_is_told_of(tmp_path: Path, contract: ModelContract) -> None:
-    split = load_dataset(write_dataset(tmp_path / "data"), contract, splits=["test"]).splits["test"]
-    network = build_tiny(keras)
-    network.layers[-1].bias.assign([np.nan] * 3)
-    with pytest.raises(TrainingError, match="diverged"):
-        evaluate(network, split, contract, {})
+def test_a_source_has_its_own_accuracy_auroc_and_confusion(evaluation: Evaluation) -> None:
+    here, there = (evaluation.by_source[name] for name in ("here", "there"))
+    assert (here.pictures, here.accuracy.value) == (3, 1.0)
+    assert here.macro_auroc is not None
+    assert here.macro_auroc.value == 1.0
+    assert here.confusion.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert there.confusion.tolist() == [[1, 0, 0], [0, 0, 1], [1, 0, 0]]
+    assert (here.confusion + there.confusion == evaluation.confusion).all()
+
+
+def test_a_source_of_one_class_has_no_auroc(evaluation: Evaluation) -> None:
+    apart = replace(evaluation, sources=("a", "b", "c", "a", "b", "c"))
+    assert [figures.macro_auroc for figures in apart.by_source.values()] == [None] * 3
+
+
+def test_calibration_is_shown_before_and_after(evaluation: Evaluation) -> None:
+    hot = replace(evaluation, contract=evaluation.contract.model_copy(update={"temperature": 3.0}))
+    before, after = hot.calibration["before"], hot.calibration["after"]
+    assert before.ece.value == pytest.approx(abs(4 / 6 - 0.8))
+    # With this temperature the surest class has the share of the right ones, very nearly.
+    assert after.ece.value != before.ece.value
+    assert after.brier.value == pytest.approx(
+        np.mean(((hot.probabilities - np.eye(3)[hot.labels]) ** 2).sum(axis=1))
+    )
+
+
+def test_operating_points_are_judged_on_these_pictures(evaluation: Evaluation) -> None:
+    points = {"COVID": 0.5, "NORMAL": 0.9, "PNEUMONIA": 0.5}
+    strict = evaluation.contract.model_copy(update={"operating_points": points})
+    judged = replace(evaluation, contract=strict)
+    covid = judged.at_operating_points["COVID"]
+    assert covid.threshold == 0.5
+    assert covid.sensitivity.value == 1.0
+    assert covid.false_positive_rate.value == pytest.approx(1 / 4)
+    assert judged.at_operating_points["NORMAL"].sensitivity.value == 0.0
+    # The one picture that is called NORMAL does not reach its operating point.
+    assert judged.uncertain_share == pytest.approx(1 / 6)
+
+
+def test_without_operating_points_there_is_nothing_to_judge(evaluation: Evaluation) -> None:
+    assert evaluation.at_operating_points == {}
+    assert evaluation.uncertain_share is None
 
 
 def test_a_manifest_without_the_two_columns_is_an_error(tmp_path: Path) -> None:

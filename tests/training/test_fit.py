@@ -98,7 +98,7 @@ def test_the_config_records_settings_versions_data_and_what_was_skipped(
     assert document["versions"]["keras"] == keras.__version__
     assert len(document["dataset"]["fingerprint"]) == 64
     assert list(document["skipped"]) == ["train/COVID/broken.png"]
-    assert "skipped train/COVID/broken.png: The first bytes are neither" in printed
+    assert "skipped train/COVID/broken.png: The first bytes are those of no" in printed
 
 
 def leak(data: Path) -> None:

@@ -137,9 +137,9 @@ def test_unreadable_files_are_named_with_the_reason_and_leak_nothing(data: Path)
     (data / "val/NORMAL/gone.png").symlink_to(data / "nowhere.png")
     found = audit(data)
     assert dict(found.unreadable) == {
-        "train/COVID/empty.png": "The first bytes are neither those of a JPEG nor of a PNG file.",
+        "train/COVID/empty.png": "The first bytes are those of no JPEG, PNG or DICOM file.",
         "val/COVID/covid-0.png": "The PNG file is truncated or corrupt.",
-        "test/COVID/empty.png": "The first bytes are neither those of a JPEG nor of a PNG file.",
+        "test/COVID/empty.png": "The first bytes are those of no JPEG, PNG or DICOM file.",
     }
     assert not found.has_leaks
     assert found.counts["val"]["COVID"] == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.xray.contract import ModelContract
 from training.evaluate import Evaluation
 from training.plots import plot_evaluation, plot_history
 
@@ -28,7 +29,8 @@ def test_confusion_and_roc_are_drawn(classes: int, tmp_path: Path) -> None:
     probabilities = rng.dirichlet(np.ones(classes), 30)
     names = tuple(f"CLASS {label}" for label in range(classes))
     files = tuple(map(str, range(30)))
-    plot_evaluation(Evaluation(names, files, labels, probabilities), tmp_path)
+    contract = ModelContract.recipe_of_2022(names)
+    plot_evaluation(Evaluation(contract, files, labels, probabilities), tmp_path)
     assert drawn(tmp_path) == {
         "confusion_matrix.png",
         "confusion_matrix_normalised.png",
