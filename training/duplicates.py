@@ -67,13 +67,18 @@ def find_duplicates(facts: Sequence[Facts]) -> Duplicates:
     bits = np.array([item.bits for item in telling]).reshape(-1, 8)
 
     groups = _Groups()
-    alike = []
-    for i, j, distance in find_pairs(bits, ALIKE):
-        one, other = telling[i], telling[j]
-        if distance < NEAR:
-            groups.join(one.sha256, other.sha256, distance)
-        elif one.split != other.split:
-            alike.append((distance, one, other))
+    for i, j, distance in find_pairs(bits, NEAR):
+        groups.join(telling[i].sha256, telling[j].sha256, distance)
+    # A second search costs seconds; to keep what the first saw up to ALIKE could cost gigabytes.
+    alike = (
+        SamePicture(
+            tuple(sorted((telling[i].file, telling[j].file))), exact=False, distance=distance
+        )
+        for i, j, distance in find_pairs(bits, ALIKE)
+        if telling[i].split != telling[j].split
+        and groups.leader(telling[i].sha256) != groups.leader(telling[j].sha256)
+    )
+    nearest = nsmallest(MAX_LOOK_ALIKES, alike, key=lambda pair: (pair.distance, pair.files))
 
     members = defaultdict(list)
     for digest in copies:
@@ -86,18 +91,7 @@ def find_duplicates(facts: Sequence[Facts]) -> Duplicates:
             same.append(SamePicture(tuple(files), exact, groups.distances[leader]))
     return Duplicates(
         same=tuple(sorted(same, key=lambda found: found.files)),
-        look_alikes=tuple(
-            SamePicture(tuple(sorted((one.file, other.file))), exact=False, distance=distance)
-            for distance, one, other in nsmallest(
-                MAX_LOOK_ALIKES,
-                (
-                    (distance, one, other)
-                    for distance, one, other in alike
-                    if groups.leader(one.sha256) != groups.leader(other.sha256)
-                ),
-                key=lambda pair: (pair[0], pair[1].file, pair[2].file),
-            )
-        ),
+        look_alikes=tuple(nearest),
         featureless=tuple(sorted(item.file for item in facts if is_featureless(item.bits))),
     )
 

@@ -37,7 +37,7 @@ _EQUALISED_SIDE: Final = 256
 _STEP: Final = 1.0
 """By how many of 255 levels a cell must be brighter; less is what JPEG makes of an even area."""
 _FEATURELESS: Final = BITS // 8
-_ROWS_AT_ONCE: Final = 256
+_ROWS_AT_ONCE: Final = 64
 
 
 def fingerprint(image: Image.Image) -> NDArray[np.uint64]:

@@ -6,7 +6,7 @@ import json
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import keras
 import numpy as np
@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from training.facts import Facts
     from training.leaks import Audit
 
-LEAKS_NAMED = 3
+LEAKS_NAMED: Final = 3
+"""So many leaks a refusal spells out."""
 
 
 def fit(config: FitConfig, console: Console) -> Evaluation:
