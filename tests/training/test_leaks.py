@@ -164,22 +164,6 @@ def test_a_folder_without_one_readable_file_is_audited_all_the_same(data: Path) 
     assert found.classes == found.traits == found.leaks == ()
 
 
-def test_of_many_look_alikes_the_nearest_twenty_are_shown(data: Path) -> None:
-    picture = draw_radiograph(99, (900, 800), unlike=0.06)
-    cuts = range(22, 26)
-    for split in ("train", "val", "test"):
-        for cut in cuts:
-            side = {"train": (cut, cut, 900, 800), "val": (0, 0, 900 - cut, 800 - cut)}
-            box = side.get(split, (cut * 2, 0, 900, 800 - cut * 2))
-            picture.crop(box).save(data / split / f"COVID/cut-{cut}.png")
-    found = audit(data).look_alikes
-    distances = [pair.distance for pair in found]
-    assert distances == sorted(distances)
-    assert 0 < len(found) <= 20
-    for pair in found:
-        assert len(pair.splits) == 2
-
-
 @pytest.mark.parametrize(
     ("rows", "leaking"),
     [
