@@ -154,8 +154,11 @@ def _spell_why(leak: Leak) -> str:
 
 
 def _spell_files(files: Sequence[str]) -> list[str]:
+    """The first few, one of each split and class before a second of any."""
+    folders = {file.rsplit("/", 1)[0]: file for file in reversed(files)}
+    first = sorted(files, key=lambda file: file not in folders.values())[:MAX_FILES]
     more = [f"... and {len(files) - MAX_FILES:,} more"] if len(files) > MAX_FILES else []
-    return [*(_printable(file) for file in files[:MAX_FILES]), *more]
+    return [*(_printable(file) for file in first), *more]
 
 
 def _files(files: Sequence[str]) -> Text:

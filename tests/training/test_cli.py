@@ -183,6 +183,19 @@ def test_check_of_a_leaking_folder_ends_with_1_and_names_the_files(
     ]
 
 
+def test_a_picture_in_many_files_is_shown_with_one_of_each_split_and_class_first(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for index in range(9):
+        shutil.copy(data / "train/COVID/covid-0.png", data / f"train/COVID/again-{index}.png")
+    shutil.copy(data / "train/COVID/covid-0.png", data / "val/COVID/last.png")
+    assert main(["check", "--data", str(data), "--out", str(tmp_path / "found.json")]) == 1
+    printed = capsys.readouterr().out
+    assert "val/COVID/last.png" in printed
+    assert "train/COVID/again-0.png" in printed
+    assert "... and 7 more" in printed
+
+
 def test_oddities_that_are_no_leaks_end_check_with_0(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

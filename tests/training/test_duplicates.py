@@ -64,10 +64,11 @@ def test_look_alikes_of_one_split_or_from_72_bits_on_are_not_shown() -> None:
 
 def test_of_many_look_alikes_the_nearest_twenty_are_shown() -> None:
     rng = np.random.default_rng(1)
-    files = [fact("train/A/0")]
-    for distance in reversed(range(47, 72)):
-        files.append(fact(f"test/A/{distance}", rng.choice(512, distance, replace=False).tolist()))
-    found = find_duplicates(files)
+    alike = [
+        fact(f"test/A/{distance}", rng.choice(512, distance, replace=False).tolist())
+        for distance in reversed(range(47, 72))
+    ]
+    found = find_duplicates([fact("train/A/0"), *alike])
     assert found.same == ()
     assert [pair.distance for pair in found.look_alikes] == list(range(47, 67))
 
