@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tf_keras
 
-from app.engines.converter import TOLERANCE
+from app.engines.probes import TOLERANCE
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
 from tests.drawing import draw_radiograph, encode

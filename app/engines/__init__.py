@@ -50,7 +50,10 @@ def create_engine(
 
     compiled = compiled_model(checkpoint, cache_dir)
     return LiteRTEngine(
-        compiled.path, threads=usable_cpus(), largest_difference=compiled.largest_difference
+        compiled.path,
+        threads=usable_cpus(),
+        largest_difference=compiled.largest_difference,
+        read_gradients=compiled.read_gradients,
     )
 
 

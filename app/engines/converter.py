@@ -1,4 +1,4 @@
-"""Keras network -> LiteRT model, held against the network that it was made of.
+"""Keras network -> LiteRT models, held against the network that they were made of.
 
 Runs in a process of its own: it loads TensorFlow.
 """
@@ -9,13 +9,16 @@ import multiprocessing
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from app.engines.litert import LiteRTEngine
+from app.engines.engine import Output
+from app.engines.gradients import build_gradients
+from app.engines.litert import CompiledGradients, LiteRTEngine
+from app.engines.probes import TOLERANCE, draw_probes
 from app.xray.checkpoint import refuse_unless_distributions
-from app.xray.errors import EngineError
+from app.xray.errors import EngineError, NotExplainable
 from app.xray.network import build_network, expose_features
 from app.xray.preprocess import rescale
 
@@ -25,11 +28,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.xray.checkpoint import Checkpoint
-    from app.xray.contract import ModelContract
 
-TOLERANCE: Final = 1e-3
-"""How far a compiled model's probability may lie from the reference's."""
-_PROBES: Final = 8
+_GRADIENT_TOLERANCE: Final = 1e-2
+"""How far a compiled gradient may lie from the reference's, as a part of that picture's largest:
+far less than an eye finds in a heat map."""
+
+
+class Converted(NamedTuple):
+    """What `convert` found beside the model that it wrote."""
+
+    largest_difference: float
+    """Between its probabilities and the reference's."""
+    gradients: bytes | None
+    """A second LiteRT model, for `CompiledGradients`; None where the network has none."""
+    not_explainable: str | None
+    """Why it has none."""
 
 
 def be_a_quiet_child() -> None:
@@ -48,19 +61,27 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def convert(checkpoint: Checkpoint, path: Path) -> float:
-    """Write the LiteRT model of `checkpoint` to `path`; give its largest difference.
+def convert(checkpoint: Checkpoint, path: Path) -> Converted:
+    """Write the LiteRT model of `checkpoint` to `path`; give its gradients beside it.
+
+    A network that cannot be explained is served all the same.
 
     Raises:
         CheckpointCorrupt: the network cannot be rebuilt.
         EngineError: it cannot be converted, or answers otherwise than the network, see `compare`.
     """
-    network = build_network(checkpoint)
-    path.write_bytes(_to_litert(expose_features(network)))
+    network = expose_features(build_network(checkpoint))
+    path.write_bytes(_to_litert(network))
     probes = rescale(draw_probes(checkpoint.contract), checkpoint.contract)
-    reference = np.asarray(network(probes, training=False))
-    refuse_unless_distributions(reference, checkpoint)
-    return compare(reference, LiteRTEngine(path, threads=1).predict(probes).probabilities)
+    found = network(probes, training=False)
+    reference = Output(**{name: np.asarray(tensor) for name, tensor in found.items()})
+    refuse_unless_distributions(reference.probabilities, checkpoint)
+    compiled = LiteRTEngine(path, threads=1).predict(probes).probabilities
+    difference = compare(reference.probabilities, compiled)
+    try:
+        return Converted(difference, _convert_gradients(network, reference), None)
+    except NotExplainable as error:
+        return Converted(difference, None, str(error))
 
 
 def compare(reference: NDArray[np.float32], found: NDArray[np.float32]) -> float:
@@ -80,26 +101,28 @@ def compare(reference: NDArray[np.float32], found: NDArray[np.float32]) -> float
     return difference
 
 
-def draw_probes(contract: ModelContract) -> NDArray[np.uint8]:
-    """X-ray-like pictures: uint8 (n, height, width, 3) of 0 to 255.
+def compare_gradients(reference: NDArray[np.float32], found: NDArray[np.float32]) -> None:
+    """Hold compiled gradients (n, classes, features) against the reference's.
 
-    Two dark lungs on a bright chest, under a texture whose power falls with the third power of
-    frequency, as a radiograph's does (Burgess et al. 2001, Med. Phys. 28, 419).
+    Raises:
+        NotExplainable: they depart by more than `_GRADIENT_TOLERANCE`, or are no numbers.
     """
-    height, width = contract.input_size
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
-    frequency[0, 0] = np.inf
-    pictures = np.empty((_PROBES, height, width, 3), np.uint8)
-    for picture in pictures:
-        spectrum = np.fft.fft2(rng.normal(size=(height, width))) / frequency**1.5
-        texture = np.fft.ifft2(spectrum).real
-        center, breadth, depth = rng.uniform([0.4, 0.25, 0.1], [0.5, 0.35, 0.5])
-        lungs = np.exp(-((((np.abs(x) - center) / breadth) ** 2 + (y / 0.7) ** 2) ** 2))
-        levels = 0.65 - depth * lungs + 0.1 * texture / texture.std()
-        picture[...] = (levels.clip(0, 1) * 255).round()[..., None]
-    return pictures
+    largest = np.abs(reference).max(axis=(1, 2))
+    difference = np.abs(reference - found).max(axis=(1, 2))
+    if not bool(np.all(difference <= _GRADIENT_TOLERANCE * largest)):
+        raise NotExplainable(
+            f"its compiled gradients depart from TensorFlow's by up to {difference.max():.2g}, "
+            f"where they reach {largest.max():.2g}"
+        )
+
+
+def _convert_gradients(network: Any, reference: Output) -> bytes:
+    gradients = build_gradients(network, reference)
+    pooled = reference.pooled
+    assert pooled is not None  # noqa: S101  # build_gradients has refused a network without
+    converted = _gradients_to_litert(gradients, pooled.shape[1])
+    compare_gradients(np.asarray(gradients(pooled)), CompiledGradients(converted)(pooled))
+    return converted
 
 
 def _to_litert(network: Any) -> bytes:
@@ -109,4 +132,21 @@ def _to_litert(network: Any) -> bytes:
         converted: bytes = tf.lite.TFLiteConverter.from_keras_model(network).convert()
     except Exception as error:  # the converter raises whatever a layer leads it to
         raise EngineError(f"TensorFlow cannot compile the network: {error}") from error
+    return converted
+
+
+def _gradients_to_litert(gradients: Any, features: int) -> bytes:
+    """For one picture at a time, as the network itself."""
+    import tensorflow as tf
+
+    try:
+        traced = tf.function(gradients, input_signature=[tf.TensorSpec((1, features), tf.float32)])
+        # Without an object that tracks the weights they are frozen into the model.
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [traced.get_concrete_function()]
+        )
+        converted: bytes = converter.convert()
+    except Exception as error:  # the converter raises whatever a layer leads it to
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise NotExplainable(f"its gradients cannot be compiled: {reason}") from error
     return converted

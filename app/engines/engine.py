@@ -14,7 +14,10 @@ Device = Literal["auto", "cpu", "gpu"]
 
 
 class Output(NamedTuple):
-    """What one pass gives for n pictures, all float32; the features only where asked for."""
+    """What one pass gives for n pictures, all float32; the features only where asked for.
+
+    A network that makes no map into a vector has none.
+    """
 
     probabilities: NDArray[np.float32]
     """(n, classes), not yet calibrated."""
@@ -40,7 +43,10 @@ class Batching(NamedTuple):
 
 
 class Engine(Protocol):
-    """A loaded network. `predict` may be called from any thread, as `batching` says."""
+    """A loaded network. `predict` may be called from any thread, as `batching` says.
+
+    So may `gradients`, at any time.
+    """
 
     name: str
     device: str
@@ -52,4 +58,17 @@ class Engine(Protocol):
 
     def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
         """Run model inputs, float32 (n, height, width, 3), n at least 1."""
+        ...
+
+    def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How each class's logit depends on each feature, see `app.engines.gradients`.
+
+        Takes the "pooled" of an output, (n, features), n at least 1, and gives float32 (n, classes,
+        features). It is not limited by `batching`, and takes far less than a prediction; the first
+        call takes longer, and some memory.
+
+        Raises:
+            NotExplainable: this network has no such gradients; it can be served all the same.
+            EngineError: they were compiled, and cannot be read any more.
+        """
         ...

@@ -11,9 +11,10 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from app.engines.engine import Batching, Output
+from app.xray.errors import NotExplainable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -33,7 +34,12 @@ class LiteRTEngine:
     device = "cpu"
 
     def __init__(
-        self, model: Path, *, threads: int, largest_difference: float | None = None
+        self,
+        model: Path,
+        *,
+        threads: int,
+        largest_difference: float | None = None,
+        read_gradients: Callable[[], bytes] | None = None,
     ) -> None:
         threads = min(threads, _MAX_THREADS)
         self.largest_difference = largest_difference
@@ -44,13 +50,26 @@ class LiteRTEngine:
             self._narrow.put(_Runner(model, 1))
         self._running = 0
         self._lock = threading.Lock()
+        self._read_gradients = read_gradients
+        self._gradients: CompiledGradients | None = None
+        self._making_gradients = threading.Lock()
 
     def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
         """As `Engine.predict`."""
-        names = Output._fields if with_features else ("probabilities",)
         with self._runner() as runner:
+            names = runner.outputs if with_features else ("probabilities",)
             rows = [runner.run(batch[i : i + 1], names) for i in range(len(batch))]
-        return Output(*map(np.concatenate, zip(*rows, strict=True)))
+        columns = map(np.concatenate, zip(*rows, strict=True))
+        return Output(**dict(zip(names, columns, strict=True)))
+
+    def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Engine.gradients`."""
+        with self._making_gradients:
+            if self._gradients is None:
+                if self._read_gradients is None:
+                    raise NotExplainable("this model was loaded without its gradients")
+                self._gradients = CompiledGradients(self._read_gradients())
+        return self._gradients(pooled)
 
     @contextmanager
     def _runner(self) -> Iterator[_Runner]:
@@ -83,9 +102,32 @@ class _Runner:
         self._outputs = {
             name: detail["index"] for name, detail in signature.get_output_details().items()
         }
+        self.outputs = tuple(self._outputs)
 
     def run(self, picture: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[np.float32]]:
         """The named outputs, copied, for model input (1, height, width, 3)."""
         self._interpreter.set_tensor(self._input, picture)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(self._outputs[name]) for name in names]
+
+
+class CompiledGradients:
+    """What `app.engines.gradients` made, compiled; may be called from any thread."""
+
+    def __init__(self, model: bytes) -> None:
+        self._interpreter = Interpreter(model_content=model, num_threads=1)
+        self._interpreter.allocate_tensors()
+        (self._input,) = (detail["index"] for detail in self._interpreter.get_input_details())
+        (self._output,) = (detail["index"] for detail in self._interpreter.get_output_details())
+        self._lock = threading.Lock()
+
+    def __call__(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (n, classes, features) for float32 (n, features), n at least 1."""
+        return np.concatenate([self._run(pooled[i : i + 1]) for i in range(len(pooled))])
+
+    def _run(self, row: NDArray[np.float32]) -> NDArray[np.float32]:
+        with self._lock:
+            self._interpreter.set_tensor(self._input, row)
+            self._interpreter.invoke()
+            found: NDArray[np.float32] = self._interpreter.get_tensor(self._output)
+        return found

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from app.engines.engine import Batching, Output
-from app.xray.errors import EngineError
+from app.engines.gradients import build_gradients
+from app.engines.probes import draw_probes
+from app.xray.errors import EngineError, NotExplainable
 from app.xray.network import build_network, expose_features, import_keras
+from app.xray.preprocess import rescale
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from app.engines.engine import Device
@@ -48,6 +54,10 @@ class TensorFlowEngine:
             return network(batch, training=False)
 
         self._forward = forward
+        self._network = network
+        self._contract = checkpoint.contract
+        self._gradients: Callable[[Any], Any] | NotExplainable | None = None
+        self._making_gradients = threading.Lock()
 
     def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
         """As `Engine.predict`."""
@@ -56,8 +66,33 @@ class TensorFlowEngine:
             size = min((size for size in self.batching.sizes if size >= count), default=count)
             batch = np.pad(batch, [(0, size - count), (0, 0), (0, 0), (0, 0)])
         found = self._forward(batch)
-        names = Output._fields if with_features else ("probabilities",)
+        names = tuple(found) if with_features else ("probabilities",)
         return Output(**{name: found[name].numpy()[:count] for name in names})
+
+    def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Engine.gradients`."""
+        with self._making_gradients:
+            if self._gradients is None:
+                self._gradients = self._trace_gradients()
+        if isinstance(self._gradients, NotExplainable):
+            raise NotExplainable(f"this model cannot be explained: {self._gradients}")
+        found: NDArray[np.float32] = self._gradients(pooled).numpy()
+        return found
+
+    def _trace_gradients(self) -> Callable[[Any], Any] | NotExplainable:
+        import tensorflow as tf
+
+        probes = rescale(draw_probes(self._contract), self._contract)
+        seen = self.predict(probes, with_features=True)
+        try:
+            gradients = build_gradients(self._network, seen)
+            features = self._network.output["pooled"].shape[1]
+            traced: Callable[[Any], Any] = tf.function(
+                gradients, input_signature=[tf.TensorSpec((None, features), tf.float32)]
+            )
+        except NotExplainable as error:
+            return error
+        return traced
 
 
 def _choose_device(tf: Any, device: Device) -> str:

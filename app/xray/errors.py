@@ -13,7 +13,8 @@
     │   ├── CheckpointError           a model file that cannot be used
     │   │   ├── CheckpointMissing         no such file
     │   │   ├── CheckpointCorrupt         not readable as what it claims to be
-    │   │   └── CheckpointRefused         readable, but unsafe or another than demanded
+    │   │   ├── CheckpointRefused         readable, but unsafe or another than demanded
+    │   │   └── NotExplainable            it can be served, but not say where it looked
     │   ├── DatasetError              a folder of X-rays that cannot be trained on
     │   ├── TrainingError             settings or weights that training cannot use
     │   ├── EngineError               a device that is not to be had, or an engine that fails
@@ -89,6 +90,10 @@ class CheckpointCorrupt(CheckpointError):
 
 class CheckpointRefused(CheckpointError):
     """The file may be intact, but holds what must not be loaded, or is not the one demanded."""
+
+
+class NotExplainable(CheckpointError):
+    """The network classifies, but its layers do not let its heat map be computed."""
 
 
 class DatasetError(OperatorError):

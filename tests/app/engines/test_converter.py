@@ -6,15 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from app.engines.converter import TOLERANCE, compare, convert, draw_probes
+from app.engines.converter import compare, convert
+from app.engines.probes import TOLERANCE
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import CheckpointCorrupt, EngineError
 from tests.networks import write_tiny_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from app.xray.contract import ModelContract
 
 REFERENCE = np.array([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], np.float32)
 
@@ -44,14 +43,6 @@ def test_another_label_is_refused_however_near_the_numbers() -> None:
     other = np.array([[0.49995, 0.5, 0.00005]], np.float32)
     with pytest.raises(EngineError, match="another label for 1 of 1"):
         compare(near_tie, other)
-
-
-def test_probes_are_pictures_that_differ(contract: ModelContract) -> None:
-    probes = draw_probes(contract)
-    assert (probes.dtype, probes.shape[1:]) == (np.uint8, (224, 224, 3))
-    assert len(np.unique(probes, axis=0)) == len(probes)
-    assert probes.min() < 60
-    assert probes.max() > 200
 
 
 def test_what_cannot_be_rebuilt_is_the_checkpoints_fault(tmp_path: Path) -> None:
