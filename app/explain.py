@@ -1,0 +1,193 @@
+"""Where the network looked: its heat map (Grad-CAM), and the radiograph with that laid over it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from app.xray.errors import EngineError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SIDE: Final = 384
+"""The longest side of a picture for display, in pixels: enough to see where, quick to draw."""
+DISCLAIMER: Final = "Research software, not a medical device"
+
+_MIN_SIDE: Final = 256
+"""Smaller pictures are enlarged, so that there is something to see."""
+_MIN_WIDTH: Final = 300
+"""Narrower ones stand on a canvas of this width, so that the legend can be read."""
+_INFERNO: Final = ((40, 11, 84), (120, 28, 109), (188, 55, 84), (237, 105, 37), (251, 180, 26))
+"""Part of Matplotlib's "inferno" (van der Walt and Smith 2015), whose lightness only rises: it
+is read alike by those who do not see all colours, and in print."""
+_MAX_OPACITY: Final = 0.6
+_BACKGROUND: Final = (16, 16, 16)
+_INK: Final = (240, 240, 240)
+_FAINT_INK: Final = (170, 170, 170)
+_MAX_NAME: Final = 80
+
+
+def heat_map(
+    feature_map: NDArray[np.float32], gradients: NDArray[np.float32], label: int
+) -> NDArray[np.float32]:
+    """How much each place of the last map speaks for a class: Grad-CAM's equations 1 and 2.
+
+    Selvaraju et al. 2017, arXiv:1610.02391. The constant 1/Z of equation 1 falls out, since the
+    map is measured by its own maximum: it says where, not how much, and two are not comparable.
+
+    Args:
+        feature_map: one picture's, float32 (rows, columns, channels).
+        gradients: of every class's logit, float32 (classes, features), by what an engine made of
+            that map: a feature for each channel (its maximum or mean over the places), or one for
+            each value of the map in order (it was flattened).
+        label: which class.
+
+    Returns:
+        float32 (rows, columns), 0 to 1; all 0 where no place speaks for the class.
+
+    Raises:
+        EngineError: the network gave no numbers.
+        ValueError: there is no such class, or map and gradients are not of one network.
+    """
+    channels = feature_map.shape[-1]
+    if not 0 <= label < len(gradients):
+        raise ValueError(f"class {label}: expected 0 to {len(gradients) - 1}")
+    if gradients.shape[1] not in (channels, feature_map.size):
+        raise ValueError(f"{gradients.shape[1]} features for a map of {feature_map.shape}")
+    weights = gradients[label].reshape(-1, channels).sum(axis=0, dtype=np.float64)
+    evidence: NDArray[np.float64] = (feature_map.astype(np.float64) @ weights).clip(0, None)
+    peak = evidence.max()
+    if not (np.isfinite(weights).all() and np.isfinite(peak)):
+        raise EngineError("the network gave a heat map that is not finite")
+    return (evidence / peak if peak > 0 else evidence).astype(np.float32)
+
+
+def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
+    """A small gray copy for display, mode L, its longest side at most `side`, the aspect kept.
+
+    It is smoothed, and no model input: that is made by `app.xray.preprocess` alone.
+    """
+    gray = image.convert("L")
+    factor = min(1.0, side / max(gray.size))
+    return _scale(gray, factor) if factor < 1 else gray
+
+
+def overlay(
+    picture: Image.Image, heat: NDArray[np.float32], *, label: str, probability: float
+) -> bytes:
+    """A PNG file: the radiograph at its own aspect under the heat, and a legend below.
+
+    Args:
+        picture: as `thumbnail` gives it.
+        heat: float32 (rows, columns), 0 to 1, over the whole picture.
+        label: the class that the heat speaks for; cut short where it does not fit.
+        probability: that class's, 0 to 1.
+    """
+    factor = _MIN_SIDE / max(picture.size)
+    picture = _scale(picture, factor) if factor > 1 else picture
+    width = max(picture.width, _MIN_WIDTH)
+    words = "Evidence for" if heat.any() else "No evidence for"
+    legend = _draw_legend(width, words, label, _spell(probability))
+    canvas = Image.new("RGB", (width, picture.height + legend.height), _BACKGROUND)
+    canvas.paste(_blend(picture, heat), ((width - picture.width) // 2, 0))
+    canvas.paste(legend, (0, picture.height))
+    return _to_png(canvas)
+
+
+def color_table() -> NDArray[np.uint8]:
+    """uint8 (256, 3): the colour of each level of heat."""
+    anchors = np.array(_INFERNO)
+    at = np.linspace(0, len(anchors) - 1, 256)
+    bands = [np.interp(at, range(len(anchors)), band) for band in anchors.T]
+    return np.stack(bands, axis=1).round().astype(np.uint8)
+
+
+def _scale(image: Image.Image, factor: float) -> Image.Image:
+    width, height = (max(1, round(extent * factor)) for extent in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
+
+
+def _blend(picture: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
+    """The picture where there is no heat, and ever more of the heat's colour where there is."""
+    levels = Image.fromarray((heat * 255).round().astype(np.uint8))
+    levels = levels.resize(picture.size, Image.Resampling.BICUBIC)
+    opacity = levels.point([round(level * _MAX_OPACITY) for level in range(256)])
+    colors = levels.copy()
+    colors.putpalette(color_table().tobytes())
+    return Image.composite(colors.convert("RGB"), picture.convert("RGB"), opacity)
+
+
+def _draw_legend(width: int, words: str, label: str, probability: str) -> Image.Image:
+    text = round(width / 26)
+    line, margin = round(text * 1.6), round(text * 0.6)
+    legend = Image.new("RGB", (width, 3 * line + margin), _BACKGROUND)
+    draw = ImageDraw.Draw(legend)
+    middle = [margin + round((row + 0.4) * line) for row in range(3)]
+    large, small = _font(text), _font(round(text * 0.85))
+
+    right = width - margin
+    draw.text((right, middle[0]), probability, _INK, large, anchor="rm")
+    room = right - margin - large.getlength(f"{probability}  ")
+    draw.text((margin, middle[0]), _fit(words, label, large, room), _INK, large, anchor="lm")
+
+    draw.text((margin, middle[1]), "none", _FAINT_INK, small, anchor="lm")
+    draw.text((right, middle[1]), "strongest", _FAINT_INK, small, anchor="rm")
+    start = margin + round(small.getlength("none ")) + margin // 2
+    stop = right - round(small.getlength(" strongest")) - margin // 2
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    gray = Image.new("L", (stop - start, text // 2), 96)
+    legend.paste(_blend(gray, ramp), (start, middle[1] - text // 4))
+
+    draw.text((margin, middle[2]), DISCLAIMER, _FAINT_INK, small, anchor="lm")
+    return legend
+
+
+def _spell(probability: float) -> str:
+    """In per cent, but never 0 or 100: no softmax is as sure as that sounds."""
+    if probability > 0.999:
+        return ">99.9%"
+    return "<0.1%" if probability < 0.001 else f"{probability:.1%}"
+
+
+def _fit(words: str, label: str, font: ImageFont.FreeTypeFont, room: float) -> str:
+    name = " ".join(label.split())
+    whole = f"{words} {name}"
+    for end in range(min(len(name), _MAX_NAME), 0, -1):
+        if font.getlength(whole) <= room:
+            break
+        whole = f"{words} {name[:end]}..."
+    return whole
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # noqa: S101  # which Pillow's wheels bring
+    return font
+
+
+def _to_png(image: Image.Image) -> bytes:
+    """The PNG file (third edition, W3C 2025) of a picture of mode RGB, made in a hurry.
+
+    Pillow tries five filters on each row, which takes longer than all of the rest: here each row
+    is held against the one above it.
+    """
+    pixels = np.asarray(image)
+    height, width, _ = pixels.shape
+    rows = np.full((height, 1 + 3 * width), 2, np.uint8)  # each begins with its filter: "up"
+    rows[0, 1:] = pixels[0].ravel()
+    rows[1:, 1:] = (pixels[1:] - pixels[:-1]).reshape(height - 1, -1)  # modulo 256, as is meant
+    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
+    data = packer.compress(rows.tobytes()) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    file = b"\x89PNG\r\n\x1a\n"
+    for kind, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")):
+        check = zlib.crc32(content, zlib.crc32(kind))
+        file += struct.pack(">I4s", len(content), kind) + content + struct.pack(">I", check)
+    return file
