@@ -61,10 +61,10 @@ def heat_map(
     if gradients.shape[1] not in (channels, feature_map.size):
         raise ValueError(f"{gradients.shape[1]} features for a map of {feature_map.shape}")
     weights = gradients[label].reshape(-1, channels).sum(axis=0, dtype=np.float64)
+    if not (np.isfinite(weights).all() and np.isfinite(feature_map).all()):
+        raise EngineError("the network gave a map or gradients that are not finite")
     evidence: NDArray[np.float64] = (feature_map.astype(np.float64) @ weights).clip(0, None)
     peak = evidence.max()
-    if not (np.isfinite(weights).all() and np.isfinite(peak)):
-        raise EngineError("the network gave a heat map that is not finite")
     return (evidence / peak if peak > 0 else evidence).astype(np.float32)
 
 

@@ -26,6 +26,15 @@ def build_tiny(keras: Any, classes: int = 3) -> Any:
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
 
 
+def build_branched(keras: Any) -> Any:
+    """A network with two summaries of its last map, which Grad-CAM does not explain."""
+    layers = keras.layers
+    inputs = keras.Input((224, 224, 3))
+    x = layers.Conv2D(4, 3, strides=16, activation="relu")(inputs)
+    x = layers.Concatenate()([layers.GlobalMaxPooling2D()(x), layers.GlobalAveragePooling2D()(x)])
+    return keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+
+
 def write_tiny_checkpoint(
     path: Path, contract: ModelContract | None = None, *, network: Any = None
 ) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 _GRADIENT_TOLERANCE: Final = 1e-2
 """How far a compiled gradient may lie from the reference's, as a part of that picture's largest:
 far less than an eye finds in a heat map."""
+
+_NOT_IN_LITERT: Final = re.compile(r"'tf\.(\w+)' op is neither")
+"""How the converter's message, of many lines, names an operation."""
 
 
 class Converted(NamedTuple):
@@ -147,6 +151,7 @@ def _gradients_to_litert(gradients: Any, features: int) -> bytes:
         )
         converted: bytes = converter.convert()
     except Exception as error:  # the converter raises whatever a layer leads it to
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        missing = sorted(set(_NOT_IN_LITERT.findall(str(error))))
+        reason = f"LiteRT has no {', '.join(missing)}" if missing else type(error).__name__
         raise NotExplainable(f"its gradients cannot be compiled: {reason}") from error
     return converted

@@ -89,9 +89,7 @@ def build_gradients(network: Any, seen: Output) -> Callable[[Any], Any]:
 def _find_head(network: Any) -> tuple[tuple[int, ...], list[Any]]:
     """The shape of what the head's first layer takes, and its layers in order."""
     outputs = network.output
-    (flatten, _, summary), *_ = _chain(outputs["pooled"])
-    if type(flatten).__name__ != "Flatten":
-        raise NotExplainable("no layer makes a map into a vector")
+    _, _, summary = next(_chain(outputs["pooled"]))  # `expose_features` has flattened it
     head: list[Any] = []
     for layer, made, _ in _chain(outputs["probabilities"]):
         if made is summary:
@@ -142,8 +140,13 @@ def _logits(pooled: Any, *, shape: tuple[int, ...], head: list[Any]) -> Any:
 def _take_apart(layer: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """What `layer` does before its activation, and that activation."""
     keras = import_keras()
-    activation = getattr(layer, "activation", _leave)
-    activation = _rectify if activation is keras.activations.relu else activation
+    rectifiers: dict[Any, Callable[[Any], Any]] = {
+        keras.activations.relu: _rectify,
+        keras.activations.relu6: partial(_rectify, highest=6.0),
+        keras.activations.leaky_relu: partial(_rectify, slope=0.2),  # Keras' own default
+    }
+    found = getattr(layer, "activation", _leave)
+    activation = rectifiers.get(found, found)
     kind = type(layer).__name__
     if kind == "Dense":
         return partial(_multiply, layer=layer), activation

@@ -29,7 +29,11 @@ SHA256 = "5" * 64
 
 
 class FakeEngine:
-    """Gives `answer`, probabilities in contract order, for every picture."""
+    """Gives `answer`, probabilities in contract order, for every picture.
+
+    Its map has 2 x 3 places and a channel for each class. Each class's is bright in one place, the
+    first class's in the first, and speaks for that class alone.
+    """
 
     name = "fake"
     device = "cpu"
@@ -42,7 +46,16 @@ class FakeEngine:
 
     def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
         self.batches.append(batch)
-        return Output(np.tile(np.array(self.answer, np.float32), (len(batch), 1)))
+        count, classes = len(batch), len(self.answer)
+        probabilities = np.tile(np.array(self.answer, np.float32), (count, 1))
+        if not with_features:
+            return Output(probabilities)
+        feature_map = np.eye(6, classes, dtype=np.float32).reshape(1, 2, 3, classes)
+        pooled = np.ones((count, classes), np.float32)
+        return Output(probabilities, np.repeat(feature_map, count, axis=0), pooled)
+
+    def gradients(self, pooled: np.ndarray) -> np.ndarray:
+        return np.tile(np.eye(len(self.answer), dtype=np.float32), (len(pooled), 1, 1))
 
 
 class StuckEngine(FakeEngine):
@@ -59,7 +72,7 @@ class StuckEngine(FakeEngine):
         self.begun.set()
         self.released.wait(5)
         self.running -= 1
-        return super().predict(batch)
+        return super().predict(batch, with_features=with_features)
 
 
 def fake_classifier(engine: FakeEngine | None = None, **contract: Any) -> Classifier:

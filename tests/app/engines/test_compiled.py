@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import keras
+import numpy as np
 import pytest
 
 import app.engines.compiled
 from app.engines.compiled import compiled_model
+from app.engines.litert import CompiledGradients, LiteRTEngine
 from app.xray.checkpoint import Checkpoint, read_checkpoint
-from app.xray.errors import CheckpointCorrupt, EngineError
-from tests.networks import write_tiny_checkpoint
+from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
+from tests.networks import build_branched, model_inputs, write_tiny_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +65,23 @@ def flip(entry: Path, position: int) -> None:
     entry.write_bytes(data)
 
 
+def inside_gradients(entry: Path) -> int:
+    with zipfile.ZipFile(entry) as archive:
+        return archive.getinfo("gradients.tflite").header_offset + 500
+
+
+def replace_gradients(entry: Path, gradients: bytes | None) -> None:
+    """Leave model and label, both whole, and put others between them."""
+    with zipfile.ZipFile(entry) as archive:
+        label = archive.read("cxr_compiled.json")
+        model = entry.read_bytes()[: archive.getinfo("gradients.tflite").header_offset]
+    entry.write_bytes(model)
+    with zipfile.ZipFile(entry, "a") as archive:
+        if gradients is not None:
+            archive.writestr("gradients.tflite", gradients)
+        archive.writestr("cxr_compiled.json", label)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -68,6 +89,9 @@ def flip(entry: Path, position: int) -> None:
         pytest.param(lambda entry: entry.write_bytes(entry.read_bytes()[:-100]), id="truncated"),
         pytest.param(lambda entry: flip(entry, 1000), id="a-bit-of-the-model"),
         pytest.param(lambda entry: flip(entry, -250), id="a-bit-of-the-label"),
+        pytest.param(lambda entry: flip(entry, inside_gradients(entry)), id="a-bit-of-gradients"),
+        pytest.param(lambda entry: replace_gradients(entry, b"TFL3"), id="other-gradients"),
+        pytest.param(lambda entry: replace_gradients(entry, None), id="no-gradients"),
         pytest.param(lambda entry: entry.write_bytes(b"x" * 9999), id="something-else"),
     ],
 )
@@ -110,6 +134,38 @@ def test_the_fault_of_a_checkpoint_is_told_across_processes(tmp_path: Path) -> N
     with pytest.raises(CheckpointCorrupt, match=r"tiny\.h5: "):
         compiled_model(checkpoint, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_the_gradients_are_those_that_were_attached(
+    checkpoint: Checkpoint, cache_dir: Path
+) -> None:
+    gradients = compiled_model(checkpoint, cache_dir).read_gradients()
+    assert CompiledGradients(gradients)(np.ones((2, 8), np.float32)).shape == (2, 3, 8)
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: replace_gradients(path, b"TFL3")])
+def test_gradients_that_are_gone_after_the_start_are_the_operators_error(
+    spoil: Callable[[Path], object], checkpoint: Checkpoint, entry: Path, tmp_path: Path
+) -> None:
+    shutil.copy(entry, tmp_path)
+    compiled = compiled_model(checkpoint, tmp_path)
+    spoil(compiled.path)
+    with pytest.raises(EngineError, match="the gradients cannot be read"):
+        compiled.read_gradients()
+
+
+def test_what_cannot_be_explained_is_compiled_and_served_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_tiny_checkpoint(tmp_path / "model.h5", network=build_branched(keras))
+    checkpoint = read_checkpoint(path)
+    compiled_model(checkpoint, tmp_path)
+    assert "cannot be explained: layer 'concatenate" in caplog.text
+    found = compiled_model(checkpoint, tmp_path)
+    engine = LiteRTEngine(found.path, threads=1, read_gradients=found.read_gradients)
+    assert engine.predict(model_inputs(2), with_features=True).probabilities.shape == (2, 3)
+    with pytest.raises(NotExplainable, match=r"cannot be explained: .* joins 2 branches"):
+        engine.gradients(np.ones((1, 8), np.float32))
 
 
 def test_a_cache_that_cannot_be_written_is_the_operators_error(

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from app.engines.tensorflow import TensorFlowEngine
 from app.xray.checkpoint import read_checkpoint
-from app.xray.errors import EngineError
+from app.xray.errors import EngineError, NotExplainable
 from app.xray.network import build_network
-from tests.networks import model_inputs
+from tests.networks import build_branched, model_inputs, write_tiny_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,3 +107,24 @@ def test_a_gpu_that_is_demanded_and_not_there_is_the_operators_error(
     with pytest.raises(EngineError, match="CXR_DEVICE=gpu: TensorFlow sees no GPU"):
         TensorFlowEngine(read_checkpoint(tiny_checkpoint), device="gpu")
     assert devices["visible"] is None
+
+
+def test_gradients_are_traced_once_for_any_number_of_pictures(tiny_checkpoint: Path) -> None:
+    engine = TensorFlowEngine(read_checkpoint(tiny_checkpoint), device="cpu")
+    pooled = engine.predict(model_inputs(5), with_features=True).pooled
+    assert pooled is not None
+    together = engine.gradients(pooled)
+    assert (together.shape, together.dtype) == ((5, 3, 8), np.float32)
+    for row, expected in zip(pooled, together, strict=True):
+        assert np.abs(engine.gradients(row[None])[0] - expected).max() < 1e-6
+    assert engine._gradients.experimental_get_tracing_count() == 1  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_explained_is_served_all_the_same(tmp_path: Path) -> None:
+    path = write_tiny_checkpoint(tmp_path / "model.h5", network=build_branched(keras))
+    engine = TensorFlowEngine(read_checkpoint(path), device="cpu")
+    output = engine.predict(model_inputs(2), with_features=True)
+    assert output.probabilities.shape == (2, 3)
+    for _ in range(2):
+        with pytest.raises(NotExplainable, match=r"cannot be explained: .* joins 2 branches"):
+            engine.gradients(np.ones((1, 4), np.float32))
