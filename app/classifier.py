@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
 from app.engines import create_engine
 from app.xray.checkpoint import read_checkpoint, refuse_unless_distributions
-from app.xray.errors import CheckpointCorrupt, EngineError
+from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
 from app.xray.gate import summarise
+from app.xray.grad_cam import heat_map
+from app.xray.preprocess import negative
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +32,10 @@ STRANGE: Final = (
     "This does not look like a frontal chest X-ray (score {score:.2f}, threshold {threshold:.2f}): "
     "do not trust the answer."
 )
+NEGATIVE: Final = (
+    "The picture looks like the negative of a chest X-ray, black for white: its negative was "
+    "answered."
+)
 
 
 class Verdict(NamedTuple):
@@ -48,8 +54,9 @@ class Verdict(NamedTuple):
 class Prediction:
     """The answer for one radiograph; `probabilities` in contract order, summing to 1.
 
-    `verdict` is None where no gate was asked. `feature_map`, float32 (rows, columns, channels), and
-    `pooled`, float32 (features,), are what the network made of the picture.
+    `verdict` is None where no gate was asked; `is_negative` says that the answer is for the
+    picture's negative. `feature_map`, float32 (rows, columns, channels), and `pooled`, float32
+    (features,), are what the network made of it, None where it has no map.
     """
 
     label: str
@@ -57,9 +64,10 @@ class Prediction:
     probabilities: dict[str, float]
     uncertain: bool
     warnings: tuple[str, ...]
-    verdict: Verdict | None
-    feature_map: NDArray[np.float32]
-    pooled: NDArray[np.float32]
+    verdict: Verdict | None = None
+    is_negative: bool = False
+    feature_map: NDArray[np.float32] | None = None
+    pooled: NDArray[np.float32] | None = None
 
 
 class Classifier:
@@ -79,10 +87,11 @@ class Classifier:
         self.contract = checkpoint.contract
         self.engine = engine
         self._gate = None if ood == "off" else self.contract.ood
-        is_ungated = ood != "off" and self.contract.ood is None
-        self._warnings = (UNCALIBRATED,) * (not self.contract.is_calibrated) + (
-            UNGATED,
-        ) * is_ungated
+        self._warnings: tuple[str, ...] = ()
+        if not self.contract.is_calibrated:
+            self._warnings += (UNCALIBRATED,)
+        if ood != "off" and self.contract.ood is None:
+            self._warnings += (UNGATED,)
 
     def warm_up(self) -> None:
         """Answer a canary in every size of batch that the engine plans for apart.
@@ -106,33 +115,52 @@ class Classifier:
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         """Classify model inputs, float32 (n, height, width, 3), in order.
 
+        What the gate refuses is looked at once more, black for white: exports and DICOM files
+        whose photometric interpretation is wrong come as negatives. Where the gate takes that for
+        a chest X-ray, it is what is answered.
+
         Raises:
             EngineError: the network gave no numbers for one of them.
         """
+        predictions = self._predict(batch)
+        strange = [i for i, found in enumerate(predictions) if _is_strange(found)]
+        if strange:
+            turned = self._predict(negative(batch[strange], self.contract))
+            for i, found in zip(strange, turned, strict=True):
+                if not _is_strange(found):
+                    predictions[i] = replace(
+                        found, is_negative=True, warnings=(NEGATIVE, *found.warnings)
+                    )
+        return predictions
+
+    def heat_map(self, prediction: Prediction, label: str) -> NDArray[np.float32]:
+        """Where the picture speaks for the class `label`: float32 (rows, columns), 0 to 1.
+
+        Raises:
+            NotExplainable: the network has no map, or a head that cannot be differentiated.
+            EngineError: the network gave no numbers.
+        """
+        if prediction.feature_map is None or prediction.pooled is None:
+            raise NotExplainable("this model cannot be explained: it has no feature map")
+        (gradients,) = self.engine.gradients(prediction.pooled[None])
+        return heat_map(prediction.feature_map, gradients, self.contract.classes.index(label))
+
+    def _predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         output = self.engine.predict(batch, with_features=True)
         calibrated = self.contract.calibrate(output.probabilities)
         if not np.isfinite(calibrated).all():
             raise EngineError("the network gave probabilities that are not finite")
         verdicts = self._judge(output)
-        return [
-            self._describe(row, verdict, feature_map, pooled)
-            for row, verdict, feature_map, pooled in zip(
-                calibrated, verdicts, output.feature_map, output.pooled, strict=True
-            )
-        ]
+        return [self._describe(output, i, calibrated[i], verdicts[i]) for i in range(len(batch))]
 
-    def _judge(self, output: Output) -> list[Verdict | None]:
-        if self._gate is None:
+    def _judge(self, output: Output) -> list[Verdict] | list[None]:
+        if self._gate is None or output.feature_map is None:
             return [None] * len(output.probabilities)
         scores = self._gate.score(summarise(output.feature_map))
         return [Verdict(score, self._gate.threshold) for score in scores.tolist()]
 
     def _describe(
-        self,
-        row: NDArray[np.float64],
-        verdict: Verdict | None,
-        feature_map: NDArray[np.float32],
-        pooled: NDArray[np.float32],
+        self, output: Output, index: int, row: NDArray[np.float64], verdict: Verdict | None
     ) -> Prediction:
         contract = self.contract
         probabilities = dict(zip(contract.classes, row.tolist(), strict=True))
@@ -149,9 +177,13 @@ class Classifier:
             uncertain=not reached,
             warnings=strange + self._warnings,
             verdict=verdict,
-            feature_map=feature_map,
-            pooled=pooled,
+            feature_map=None if output.feature_map is None else output.feature_map[index],
+            pooled=None if output.pooled is None else output.pooled[index],
         )
+
+
+def _is_strange(prediction: Prediction) -> bool:
+    return prediction.verdict is not None and prediction.verdict.is_strange
 
 
 def load_classifier(settings: Settings) -> Classifier:

@@ -1,16 +1,13 @@
-"""Where the network looked: its heat map (Grad-CAM), and the radiograph with that laid over it."""
+"""Where the network looked: the radiograph with its heat map laid over it, for a person."""
 
 from __future__ import annotations
 
-import struct
-import zlib
+import io
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-
-from app.xray.errors import EngineError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,41 +28,6 @@ _BACKGROUND: Final = (16, 16, 16)
 _INK: Final = (240, 240, 240)
 _FAINT_INK: Final = (170, 170, 170)
 _MAX_NAME: Final = 80
-
-
-def heat_map(
-    feature_map: NDArray[np.float32], gradients: NDArray[np.float32], label: int
-) -> NDArray[np.float32]:
-    """How much each place of the last map speaks for a class: Grad-CAM's equations 1 and 2.
-
-    Selvaraju et al. 2017, arXiv:1610.02391. The constant 1/Z of equation 1 falls out, since the
-    map is measured by its own maximum: it says where, not how much, and two are not comparable.
-
-    Args:
-        feature_map: one picture's, float32 (rows, columns, channels).
-        gradients: of every class's logit, float32 (classes, features), by what an engine made of
-            that map: a feature for each channel (its maximum or mean over the places), or one for
-            each value of the map in order (it was flattened).
-        label: which class.
-
-    Returns:
-        float32 (rows, columns), 0 to 1; all 0 where no place speaks for the class.
-
-    Raises:
-        EngineError: the network gave no numbers.
-        ValueError: there is no such class, or map and gradients are not of one network.
-    """
-    channels = feature_map.shape[-1]
-    if not 0 <= label < len(gradients):
-        raise ValueError(f"class {label}: expected 0 to {len(gradients) - 1}")
-    if gradients.shape[1] not in (channels, feature_map.size):
-        raise ValueError(f"{gradients.shape[1]} features for a map of {feature_map.shape}")
-    weights = gradients[label].reshape(-1, channels).sum(axis=0, dtype=np.float64)
-    if not (np.isfinite(weights).all() and np.isfinite(feature_map).all()):
-        raise EngineError("the network gave a map or gradients that are not finite")
-    evidence: NDArray[np.float64] = (feature_map.astype(np.float64) @ weights).clip(0, None)
-    peak = evidence.max()
-    return (evidence / peak if peak > 0 else evidence).astype(np.float32)
 
 
 def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
@@ -173,21 +135,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _to_png(image: Image.Image) -> bytes:
-    """The PNG file (third edition, W3C 2025) of a picture of mode RGB, made in a hurry.
-
-    Pillow tries five filters on each row, which takes longer than all of the rest: here each row
-    is held against the one above it.
-    """
-    pixels = np.asarray(image)
-    height, width, _ = pixels.shape
-    rows = np.full((height, 1 + 3 * width), 2, np.uint8)  # each begins with its filter: "up"
-    rows[0, 1:] = pixels[0].ravel()
-    rows[1:, 1:] = (pixels[1:] - pixels[:-1]).reshape(height - 1, -1)  # modulo 256, as is meant
-    packer = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    data = packer.compress(rows.tobytes()) + packer.flush()
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    file = b"\x89PNG\r\n\x1a\n"
-    for kind, content in ((b"IHDR", header), (b"IDAT", data), (b"IEND", b"")):
-        check = zlib.crc32(content, zlib.crc32(kind))
-        file += struct.pack(">I4s", len(content), kind) + content + struct.pack(">I", check)
-    return file
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

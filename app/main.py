@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.classifier import load_classifier
 from app.problems import add_problem_handlers, internal_error
 from app.request_id import RequestIdMiddleware
-from app.routes import ops, predict
+from app.routes import explain, ops, predict
 from app.service import Service
 from app.settings import VERSION, Settings, read_settings
 
@@ -50,6 +50,7 @@ def create_app(
     )
     app.state.service = service
     app.include_router(predict.router)
+    app.include_router(explain.router)
     app.include_router(ops.router)
     add_problem_handlers(app)
     app.add_middleware(RequestIdMiddleware, on_bug=internal_error)

@@ -57,6 +57,9 @@ TABLE: Final[dict[type[Exception], _Row]] = {
     errors.NotAChestXray: _Row(
         HTTPStatus.UNPROCESSABLE_ENTITY, "not-a-chest-x-ray", "Not a chest X-ray"
     ),
+    errors.NotExplainable: _Row(
+        HTTPStatus.NOT_IMPLEMENTED, "not-explainable", "This model cannot be explained"
+    ),
     errors.NotReady: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
     QueueFull: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait already"),
     errors.DeadlineExceeded: _Row(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, Field
@@ -45,10 +46,22 @@ class PredictionResponse(BaseModel):
     warnings: tuple[str, ...] = Field(description="What to mind about this answer")
     model: ModelIdentity
     request_id: str
+    heatmap: str | None = Field(
+        default=None,
+        description="With explain=true: the picture with what speaks for the label marked on it, "
+        "a PNG file as a data URI",
+    )
 
     @classmethod
-    def of(cls, prediction: Prediction, classifier: Classifier, request_id: str) -> Self:
-        """The answer that carries `prediction`."""
+    def of(
+        cls,
+        prediction: Prediction,
+        classifier: Classifier,
+        request_id: str,
+        *,
+        png: bytes | None = None,
+    ) -> Self:
+        """The answer that carries `prediction`, and `png` where there is one."""
         return cls(
             label=prediction.label,
             confidence=prediction.confidence,
@@ -57,6 +70,7 @@ class PredictionResponse(BaseModel):
             warnings=prediction.warnings,
             model=ModelIdentity.of(classifier),
             request_id=request_id,
+            heatmap=png and f"data:image/png;base64,{b64encode(png).decode()}",
         )
 
 

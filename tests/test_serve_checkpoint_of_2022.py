@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tf_keras
 
-from app.engines.probes import TOLERANCE
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
+from app.xray.probes import TOLERANCE
 from tests.drawing import draw_radiograph, encode
 from tests.live import served
 from tests.networks import enliven

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from app.engines.engine import Output
-from app.engines.gradients import build_gradients
 from app.engines.litert import CompiledGradients, LiteRTEngine
-from app.engines.probes import TOLERANCE, draw_probes
 from app.xray.checkpoint import refuse_unless_distributions
 from app.xray.errors import EngineError, NotExplainable
+from app.xray.grad_cam import build_gradients
 from app.xray.network import build_network, expose_features
 from app.xray.preprocess import rescale
+from app.xray.probes import TOLERANCE, draw_probes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ def compare_gradients(reference: NDArray[np.float32], found: NDArray[np.float32]
 
 
 def _convert_gradients(network: Any, reference: Output) -> bytes:
-    gradients = build_gradients(network, reference)
+    gradients = build_gradients(network, reference.pooled, reference.probabilities)
     pooled = reference.pooled
     assert pooled is not None  # noqa: S101  # build_gradients has refused a network without
     converted = _gradients_to_litert(gradients, pooled.shape[1])

@@ -61,7 +61,7 @@ class Engine(Protocol):
         ...
 
     def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
-        """How each class's logit depends on each feature, see `app.engines.gradients`.
+        """How each class's logit depends on each feature, see `app.xray.grad_cam`.
 
         Takes the "pooled" of an output, (n, features), n at least 1, and gives float32 (n, classes,
         features). It is not limited by `batching`, and takes far less than a prediction; the first

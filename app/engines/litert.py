@@ -112,7 +112,7 @@ class _Runner:
 
 
 class CompiledGradients:
-    """What `app.engines.gradients` made, compiled; may be called from any thread."""
+    """What `app.xray.grad_cam` made, compiled; may be called from any thread."""
 
     def __init__(self, model: bytes) -> None:
         self._interpreter = Interpreter(model_content=model, num_threads=1)

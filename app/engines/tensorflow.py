@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from app.engines.engine import Batching, Output
-from app.engines.gradients import build_gradients
-from app.engines.probes import draw_probes
 from app.xray.errors import EngineError, NotExplainable
+from app.xray.grad_cam import build_gradients
 from app.xray.network import build_network, expose_features, import_keras
 from app.xray.preprocess import rescale
+from app.xray.probes import draw_probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ class TensorFlowEngine:
         probes = rescale(draw_probes(self._contract), self._contract)
         seen = self.predict(probes, with_features=True)
         try:
-            gradients = build_gradients(self._network, seen)
+            gradients = build_gradients(self._network, seen.pooled, seen.probabilities)
             features = self._network.output["pooled"].shape[1]
             traced: Callable[[Any], Any] = tf.function(
                 gradients, input_signature=[tf.TensorSpec((None, features), tf.float32)]

@@ -2,63 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from fastapi import APIRouter, Request
 
-from app.batching import QueueFull
 from app.disconnect import unless_gone
-from app.problems import responses
 from app.request_id import request_id_of
-from app.routes.deps import service_of
+from app.routes.deps import REFUSALS, REQUEST_BODY, service_of
 from app.schemas import PredictionResponse
-from app.uploads import FIELD, read_upload
-from app.xray import errors
+from app.uploads import read_upload
 
 router = APIRouter(tags=["prediction"])
-
-_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
-_REQUEST_BODY: Final[dict[str, Any]] = {
-    "required": True,
-    "description": (
-        "One frontal chest X-ray, JPEG, PNG or DICOM; its type is decided from its bytes."
-    ),
-    "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": [FIELD],
-                "properties": {FIELD: _BINARY["schema"]},
-            }
-        },
-        "image/jpeg": _BINARY,
-        "image/png": _BINARY,
-        "application/dicom": _BINARY,
-        "application/octet-stream": _BINARY,
-    },
-}
 
 
 @router.post(
     "/predict",
-    openapi_extra={"requestBody": _REQUEST_BODY},
-    responses=responses(
-        errors.MalformedRequest,
-        errors.TooManyBytes,
-        errors.TooManyPixels,
-        errors.UnsupportedImageType,
-        errors.WrongModality,
-        errors.UnusableImage,
-        errors.NotReady,
-        QueueFull,
-        errors.DeadlineExceeded,
-    ),
+    openapi_extra=REQUEST_BODY,
+    responses=REFUSALS,
+    response_model_exclude_none=True,
 )
-async def predict(request: Request) -> PredictionResponse:
-    """Class probabilities of one chest X-ray. Research software, not a medical device."""
+async def predict(request: Request, explain: bool = False) -> PredictionResponse:
+    """Class probabilities of one chest X-ray. Research software, not a medical device.
+
+    With `explain=true` the answer also carries `heatmap`, which shows where they come from.
+    """
     service = service_of(request)
-    pipeline = service.pipeline
+    pipeline, png = service.pipeline, None
     async with service.deadline():
         data = await read_upload(request, service.settings.max_upload_bytes)
-        prediction = await unless_gone(request, pipeline.classify(data))
-    return PredictionResponse.of(prediction, pipeline.classifier, request_id_of(request.scope))
+        if explain:
+            prediction, png = await unless_gone(request, pipeline.explain(data))
+        else:
+            prediction = await unless_gone(request, pipeline.classify(data))
+    return PredictionResponse.of(
+        prediction, pipeline.classifier, request_id_of(request.scope), png=png
+    )

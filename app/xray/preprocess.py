@@ -43,6 +43,13 @@ def rescale(
     return scaled + np.float32(contract.offset) if contract.offset else scaled
 
 
+def negative(inputs: NDArray[np.float32], contract: ModelContract) -> NDArray[np.float32]:
+    """The model input of the same pictures with black for white, of the shape of `inputs`."""
+    black, white = rescale(np.array([0, 255], np.uint8), contract)
+    turned: NDArray[np.float32] = (black + white) - inputs
+    return turned
+
+
 def preprocess(
     data: bytes, contract: ModelContract, *, max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.float32]:

@@ -12,10 +12,11 @@ from PIL import Image, ImageDraw
 from app.engines.compiled import compiled_model
 from app.engines.litert import LiteRTEngine
 from app.engines.tensorflow import TensorFlowEngine
-from app.explain import SIDE, color_table, heat_map, overlay, thumbnail
+from app.explain import SIDE, color_table, overlay, thumbnail
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import EngineError
+from app.xray.grad_cam import heat_map
 from app.xray.preprocess import preprocess
 from tests.drawing import draw_radiograph, encode
 from tests.networks import write_tiny_checkpoint

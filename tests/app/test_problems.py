@@ -5,7 +5,15 @@ from fastapi import Query
 
 from app.batching import QueueFull
 from app.problems import TABLE
-from app.xray.errors import CheckpointCorrupt, CxrError, OperatorError, SenderError, TemporaryError
+from app.xray.errors import (
+    CheckpointCorrupt,
+    CxrError,
+    NotAChestXray,
+    NotExplainable,
+    OperatorError,
+    SenderError,
+    TemporaryError,
+)
 from tests.app.fakes import client_of, fake_app
 
 
@@ -16,7 +24,7 @@ def leaves(kind: type[CxrError]) -> list[type[CxrError]]:
 
 def test_every_error_that_a_client_can_meet_has_its_row() -> None:
     ours = {*leaves(SenderError), *leaves(TemporaryError)}
-    assert ours | {QueueFull} == set(TABLE)
+    assert ours | {QueueFull, NotExplainable} == set(TABLE)
 
 
 @pytest.mark.parametrize("error", TABLE, ids=lambda kind: kind.__name__)
@@ -31,7 +39,9 @@ def test_each_type_is_named_once() -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("error", TABLE, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "error", [kind for kind in TABLE if kind is not NotAChestXray], ids=lambda kind: kind.__name__
+)
 async def test_each_is_answered_as_its_row_says(error: type[Exception]) -> None:
     app = fake_app()
 
@@ -53,6 +63,23 @@ async def test_each_is_answered_as_its_row_says(error: type[Exception]) -> None:
         "request_id": answer.headers["X-Request-ID"],
     }
     assert ("Retry-After" in answer.headers) == (row.status == 503)
+
+
+@pytest.mark.anyio
+async def test_a_picture_of_something_else_is_refused_with_its_score() -> None:
+    app = fake_app()
+
+    @app.get("/fails")
+    async def _() -> None:
+        raise NotAChestXray(2.5, 1.25)
+
+    async with client_of(app) as client:
+        answer = await client.get("/fails")
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert problem["type"] == "urn:cxr:problem:not-a-chest-x-ray"
+    assert (problem["score"], problem["threshold"]) == (2.5, 1.25)
+    assert "2.50" in problem["detail"]
 
 
 @pytest.mark.anyio

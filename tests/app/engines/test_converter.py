@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from app.engines.converter import compare, convert
-from app.engines.probes import TOLERANCE
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import CheckpointCorrupt, EngineError
+from app.xray.probes import TOLERANCE
 from tests.networks import write_tiny_checkpoint
 
 if TYPE_CHECKING:

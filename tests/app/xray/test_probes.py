@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.engines.probes import draw_probes
+from app.xray.probes import draw_probes
 
 if TYPE_CHECKING:
     from app.xray.contract import ModelContract

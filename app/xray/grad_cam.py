@@ -5,7 +5,7 @@ alpha_k = 1/Z sum_ij dy/dA_kij (equation 1). Where the head sees one number a ch
 maximum or the mean of its places, those derivatives sum to dy/dpooled_k: all of it flows to the
 place of the maximum, or an equal share to each. So the head alone is differentiated, and the
 network, whose pass gave the map and its summary already, is neither run nor held a second time.
-Where the map was flattened, the sum over the places is `app.explain`'s to take.
+Where the map was flattened, the sum over the places is `heat_map`'s to take.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from app.engines.probes import TOLERANCE
-from app.xray.errors import NotExplainable
+from app.xray.errors import EngineError, NotExplainable
 from app.xray.network import import_keras
+from app.xray.probes import TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from app.engines.engine import Output
+    from numpy.typing import NDArray
 
 _SUMMARIES: Final = frozenset(
     """
@@ -34,7 +34,9 @@ _LEAST: Final = 1e-30
 """So that a probability that is 0 in float32 has a logarithm, and that a finite slope."""
 
 
-def build_gradients(network: Any, seen: Output) -> Callable[[Any], Any]:
+def build_gradients(
+    network: Any, pooled: NDArray[np.float32] | None, probabilities: NDArray[np.float32]
+) -> Callable[[Any], Any]:
     """How each class's logit depends on what the head sees.
 
     The logit of a class is taken as log p_c less the mean of all log p_j: what a softmax was made
@@ -42,7 +44,8 @@ def build_gradients(network: Any, seen: Output) -> Callable[[Any], Any]:
 
     Args:
         network: as `expose_features` gives it; its weights are shared.
-        seen: what it gave for pictures, with features, to hold the head against.
+        pooled: what it gave for some pictures, float32 (m, features); None without a map.
+        probabilities: what else it gave for them, (m, classes), to hold the head against.
 
     Returns:
         A function from a float32 tensor (n, features) to one (n, classes, features), made of what
@@ -54,13 +57,13 @@ def build_gradients(network: Any, seen: Output) -> Callable[[Any], Any]:
     """
     import tensorflow as tf
 
-    if seen.pooled is None:
+    if pooled is None:
         raise NotExplainable("no layer makes a map into a vector")
     shape, head = _find_head(network)
     logits = partial(_logits, shape=shape, head=head)
     try:
-        found = np.asarray(tf.nn.softmax(logits(tf.constant(seen.pooled))))
-        difference = float(np.abs(found - seen.probabilities).max())
+        found = np.asarray(tf.nn.softmax(logits(tf.constant(pooled))))
+        difference = float(np.abs(found - probabilities).max())
     except Exception as error:  # Keras raises whatever a layer leads it to
         raise NotExplainable(f"its head cannot be run alone: {error}") from error
     if not difference <= TOLERANCE:
@@ -68,22 +71,57 @@ def build_gradients(network: Any, seen: Output) -> Callable[[Any], Any]:
             f"its head alone departs from the network by up to {difference:.2g} "
             f"(allowed: {TOLERANCE:g})"
         )
-    count = seen.probabilities.shape[1]
+    count = probabilities.shape[1]
     centred = (np.eye(count) - 1 / count).astype(np.float32)
 
-    def gradients(pooled: Any) -> Any:
-        pooled = tf.convert_to_tensor(pooled)
+    def gradients(summaries: Any) -> Any:
+        summaries = tf.convert_to_tensor(summaries)
         # A row for each class, so that one pass back serves them all.
-        features = pooled.shape[1]
-        rows = tf.reshape(tf.tile(pooled[:, None], [1, count, 1]), [-1, features])
+        features = summaries.shape[1]
+        rows = tf.reshape(tf.tile(summaries[:, None], [1, count, 1]), [-1, features])
         with tf.GradientTape() as tape:
             tape.watch(rows)
             answers = logits(rows)
-        classes = tf.tile(centred, [tf.shape(pooled)[0], 1])
+        classes = tf.tile(centred, [tf.shape(summaries)[0], 1])
         slopes = tape.gradient(answers, rows, classes, tf.UnconnectedGradients.ZERO)
         return tf.reshape(slopes, [-1, count, features])
 
     return gradients
+
+
+def heat_map(
+    feature_map: NDArray[np.float32], gradients: NDArray[np.float32], label: int
+) -> NDArray[np.float32]:
+    """How much each place of the last map speaks for a class: Grad-CAM's equations 1 and 2.
+
+    Selvaraju et al. 2017, arXiv:1610.02391. The constant 1/Z of equation 1 falls out, since the
+    map is measured by its own maximum: it says where, not how much, and two are not comparable.
+
+    Args:
+        feature_map: one picture's, float32 (rows, columns, channels).
+        gradients: of every class's logit, float32 (classes, features), by what an engine made of
+            that map: a feature for each channel (its maximum or mean over the places), or one for
+            each value of the map in order (it was flattened).
+        label: which class.
+
+    Returns:
+        float32 (rows, columns), 0 to 1; all 0 where no place speaks for the class.
+
+    Raises:
+        EngineError: the network gave no numbers.
+        ValueError: there is no such class, or map and gradients are not of one network.
+    """
+    channels = feature_map.shape[-1]
+    if not 0 <= label < len(gradients):
+        raise ValueError(f"class {label}: expected 0 to {len(gradients) - 1}")
+    if gradients.shape[1] not in (channels, feature_map.size):
+        raise ValueError(f"{gradients.shape[1]} features for a map of {feature_map.shape}")
+    weights = gradients[label].reshape(-1, channels).sum(axis=0, dtype=np.float64)
+    if not (np.isfinite(weights).all() and np.isfinite(feature_map).all()):
+        raise EngineError("the network gave a map or gradients that are not finite")
+    evidence: NDArray[np.float64] = (feature_map.astype(np.float64) @ weights).clip(0, None)
+    peak = evidence.max()
+    return (evidence / peak if peak > 0 else evidence).astype(np.float32)
 
 
 def _find_head(network: Any) -> tuple[tuple[int, ...], list[Any]]:

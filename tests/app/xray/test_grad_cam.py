@@ -11,8 +11,8 @@ from keras import layers
 
 from app.engines.converter import compare_gradients
 from app.engines.engine import Output
-from app.engines.gradients import build_gradients
 from app.xray.errors import NotExplainable
+from app.xray.grad_cam import build_gradients
 from app.xray.network import expose_features
 
 INPUTS = np.random.default_rng(3).random((4, 24, 20, 3), dtype=np.float32)
@@ -50,7 +50,9 @@ def look(network: Any) -> tuple[Any, Output]:
 
 def gradients_of(network: Any) -> np.ndarray:
     exposed, seen = look(network)
-    return np.asarray(build_gradients(exposed, seen)(tf.constant(seen.pooled)))
+    return np.asarray(
+        build_gradients(exposed, seen.pooled, seen.probabilities)(tf.constant(seen.pooled))
+    )
 
 
 def by_the_map(front: list[Any], back: list[Any]) -> np.ndarray:
@@ -180,7 +182,7 @@ def a_summary_that_weighs() -> Any:
 def test_what_grad_cam_cannot_explain_is_said(make: Any, reason: str) -> None:
     exposed, seen = look(make())
     with pytest.raises(NotExplainable, match=reason):
-        build_gradients(exposed, seen)
+        build_gradients(exposed, seen.pooled, seen.probabilities)
 
 
 def test_branches_before_the_last_map_do_no_harm() -> None:
@@ -195,7 +197,7 @@ def test_branches_before_the_last_map_do_no_harm() -> None:
 def test_a_network_without_a_map_is_not_explained() -> None:
     exposed, seen = look(build([*body(), layers.GlobalMaxPooling2D(), *dense()]))
     with pytest.raises(NotExplainable, match="no layer makes a map into a vector"):
-        build_gradients(exposed, seen._replace(pooled=None))
+        build_gradients(exposed, None, seen.probabilities)
 
 
 @pytest.mark.parametrize("shift", [0.1, np.nan])
@@ -203,7 +205,7 @@ def test_a_head_that_answers_otherwise_is_not_believed(shift: float) -> None:
     exposed, seen = look(build([*body(), layers.GlobalMaxPooling2D(), *dense()]))
     other = seen._replace(probabilities=seen.probabilities + np.float32(shift))
     with pytest.raises(NotExplainable, match="departs from the network"):
-        build_gradients(exposed, other)
+        build_gradients(exposed, other.pooled, other.probabilities)
 
 
 @pytest.mark.parametrize("fault", [0.05, np.nan])

@@ -1,0 +1,34 @@
+"""`POST /explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from app.disconnect import unless_gone
+from app.routes.deps import REFUSALS, REQUEST_BODY, service_of
+from app.uploads import read_upload
+
+router = APIRouter(tags=["prediction"])
+
+
+@router.post(
+    "/explain",
+    openapi_extra=REQUEST_BODY,
+    responses={200: {"content": {"image/png": {}}}, **REFUSALS},
+    response_class=Response,
+)
+async def explain(
+    request: Request, name: Annotated[str | None, Query(alias="class")] = None
+) -> Response:
+    """The X-ray with what speaks for a class marked on it (Grad-CAM), and a legend, as PNG.
+
+    `class` names the class; without it, that which the model finds likeliest.
+    """
+    service = service_of(request)
+    pipeline = service.pipeline
+    async with service.deadline():
+        data = await read_upload(request, service.settings.max_upload_bytes)
+        explanation = await unless_gone(request, pipeline.explain(data, name))
+    return Response(explanation.png, media_type="image/png")
