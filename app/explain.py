@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -70,6 +69,11 @@ def color_table() -> NDArray[np.uint8]:
     return np.stack(bands, axis=1).round().astype(np.uint8)
 
 
+@lru_cache
+def _palette() -> bytes:
+    return color_table().tobytes()
+
+
 def _scale(image: Image.Image, factor: float) -> Image.Image:
     width, height = (max(1, round(extent * factor)) for extent in image.size)
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
@@ -81,33 +85,44 @@ def _blend(picture: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
     levels = levels.resize(picture.size, Image.Resampling.BICUBIC)
     opacity = levels.point([round(level * _MAX_OPACITY) for level in range(256)])
     colors = levels.copy()
-    colors.putpalette(color_table().tobytes())
+    colors.putpalette(_palette())
     return Image.composite(colors.convert("RGB"), picture.convert("RGB"), opacity)
 
 
 def _draw_legend(width: int, words: str, label: str, probability: str) -> Image.Image:
-    text = round(width / 26)
-    line, margin = round(text * 1.6), round(text * 0.6)
-    legend = Image.new("RGB", (width, 3 * line + margin), _BACKGROUND)
+    legend = _draw_scale(width).copy()
     draw = ImageDraw.Draw(legend)
-    middle = [margin + round((row + 0.4) * line) for row in range(3)]
-    large, small = _font(text), _font(round(text * 0.85))
-
-    right = width - margin
-    draw.text((right, middle[0]), probability, _INK, large, anchor="rm")
-    room = right - margin - large.getlength(f"{probability}  ")
-    draw.text((margin, middle[0]), _fit(words, label, large, room), _INK, large, anchor="lm")
-
-    draw.text((margin, middle[1]), "none", _FAINT_INK, small, anchor="lm")
-    draw.text((right, middle[1]), "strongest", _FAINT_INK, small, anchor="rm")
-    start = margin + round(small.getlength("none ")) + margin // 2
-    stop = right - round(small.getlength(" strongest")) - margin // 2
-    ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    gray = Image.new("L", (stop - start, text // 2), 96)
-    legend.paste(_blend(gray, ramp), (start, middle[1] - text // 4))
-
-    draw.text((margin, middle[2]), DISCLAIMER, _FAINT_INK, small, anchor="lm")
+    text, margin, middle = _measure(width)
+    font, right = _font(text), width - margin
+    draw.text((right, middle[0]), probability, _INK, font, anchor="rm")
+    room = right - margin - font.getlength(f"{probability}  ")
+    draw.text((margin, middle[0]), _fit(words, label, font, room), _INK, font, anchor="lm")
     return legend
+
+
+@lru_cache(maxsize=8)
+def _draw_scale(width: int) -> Image.Image:
+    """What is the same in every legend of that width: the colours, and what this is not."""
+    text, margin, middle = _measure(width)
+    legend = Image.new("RGB", (width, middle[-1] + 2 * margin), _BACKGROUND)
+    draw = ImageDraw.Draw(legend)
+    font, right = _font(round(text * 0.85)), width - margin
+    draw.text((margin, middle[1]), "none", _FAINT_INK, font, anchor="lm")
+    draw.text((right, middle[1]), "strongest", _FAINT_INK, font, anchor="rm")
+    start = round(1.5 * margin + font.getlength("none "))
+    stop = round(right - 0.5 * margin - font.getlength(" strongest"))
+    ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
+    bar = _blend(Image.new("L", (stop - start, text // 2), 96), ramp)
+    legend.paste(bar, (start, middle[1] - text // 4))
+    draw.text((margin, middle[2]), DISCLAIMER, _FAINT_INK, font, anchor="lm")
+    return legend
+
+
+def _measure(width: int) -> tuple[int, int, list[int]]:
+    """Height of the text, margin, and the middle of each of three lines."""
+    text = round(width / 26)
+    margin = round(text * 0.6)
+    return text, margin, [round(text * (1.2 + 1.6 * line)) for line in range(3)]
 
 
 def _spell(probability: float) -> str:
@@ -135,6 +150,14 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _to_png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    """A PNG file made in a hurry.
+
+    Pillow tries five filters on each row, which takes longer than all of the rest.
+    """
+    from imagecodecs import PNG, png_encode
+
+    filters, strategies = PNG.FILTER, PNG.STRATEGY
+    file = png_encode(
+        np.asarray(image), level=1, filter=filters.UP, strategy=strategies.HUFFMAN_ONLY
+    )
+    return bytes(file)

@@ -106,7 +106,7 @@ async def test_the_description_of_the_api_says_what_it_is_not() -> None:
         docs = await client.get("/docs")
     assert "not a medical device" in document["info"]["description"]
     assert set(document["paths"]) == {
-            "/explain",
+        "/explain",
         "/predict",
         "/health",
         "/health/live",
