@@ -38,8 +38,9 @@ HARD_CASES: Final = 100
 
 @dataclass(frozen=True)
 class Refused:
-    """How many pictures of a kind there were, the share that lies beyond the gate's threshold, and
-    the share whose negative does so too: those the service refuses.
+    """How many pictures of a kind there were, and the share of them that is refused.
+
+    `beyond` is the share beyond the gate's threshold; refused is what lies there as a negative too.
     """
 
     pictures: int
