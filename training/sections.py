@@ -34,8 +34,8 @@ def _figures(evaluation: Evaluation) -> Section:
         (
             f"On {len(evaluation.files):,} pictures that neither training nor the choice of the "
             "epoch saw. Intervals are 95 % bootstrap intervals (1,000 resamples of the pictures, "
-            "percentiles); they are too narrow where a patient has several pictures, since it is not "
-            "patients that are resampled.",
+            "percentiles); they are too narrow where a patient has several pictures, for it is "
+            "pictures that are resampled, not patients.",
             Table(
                 ("figure", "value", "95 % interval"),
                 tuple(
