@@ -6,16 +6,14 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from app.xray.errors import TrainingError
-from training.metrics import PER_CLASS
-from training.tables import interval, spell
+from training.sections import sections
+from training.text import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from app.xray.checkpoint import Checkpoint
-    from app.xray.contract import Estimate
     from training.config import FitConfig
-    from training.evaluate import Evaluation
+    from training.examine import Examination
+    from training.text import Section
 
 _CARD = """\
 # Model card: {name}
@@ -25,27 +23,15 @@ _CARD = """\
 **Research software, not a medical device. Do not use it to diagnose, to treat, or to decide
 anything about a patient.**
 
-## Figures
+{sections}
 
-On the {total} pictures of the test split, which neither training nor the choice of the epoch
-saw. Intervals are 95 % bootstrap intervals (1,000 resamples of the pictures, percentiles); they
-are too narrow where a patient has several pictures, since patients are not resampled.
-
-{headline}
-
-Per class:
-
-{classes}
-
-Per source, which says more about a new hospital than the figure over all:
-
-{sources}
-
-These tables come from
+All of these come from
 
 ```sh
-python -m training evaluate --data DIR --model models/{name}.h5
+python -m training evaluate --data DIR --model models/{name}.h5 --out REPORT
 ```
+
+which writes them as a page with pictures, `REPORT/report.html`, too.
 
 ## Limits
 
@@ -68,28 +54,29 @@ Checkpoint: `{name}.h5`, SHA-256 `{sha256}`.
 """
 
 _UNCALIBRATED = """\
-- **Uncalibrated.** Its probabilities order pictures well, but a confidence of 0.9 does not mean
-  right nine times in ten: see the expected calibration error (ECE) above. No operating points
-  were fitted; the service calls an answer uncertain where no class reaches one half.
+- **Uncalibrated.** No operating points were fitted either; the service calls an answer uncertain
+  where no class reaches one half.
 """
 _UNGATED = """\
-- **It answers anything.** No gate tells a chest X-ray from another picture yet: a photograph
-  gets three probabilities too.
+- **It answers anything.** No gate tells a chest X-ray from another picture: a photograph gets its
+  probabilities too.
 """
 _GENERAL = """\
 - **Its classes are all it knows.** Every other finding is pressed into one of them.
 - **Other hospitals.** What it learned may be a scanner, a film border or an age group rather than
   a disease; expect worse where training saw no pictures (DeGrave et al. 2021, Nature Machine
   Intelligence 3).
+- **A heat map is no reason.** It marks what spoke for a class, in a grid as coarse as the last
+  feature map; it does not say that a finding is there.
 """
 
 
 def render_card(
-    checkpoint: Checkpoint, evaluation: Evaluation, settings: FitConfig, notes: str = ""
+    checkpoint: Checkpoint, examination: Examination, settings: FitConfig, notes: str = ""
 ) -> str:
     """The card in Markdown.
 
-    `evaluation` is that of the test split, `settings` those of the run's `config.json`, `notes`
+    `examination` is that of the test split, `settings` those of the run's `config.json`, `notes`
     Markdown on the data and what it cannot teach.
 
     Raises:
@@ -105,16 +92,7 @@ def render_card(
             "MobileNet v1 (ImageNet weights, max pooling, a dense head), fine-tuned to tell "
             f"{', '.join(contract.classes)} on frontal chest X-rays."
         ),
-        total=len(evaluation.files),
-        headline=_table(
-            ("figure", "value", "95 % interval"),
-            (
-                (spell(name), f"{figure.value:.3f}", interval(figure))
-                for name, figure in evaluation.headline.items()
-            ),
-        ),
-        classes=_per_class(evaluation),
-        sources=_per_group(evaluation),
+        sections="\n\n".join(map(_section, sections(examination))),
         limits=(
             ("" if contract.is_calibrated else _UNCALIBRATED)
             + ("" if contract.ood else _UNGATED)
@@ -125,8 +103,10 @@ def render_card(
         settings=_settings(settings),
         fingerprint=contract.dataset.fingerprint,
         counts=_table(
-            ("split", *contract.classes),
-            ((split, *map(str, found.values())) for split, found in counts.items()),
+            Table(
+                ("split", *contract.classes),
+                tuple((split, *map(str, found.values())) for split, found in counts.items()),
+            )
         ),
         contract=_wrap(
             f"Input {' x '.join(map(str, contract.input_size))} RGB, {contract.interpolation} "
@@ -139,34 +119,9 @@ def render_card(
     )
 
 
-def _per_class(evaluation: Evaluation) -> str:
-    return _table(
-        ("class", "pictures", *PER_CLASS),
-        (
-            (
-                name,
-                str(evaluation.count(name)),
-                *(f"{figure.value:.3f} ({interval(figure)})" for figure in found.values()),
-            )
-            for name, found in evaluation.by_class.items()
-        ),
-    )
-
-
-def _per_group(evaluation: Evaluation) -> str:
-    if not evaluation.sources:
-        return "The data came without a manifest that names its sources."
-    groups: dict[str, tuple[int, Estimate]] = {
-        **evaluation.accuracy_by_source,
-        **evaluation.recall_by_source_and_class,
-    }
-    return _table(
-        ("pictures of", "pictures", "recognised", "95 % interval"),
-        (
-            (name, str(count), f"{figure.value:.3f}", interval(figure))
-            for name, (count, figure) in groups.items()
-        ),
-    )
+def _section(section: Section) -> str:
+    parts = [_wrap(part) if isinstance(part, str) else _table(part) for part in section.parts]
+    return "\n\n".join([f"## {section.title}", *parts])
 
 
 def _command(settings: FitConfig) -> str:
@@ -194,6 +149,6 @@ def _wrap(text: str) -> str:
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+def _table(table: Table) -> str:
+    lines = [table.head, ("---",) * len(table.head), *table.rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,4 +1,4 @@
-"""`python -m training check | fit | evaluate | promote`."""
+"""`python -m training check | fit | evaluate | calibrate | promote`."""
 
 from __future__ import annotations
 
@@ -72,19 +72,41 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
         flag = str(first["loc"][0]).replace("_", "-")
         raise TrainingError(f"--{flag}: {first['msg']}, not {first['input']!r}") from error
     from training.fit import fit
-    from training.tables import print_evaluation
+    from training.tables import print_examination
 
-    evaluation = fit(config, console)
-    print_evaluation(evaluation, console)
+    print_examination(fit(config, console), console)
     console.print(f"written to {config.out}", highlight=False)
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
     from training.judge import Judge
-    from training.tables import print_evaluation
+    from training.tables import print_examination
 
-    judge = Judge(options.model, options.data, [options.split], console)
-    print_evaluation(judge.evaluate(options.split), console)
+    splits = sorted({"train", options.split})  # what the probe of sources learns from, too
+    examination = Judge(options.model, options.data, splits, console).examine(options.split)
+    print_examination(examination, console)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        examination.write(options.out)
+        console.print(f"written to {options.out}", highlight=False)
+
+
+def _calibrate(options: argparse.Namespace, console: Console) -> None:
+    from training.judge import calibrate_checkpoint
+    from training.text import with_interval
+
+    evaluation = calibrate_checkpoint(options.model, options.data, console)
+    contract = evaluation.contract
+    before, after = (evaluation.calibration[name].ece for name in ("before", "after"))
+    console.print(
+        f"temperature {contract.temperature:.3f}: ECE on test {with_interval(before)} before, "
+        f"{with_interval(after)} after\n"
+        f"operating points {contract.operating_points}\n"
+        f"written into {options.model}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _promote(options: argparse.Namespace, console: Console) -> None:
@@ -129,10 +151,17 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="judge a checkpoint")
     evaluate.set_defaults(run=_evaluate)
     _add_data(evaluate)
-    evaluate.add_argument(
-        "--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE"
-    )
+    _add_model(evaluate)
     evaluate.add_argument("--split", choices=SPLITS, default="test")
+
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help="a folder for report and figures")
+
+    calibrate = commands.add_parser(
+        "calibrate", help="fit temperature, operating points and gate of a checkpoint anew"
+    )
+    calibrate.set_defaults(run=_calibrate)
+    _add_data(calibrate)
+    _add_model(calibrate)
 
     promote = commands.add_parser(
         "promote", help="put a run's checkpoint into models/ if it is better on val"
@@ -149,3 +178,7 @@ def _add_data(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--data", type=Path, required=True, metavar="DIR", help="the folder of X-rays"
     )
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE")

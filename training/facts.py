@@ -49,7 +49,7 @@ class Facts:
         return self.file.split("/")[1]
 
 
-def examine(file: str, data: bytes, image: Image.Image) -> Facts:
+def facts_of(file: str, data: bytes, image: Image.Image) -> Facts:
     """The facts of the file SPLIT/CLASS/NAME with the bytes `data`, which decode to `image`."""
     return Facts(
         file=file,
@@ -76,7 +76,7 @@ def read_facts(
     def read(path: Path) -> Facts | tuple[str, str]:
         file = path.relative_to(root).as_posix()
         picture = read_picture(path)
-        return (file, picture) if isinstance(picture, str) else examine(file, *picture)
+        return (file, picture) if isinstance(picture, str) else facts_of(file, *picture)
 
     _, found = find_files(root)
     paths = [path for files in found.values() for path, _ in files]

@@ -20,9 +20,10 @@ from training.batches import PlainBatches, TrainingBatches
 from training.calibrate import calibrate
 from training.callbacks import EpochBars, KeepBest
 from training.dataset import SPLITS, find_files, load_dataset
-from training.evaluate import Evaluation, evaluate, read_sources
+from training.evaluate import read_sources
+from training.examine import Examination, examine
 from training.export import export_checkpoint
-from training.facts import examine
+from training.facts import facts_of
 from training.leaks import judge
 from training.manifest import read_manifest
 from training.network import build_mobilenet
@@ -43,7 +44,7 @@ LEAKS_NAMED: Final = 3
 """So many leaks a refusal spells out."""
 
 
-def fit(config: FitConfig, console: Console) -> Evaluation:
+def fit(config: FitConfig, console: Console) -> Examination:
     """Train by `config`, write everything into `config.out`, and judge the best epoch on test.
 
     Raises:
@@ -70,7 +71,7 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
         config.data,
         contract,
         strict=config.strict,
-        look=lambda *picture: facts.append(examine(*picture)),
+        look=lambda *picture: facts.append(facts_of(*picture)),
         track=track(console, "decoding"),
     )
     report_skipped(dataset, console)
@@ -119,13 +120,15 @@ def fit(config: FitConfig, console: Console) -> Evaluation:
     runner = Runner(network, contract, track(console, "running"))
     answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
     contract = calibrate(contract, val.labels, answers["val"], answers["train"])
-    evaluation = evaluate(answers["test"], test, contract, sources)
-    found = {"metrics": evaluation.headline, "trained_at": now()}
+    examination = examine(
+        runner, contract, (train, answers["train"]), (test, answers["test"]), sources
+    )
+    found = {"metrics": examination.evaluation.headline, "trained_at": now()}
     export_checkpoint(network, contract.model_copy(update=found), best)
-    evaluation.write(config.out)
+    examination.write(config.out)
     plot_history(history.history, config.out)
-    plot_evaluation(evaluation, config.out)
-    return evaluation
+    plot_evaluation(examination.evaluation, config.out)
+    return examination
 
 
 def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:

@@ -10,6 +10,7 @@ from app.xray.network import build_network
 from training.calibrate import calibrate
 from training.dataset import SPLITS, Dataset, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
+from training.examine import Examination, examine
 from training.export import rewrite_contract
 from training.runner import Answers, Runner
 from training.tables import report_skipped, track
@@ -52,12 +53,18 @@ class Judge:
             self.answers(split), self.dataset.splits[split], self.checkpoint.contract, self.sources
         )
 
+    def examine(self, split: str) -> Examination:
+        """And what limits it; needs the train split too."""
+        train = self.dataset.splits["train"], self.answers("train")
+        judged = self.dataset.splits[split], self.answers(split)
+        return examine(self.runner, self.checkpoint.contract, train, judged, self.sources)
+
 
 def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Evaluation:
     """Fit temperature, operating points and gate on `data`; write them into the file at `model`.
 
-    Its weights stay what they are. Gives what the file now is worth on the test split, which is
-    written into its contract too.
+    Its weights stay what they are. Gives what the file now is worth on the test split, whose
+    figures are written into its contract too.
 
     Raises:
         CheckpointError, DatasetError: as `Judge`.

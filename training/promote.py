@@ -51,7 +51,7 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
         if reached <= to_beat:
             console.print(f"{current} stays")
             return False
-    card = render_card(candidate.checkpoint, candidate.evaluate("test"), settings, text)
+    card = render_card(candidate.checkpoint, candidate.examine("test"), settings, text)
     try:
         into.mkdir(parents=True, exist_ok=True)
         with replacing(card_path) as new_card, replacing(current) as new_checkpoint:

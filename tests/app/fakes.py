@@ -17,6 +17,7 @@ from app.main import create_app
 from app.settings import read_settings
 from app.xray.checkpoint import Checkpoint
 from app.xray.contract import ModelContract
+from app.xray.gate import Gate, PackedArray
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -58,6 +59,28 @@ class FakeEngine:
         return np.tile(np.eye(len(self.answer), dtype=np.float32), (len(pooled), 1, 1))
 
 
+class BrightnessEngine(FakeEngine):
+    """Its map holds nothing but the mean brightness of the picture, 0 to 1, in every channel."""
+
+    def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
+        output = super().predict(batch, with_features=with_features)
+        means = batch.mean(axis=(1, 2, 3))[:, None, None, None]
+        return output._replace(feature_map=np.tile(means, (1, 2, 3, len(self.answer))))
+
+
+def gate_at(brightness: float, within: float) -> Gate:
+    """The gate for a `BrightnessEngine` of three classes; the score is how far a picture is off."""
+    return Gate(
+        mean=PackedArray.pack(np.full(6, brightness)),
+        scale=PackedArray.pack(np.ones(6)),
+        axes=PackedArray.pack(np.eye(6)[:1]),
+        variances=PackedArray.pack(np.ones(1)),
+        rest=1.0,
+        threshold=within,
+        refused_on_val=0.01,
+    )
+
+
 class StuckEngine(FakeEngine):
     """Answers only once it is released; knows how many calls ran at once at the most."""
 
@@ -75,7 +98,9 @@ class StuckEngine(FakeEngine):
         return super().predict(batch, with_features=with_features)
 
 
-def fake_classifier(engine: FakeEngine | None = None, **contract: Any) -> Classifier:
+def fake_classifier(
+    engine: FakeEngine | None = None, *, policy: Any = "refuse", **contract: Any
+) -> Classifier:
     """A classifier over a fake engine; `contract` replaces fields of 2022's."""
     fields = {**ModelContract.recipe_of_2022().model_dump(), **contract}
     checkpoint = Checkpoint(
@@ -85,7 +110,7 @@ def fake_classifier(engine: FakeEngine | None = None, **contract: Any) -> Classi
         contract=ModelContract.model_validate(fields),
         carries_contract=True,
     )
-    return Classifier(checkpoint, engine or FakeEngine())
+    return Classifier(checkpoint, engine or FakeEngine(), ood=policy)
 
 
 class SlowLoad:

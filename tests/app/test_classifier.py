@@ -6,11 +6,17 @@ import keras
 import numpy as np
 import pytest
 
-from app.classifier import UNCALIBRATED, load_classifier
+from app.classifier import NEGATIVE, STRANGE, UNCALIBRATED, UNGATED, load_classifier
 from app.engines.engine import Batching
 from app.settings import read_settings
-from app.xray.errors import CheckpointCorrupt, CheckpointMissing, CheckpointRefused, EngineError
-from tests.app.fakes import FakeEngine, fake_classifier
+from app.xray.errors import (
+    CheckpointCorrupt,
+    CheckpointMissing,
+    CheckpointRefused,
+    EngineError,
+    NotExplainable,
+)
+from tests.app.fakes import BrightnessEngine, FakeEngine, fake_classifier, gate_at
 from tests.networks import model_inputs, write_tiny_checkpoint
 
 if TYPE_CHECKING:
@@ -59,9 +65,89 @@ def test_the_temperature_of_the_contract_softens_the_answer() -> None:
     assert softened.confidence < plain.confidence
 
 
-def test_an_uncalibrated_model_says_so_in_every_answer() -> None:
-    assert fake_classifier().predict(model_inputs(1))[0].warnings == (UNCALIBRATED,)
-    assert fake_classifier(temperature=1.3).predict(model_inputs(1))[0].warnings == ()
+@pytest.mark.parametrize(
+    ("contract", "policy", "warnings"),
+    [
+        pytest.param({}, "refuse", (UNCALIBRATED, UNGATED), id="neither"),
+        pytest.param({}, "off", (UNCALIBRATED,), id="no-gate-is-asked-for"),
+        pytest.param({"temperature": 1.3}, "warn", (UNGATED,), id="calibrated"),
+        pytest.param(
+            {"temperature": 1.3, "ood": gate_at(0.5, within=1)}, "refuse", (), id="with-a-gate"
+        ),
+    ],
+)
+def test_a_model_says_in_every_answer_what_it_lacks(
+    contract: dict[str, Any], policy: str, warnings: tuple[str, ...]
+) -> None:
+    classifier = fake_classifier(BrightnessEngine(), policy=policy, **contract)
+    assert classifier.predict(model_inputs(1))[0].warnings == warnings
+
+
+def gray(*levels: float) -> np.ndarray:
+    """Model inputs (n, 224, 224, 3), each of one level, 0 to 1."""
+    return np.tile(np.array(levels, np.float32)[:, None, None, None], (1, 224, 224, 3))
+
+
+def test_the_gate_looks_at_each_picture_of_a_batch_in_one_pass() -> None:
+    engine = BrightnessEngine()
+    classifier = fake_classifier(engine, temperature=1.3, ood=gate_at(0.5, within=0.2))
+    found = classifier.predict(gray(0.5, 0.6, 0.4))
+    scores = [prediction.verdict.score for prediction in found if prediction.verdict]
+    assert scores == pytest.approx([0, 0.1, 0.1], abs=1e-6)
+    assert all(prediction.warnings == () for prediction in found)
+    assert len(engine.batches) == 1
+
+
+def test_what_is_no_chest_x_ray_either_way_is_called_strange() -> None:
+    classifier = fake_classifier(BrightnessEngine(), temperature=1.3, ood=gate_at(0.5, within=0.2))
+    ordinary, strange = classifier.predict(gray(0.5, 0.9))
+    assert ordinary.verdict is not None
+    assert not ordinary.verdict.is_strange
+    assert strange.verdict == (pytest.approx(0.4, abs=1e-6), 0.2)
+    assert strange.verdict is not None
+    assert strange.verdict.is_strange
+    assert strange.warnings == (STRANGE.format(score=0.4, threshold=0.2),)
+
+
+def test_the_negative_of_a_chest_x_ray_is_turned_and_said_to_be() -> None:
+    engine = BrightnessEngine()
+    classifier = fake_classifier(engine, temperature=1.3, ood=gate_at(0.3, within=0.2))
+    ordinary, turned, strange = classifier.predict(gray(0.3, 0.7, 1.0))
+    assert (ordinary.is_negative, turned.is_negative, strange.is_negative) == (False, True, False)
+    assert turned.warnings == (NEGATIVE,)
+    assert turned.verdict is not None
+    assert turned.verdict.score == pytest.approx(0, abs=1e-6)
+    assert [len(batch) for batch in engine.batches] == [3, 2]
+    np.testing.assert_allclose(engine.batches[1][:, 0, 0, 0], [0.3, 0.0], atol=1e-6)
+
+
+def test_without_a_policy_no_gate_is_asked() -> None:
+    classifier = fake_classifier(
+        BrightnessEngine(), policy="off", temperature=1.3, ood=gate_at(0.5, within=0.2)
+    )
+    (found,) = classifier.predict(gray(0.9))
+    assert (found.verdict, found.warnings) == (None, ())
+
+
+def test_a_network_without_a_map_is_served_but_not_explained() -> None:
+    class Mapless(FakeEngine):
+        def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
+            return super().predict(batch)
+
+    classifier = fake_classifier(Mapless(), ood=gate_at(0.5, within=0.2))
+    (found,) = classifier.predict(gray(0.9))
+    assert (found.label, found.verdict) == ("PNEUMONIA", None)
+    with pytest.raises(NotExplainable, match="no feature map"):
+        classifier.heat_map(found, "COVID")
+
+
+@pytest.mark.parametrize(("name", "place"), [("COVID", (0, 0)), ("PNEUMONIA", (0, 2))])
+def test_a_heat_map_is_of_the_class_that_is_asked_for(name: str, place: tuple[int, int]) -> None:
+    classifier = fake_classifier()
+    (found,) = classifier.predict(model_inputs(1))
+    heat = classifier.heat_map(found, name)
+    assert heat.shape == (2, 3)
+    assert np.unravel_index(heat.argmax(), heat.shape) == place
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,18 +9,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from app.batching import QueueFull
 from app.engines.engine import Batching
 from app.pipeline import Pipeline
 from app.settings import read_settings
-from app.xray.errors import UnusableImage
-from tests.app.fakes import FakeEngine, StuckEngine, fake_classifier
+from app.xray.errors import MalformedRequest, NotAChestXray, UnusableImage
+from tests.app.fakes import BrightnessEngine, FakeEngine, StuckEngine, fake_classifier, gate_at
+from tests.dicoms import write_dicom
+from tests.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from app.engines.engine import Output
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +84,7 @@ async def test_the_model_runs_in_as_many_threads_as_the_engine_allows(png: bytes
 
         def predict(self, batch: np.ndarray, *, with_features: bool = False) -> Output:
             self.both.wait()
-            return super().predict(batch)
+            return super().predict(batch, with_features=with_features)
 
     engine = Paired()
     pipeline = pipeline_of(engine)
@@ -132,7 +135,7 @@ async def test_the_event_loop_is_free_while_a_picture_is_decoded_and_classified(
             while turns_of_the_loop < 10 and time.monotonic() < until:
                 time.sleep(0.001)
             turns_while_predicting = turns_of_the_loop
-            return super().predict(batch)
+            return super().predict(batch, with_features=with_features)
 
     pipeline = pipeline_of(Waiting())
     async with anyio.create_task_group() as tasks:
@@ -141,3 +144,65 @@ async def test_the_event_loop_is_free_while_a_picture_is_decoded_and_classified(
             await anyio.sleep(0.001)
             turns_of_the_loop += 1
     assert turns_while_predicting == 10
+
+
+@pytest.mark.parametrize(
+    ("policy", "warnings"),
+    [pytest.param("warn", 2, id="warn"), pytest.param("off", 1, id="off")],
+)
+async def test_a_picture_of_something_else_is_refused_unless_the_settings_say_otherwise(
+    policy: str, warnings: int, png: bytes
+) -> None:
+    def pipeline(policy: str) -> Pipeline:
+        gate = gate_at(0.5, within=0.001)
+        classifier = fake_classifier(BrightnessEngine(), policy=policy, ood=gate)
+        return Pipeline(classifier, read_settings(ood=policy), ThreadPoolExecutor(2))
+
+    with pytest.raises(NotAChestXray, match="does not look like a frontal chest X-ray") as refused:
+        await pipeline("refuse").classify(png)
+    assert refused.value.score > refused.value.threshold == pytest.approx(0.001)
+    with pytest.raises(NotAChestXray):
+        await pipeline("refuse").explain(png)
+    answered = await pipeline(policy).classify(png)
+    assert answered.label == "PNEUMONIA"
+    assert len(answered.warnings) == warnings
+
+
+async def test_what_a_dicom_file_says_of_its_view_comes_with_the_answer() -> None:
+    data = write_dicom(np.asarray(draw_radiograph()), ViewPosition="LL")
+    prediction = await pipeline_of().classify(data)
+    assert "lateral" in prediction.warnings[0]
+
+
+async def test_an_explanation_is_the_picture_at_its_own_aspect_with_a_legend() -> None:
+    wide = encode(draw_radiograph(size=(800, 400)))
+    prediction, file = await pipeline_of().explain(wide)
+    picture = Image.open(io.BytesIO(file))
+    assert prediction.label == "PNEUMONIA"
+    assert (picture.format, picture.mode, picture.width) == ("PNG", "RGB", 384)
+    assert picture.height > 192
+
+
+async def test_another_class_lights_up_another_place(png: bytes) -> None:
+    files = [(await pipeline_of().explain(png, name)).png for name in ("COVID", "PNEUMONIA")]
+    covid, pneumonia = (np.asarray(Image.open(io.BytesIO(file)), float) for file in files)
+    redness = covid[..., 0] - pneumonia[..., 0]
+    left, right = redness[:100, :60].mean(), redness[:100, -60:].mean()
+    assert left > 0 > right
+
+
+async def test_an_unknown_class_is_the_senders_fault(png: bytes) -> None:
+    engine = FakeEngine()
+    with pytest.raises(MalformedRequest, match="it knows COVID, NORMAL, PNEUMONIA"):
+        await pipeline_of(engine).explain(png, "covid")
+    assert engine.batches == []
+
+
+async def test_the_explanation_of_a_negative_shows_what_was_answered() -> None:
+    dark = Image.new("L", (300, 300), 40)
+    files = []
+    for picture in (dark, ImageOps.invert(dark)):
+        classifier = fake_classifier(BrightnessEngine(), ood=gate_at(40 / 255, within=0.1))
+        pipeline = Pipeline(classifier, read_settings(), ThreadPoolExecutor(2))
+        files.append((await pipeline.explain(encode(picture))).png)
+    assert files[0] == files[1]

@@ -34,6 +34,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "MAX_QUEUE": "7",
         "REQUEST_TIMEOUT_S": "2.5",
         "DRAIN_S": "0",
+        "OOD": "warn",
         "LOG_LEVEL": "debug",
     }
     assert set(given) == {name.upper() for name in Settings.model_fields}
@@ -58,6 +59,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "max_queue": 7,
         "request_timeout_s": 2.5,
         "drain_s": 0,
+        "ood": "warn",
         "log_level": "debug",
     }
 
@@ -73,6 +75,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("CXR_REQUEST_TIMEOUT_S", "-1", "greater than 0"),
         ("CXR_REQUEST_TIMEOUT_S", "inf", "number"),
         ("CXR_DRAIN_S", "-1", "greater than or equal to 0"),
+        ("CXR_OOD", "refused", "'refuse', 'warn' or 'off'"),
         ("CXR_HOST", "", "at least 1 character"),
         ("CXR_DEVICE", "tpu", "'auto', 'cpu' or 'gpu'"),
         ("CXR_ENGINE", "onnx", "'auto', 'litert' or 'tensorflow'"),

@@ -1,14 +1,28 @@
 from __future__ import annotations
 
+import io
+from base64 import b64decode
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
+import numpy as np
 import pytest
+from PIL import Image
 
-from app.classifier import UNCALIBRATED
-from tests.app.fakes import SHA256, SlowLoad, StuckEngine, client_of, fake_app, fake_classifier
-from tests.drawing import png_declaring
+from app.classifier import NEGATIVE, UNCALIBRATED, UNGATED
+from tests.app.fakes import (
+    SHA256,
+    BrightnessEngine,
+    SlowLoad,
+    StuckEngine,
+    client_of,
+    fake_app,
+    fake_classifier,
+    gate_at,
+)
+from tests.dicoms import write_dicom
+from tests.drawing import draw_radiograph, encode, png_declaring
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,7 +60,7 @@ async def test_a_form_and_a_raw_body_get_the_agreed_answer(png: bytes) -> None:
         "label": "PNEUMONIA",
         "confidence": probabilities["PNEUMONIA"],
         "uncertain": False,
-        "warnings": [UNCALIBRATED],
+        "warnings": [UNCALIBRATED, UNGATED],
         "model": {"name": "fake", "sha256": SHA256, "calibrated": False},
     }
     assert request_id == form.headers["X-Request-ID"]
@@ -54,11 +68,67 @@ async def test_a_form_and_a_raw_body_get_the_agreed_answer(png: bytes) -> None:
 
 
 async def test_a_calibrated_model_answers_without_warning(png: bytes) -> None:
-    app = fake_app(lambda _: fake_classifier(temperature=1.2))
+    app = fake_app(lambda _: fake_classifier(temperature=1.2, ood=gate_at(0, within=9)))
     async with client_of(app) as client:
         body = (await client.post("/predict", content=png)).json()
     assert body["warnings"] == []
     assert body["model"]["calibrated"] is True
+
+
+async def test_what_is_no_chest_x_ray_is_refused_with_score_and_threshold(png: bytes) -> None:
+    gate = gate_at(0.9, within=0.001)
+    app = fake_app(lambda _: fake_classifier(BrightnessEngine(), ood=gate))
+    async with client_of(app) as client:
+        answer = await client.post("/predict", content=png)
+    body = answer.json()
+    assert (answer.status_code, body["title"]) == (422, "Not a chest X-ray")
+    assert body["score"] > body["threshold"] == pytest.approx(0.001)
+
+
+async def test_with_a_warning_it_is_answered_where_the_settings_say_so(png: bytes) -> None:
+    gate = gate_at(0.9, within=0.001)
+    app = fake_app(
+        lambda settings: fake_classifier(BrightnessEngine(), policy=settings.ood, ood=gate),
+        ood="warn",
+    )
+    async with client_of(app) as client:
+        answer = await client.post("/predict", content=png)
+    assert answer.status_code == 200
+    assert "does not look like a frontal chest X-ray" in answer.json()["warnings"][0]
+
+
+async def test_a_negative_is_answered_as_what_it_is_the_negative_of() -> None:
+    gate = gate_at(40 / 255, within=0.1)
+    app = fake_app(lambda _: fake_classifier(BrightnessEngine(), temperature=1.2, ood=gate))
+    async with client_of(app) as client:
+        answer = await client.post("/predict", content=encode(Image.new("L", (99, 99), 215)))
+    assert (answer.status_code, answer.json()["warnings"]) == (200, [NEGATIVE])
+
+
+async def test_an_explanation_comes_with_the_answer_where_it_is_asked_for(png: bytes) -> None:
+    async with client_of(fake_app()) as client:
+        body = (await client.post("/predict?explain=true", content=png)).json()
+        plain = (await client.post("/predict?explain=false", content=png)).json()
+        refused = await client.post("/predict?explain=perhaps", content=png)
+    kind, _, data = body.pop("heatmap").partition(",")
+    assert kind == "data:image/png;base64"
+    assert Image.open(io.BytesIO(b64decode(data))).format == "PNG"
+    assert {**body, "request_id": ""} == {**plain, "request_id": ""}
+    assert refused.status_code == 400
+
+
+async def test_a_dicom_file_is_answered_and_another_modality_named() -> None:
+    levels = np.asarray(draw_radiograph())
+    async with client_of(fake_app()) as client:
+        answer = await client.post(
+            "/predict",
+            content=write_dicom(levels),
+            headers={"Content-Type": "application/dicom"},
+        )
+        scan = await client.post("/predict", content=write_dicom(levels, Modality="CT"))
+    assert answer.status_code == 200
+    assert scan.status_code == 422
+    assert "CT" in scan.json()["detail"]
 
 
 async def test_the_type_is_decided_from_the_bytes_not_from_name_or_header(jpeg: bytes) -> None:
