@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import absl.logging
 import h5py
 
+from app.xray.contract import ATTRIBUTE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -35,8 +37,8 @@ def rewrite_contract(path: Path, contract: ModelContract) -> None:
     with replacing(path) as partial, h5py.File(path, "r") as old, h5py.File(partial, "w") as new:
         for name in old:
             old.copy(name, new)
-        for name, value in old.attrs.items():
-            new.attrs[name] = value
+        for name in set(old.attrs) - {ATTRIBUTE}:
+            new.attrs[name] = old.attrs[name]
         contract.write(new)
 
 

@@ -19,17 +19,20 @@ def describe_shortcuts(examination: Examination) -> Section:
     """What it gets right without lungs, and whether it can tell where a picture is from."""
     whole = examination.evaluation
     commonest = float(np.bincount(whole.labels).max() / len(whole.labels))
-    sources = tuple(whole.by_source)
+    seen = {"the whole picture": whole, **examination.masked}
     rows = [
         (
             name,
             with_interval(found.headline["accuracy"]),
             with_interval(found.headline["macro_auroc"]),
-            *(f"{found.by_source[source].accuracy.value:.3f}" for source in sources),
         )
-        for name, found in {"the whole picture": whole, **examination.masked}.items()
+        for name, found in seen.items()
     ]
     nothing = ("nothing: always the commonest class", f"{commonest:.3f}", "0.500")
+    by_source = [
+        (source, *(f"{found.by_source[source].accuracy.value:.3f}" for found in seen.values()))
+        for source in whole.by_source
+    ]
     return Section(
         "shortcuts",
         "What it may have learned instead",
@@ -38,10 +41,8 @@ def describe_shortcuts(examination: Examination) -> Section:
             "and Nanni 2020), and less in the outermost frame. What it still tells apart there, it "
             "tells by letters, collimation, the body's outline or the scanner (DeGrave et al. "
             "2021). An area under the ROC curve (AUROC) of 0.5 is chance.",
-            Table(
-                ("what it saw", "accuracy", "macro AUROC", *(f"accuracy, {s}" for s in sources)),
-                (*rows, (*nothing, *[""] * len(sources))),
-            ),
+            Table(("what it saw", "accuracy", "macro AUROC"), (*rows, nothing)),
+            *([Table(("accuracy on", *seen), tuple(by_source))] if by_source else []),
             _what_masks_say(examination, commonest),
             *_what_the_probe_says(examination.probe),
         ),
@@ -68,7 +69,7 @@ def _what_the_probe_says(probe: ProbeResult | None) -> tuple[str | Table, ...]:
     if probe is None:
         return ()
     table = Table(
-        ("pictures", "number", "source told", "mean over the sources", "always the commonest"),
+        ("pictures", "number", "source told", "mean over sources", "commonest source"),
         tuple(
             (
                 name,
@@ -77,7 +78,7 @@ def _what_the_probe_says(probe: ProbeResult | None) -> tuple[str | Table, ...]:
                 with_interval(found.balanced_accuracy),
                 f"{found.commonest:.3f}",
             )
-            for name, found in {"of all classes": probe.overall, **probe.within_class}.items()
+            for name, found in {"all": probe.overall, **probe.within_class}.items()
         ),
     )
     visible = [name for name, found in probe.within_class.items() if _is_visible(found)]

@@ -128,6 +128,26 @@ def test_evaluate_prints_the_figures(
         assert figure in printed
 
 
+def test_evaluate_writes_what_it_found_where_it_is_told_to(
+    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--data", str(data), "--model", str(tiny_checkpoint), "--out", str(tmp_path / "a/b")]
+    assert main(["evaluate", *flags]) == 0
+    assert (tmp_path / "a/b/examination.json").exists()
+    assert "What it may have learned instead" in capsys.readouterr().out
+
+
+def test_calibrate_prints_before_and_after(
+    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    assert main(["calibrate", "--data", str(data), "--model", str(model)]) == 0
+    printed = capsys.readouterr().out
+    assert "ECE on test" in printed
+    assert f"written into {model}" in printed
+    assert main(["calibrate", "--data", str(data / "train"), "--model", str(model)]) == 2
+
+
 def test_evaluate_takes_the_folders_classes_where_the_checkpoint_carries_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from app.xray.checkpoint import read_checkpoint
 from app.xray.network import build_network
 from tests.networks import build_tiny, model_inputs
-from training.export import export_checkpoint, replacing
+from training.export import export_checkpoint, replacing, rewrite_contract
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,3 +57,28 @@ def test_an_export_is_readable_by_the_user_who_serves_it(
 ) -> None:
     export_checkpoint(build_tiny(keras), contract, tmp_path / "model.h5")
     assert (tmp_path / "model.h5").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_contract_is_put_in_the_place_of_another_however_often(
+    tmp_path: Path, contract: ModelContract
+) -> None:
+    path, network = tmp_path / "model.h5", build_tiny(keras)
+    export_checkpoint(network, contract, path)
+    other = contract.model_copy(update={"versions": {"long": "x" * 300_000}})
+    rewrite_contract(path, other)
+    size = path.stat().st_size
+    rewrite_contract(path, other)
+    assert path.stat().st_size == size
+    checkpoint = read_checkpoint(path)
+    assert checkpoint.contract == other
+    expected = network.predict(model_inputs(), verbose=0)
+    assert np.array_equal(build_network(checkpoint).predict(model_inputs(), verbose=0), expected)
+
+
+def test_what_is_no_checkpoint_is_not_rewritten(tmp_path: Path, contract: ModelContract) -> None:
+    path = tmp_path / "model.h5"
+    path.write_text("hello")
+    with pytest.raises(OSError, match="signature"):
+        rewrite_contract(path, contract)
+    assert path.read_text() == "hello"
+    assert list(tmp_path.iterdir()) == [path]

@@ -26,7 +26,7 @@ from training.leaks import audit
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from training.evaluate import Evaluation
+    from training.examine import Examination
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +42,15 @@ def data(tmp_path: Path) -> Path:
     return write_dataset(tmp_path / "data")
 
 
-def run(data: Path, out: Path, **settings: Any) -> tuple[Evaluation, str]:
-    """Train for two epochs; gives the evaluation and what was printed."""
+def run(data: Path, out: Path, **settings: Any) -> tuple[Examination, str]:
+    """Train for two epochs; gives what was found and what was printed."""
     printed = io.StringIO()
     config = FitConfig(data=data, out=out, weights="none", epochs=2, batch_size=4, **settings)
     return fit(config, Console(file=printed, width=120)), printed.getvalue()
 
 
 def test_a_run_leaves_every_file_that_is_promised(data: Path, tmp_path: Path) -> None:
-    evaluation, printed = run(data, tmp_path / "run")
+    examination, printed = run(data, tmp_path / "run")
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "best_model.h5",
         "history.csv",
@@ -64,6 +64,7 @@ def test_a_run_leaves_every_file_that_is_promised(data: Path, tmp_path: Path) ->
         "confusion_matrix_normalised.png",
         "roc.png",
         "predictions.csv",
+        "examination.json",
     }
     rows = list(csv.DictReader((tmp_path / "run/history.csv").read_text().splitlines()))
     assert len(rows) == 2
@@ -71,14 +72,16 @@ def test_a_run_leaves_every_file_that_is_promised(data: Path, tmp_path: Path) ->
         "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate",
     }  # fmt: skip
     assert "epoch  2/2" in printed
-    assert len(evaluation.files) == 6
+    assert len(examination.evaluation.files) == 6
 
 
 def test_the_checkpoint_carries_the_contract_of_the_run(data: Path, tmp_path: Path) -> None:
-    evaluation, _ = run(data, tmp_path / "run")
+    examination, _ = run(data, tmp_path / "run")
     contract = read_checkpoint(tmp_path / "run/best_model.h5").contract
     assert contract.classes == ("COVID", "NORMAL", "PNEUMONIA")
-    assert contract.metrics == evaluation.headline
+    assert contract.metrics == examination.evaluation.headline
+    assert contract.ood is not None
+    assert set(contract.operating_points) == set(contract.classes)
     assert contract.dataset is not None
     assert contract.dataset.counts["train"] == {"COVID": 4, "NORMAL": 4, "PNEUMONIA": 4}
     assert contract.trained_at is not None

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from app.xray.checkpoint import file_sha256
+from app.xray.checkpoint import file_sha256, read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
 from tests.drawing import write_dataset
 from training.config import FitConfig
 from training.dataset import load_dataset
-from training.export import export_checkpoint
+from training.export import export_checkpoint, rewrite_contract
 from training.promote import promote
 
 if TYPE_CHECKING:
@@ -103,6 +103,21 @@ def test_a_checkpoint_that_is_no_better_stays_where_it_is(
     assert not done
     assert "stays" in printed
     assert [file_sha256(into / name) for name in ("best_model.h5", "MODEL_CARD.md")] == before
+
+
+def test_of_two_alike_that_is_better_which_is_calibrated(data: Path, tmp_path: Path) -> None:
+    into = tmp_path / "models"
+    run_promote(write_run(tmp_path / "first", data, label=1), data, into)
+    again = write_run(tmp_path / "again", data, label=1)
+    rewrite_contract(
+        again / "best_model.h5",
+        read_checkpoint(again / "best_model.h5").contract.model_copy(update={"temperature": 2.0}),
+    )
+    done, _ = run_promote(again, data, into)
+    assert done
+    card = (into / "MODEL_CARD.md").read_text()
+    assert "Temperature 2.000" in card
+    assert "Uncalibrated" not in card
 
 
 @pytest.mark.parametrize("missing", ["config.json", "notes.md"])
