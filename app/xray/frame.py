@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-from PIL import Image
-
+from app.xray.codecs import decode_by_imagecodecs, decode_run_lengths
 from app.xray.codestream import JPEG_2000_START, declared
 from app.xray.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, unusable
 from app.xray.errors import UnusableImage
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from app.xray.elements import DicomFile, Elements
@@ -127,7 +125,13 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
     pixel_data = file.elements.data("PixelData")
     if file.transfer_syntax == _RLE:
         with unusable("The DICOM file's pixel data are cut off or corrupt."):
-            levels = _run_lengths(_codestream(pixel_data), header)
+            levels = decode_run_lengths(
+                _codestream(pixel_data),
+                rows=header.rows,
+                columns=header.columns,
+                samples=header.samples,
+                bits_allocated=header.bits_allocated,
+            )
         shift = header.high_bit + 1 - header.bits_stored
         return Frame(_masked(levels, header, shift), header.photometric)
     if file.transfer_syntax not in _NATIVE:
@@ -138,7 +142,8 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
         _check(codestream, header)
         if plugin == _IMAGECODECS:
             with unusable("The DICOM file's pixel data are cut off or corrupt."):
-                levels = _by_imagecodecs(codestream, file.transfer_syntax)
+                is_jpeg_ls = file.transfer_syntax in _JPEG_LS
+                levels = decode_by_imagecodecs(codestream, is_jpeg_ls=is_jpeg_ls)
                 shape = (header.rows, header.columns, header.samples)[: 2 + (header.samples > 1)]
                 return Frame(_masked(levels.reshape(shape), header), header.photometric)
         pixel_data = encapsulate([codestream])  # no more than what was checked
@@ -213,42 +218,6 @@ def _check(codestream: bytes, header: FrameHeader) -> None:
         header.samples,
     ) or not 1 < found.bits <= header.bits_allocated:
         raise UnusableImage("The compressed picture is of another size than the DICOM file says.")
-
-
-def _run_lengths(codestream: bytes, header: FrameHeader) -> Levels:
-    """RLE (PS3.5, annex G) by Pillow's PackBits.
-
-    Of pydicom's two decoders one panics at odd streams, which no `except Exception` catches, and
-    the other makes 64 bytes of each of them, however many pixels there are.
-    """
-    count, *offsets = struct.unpack_from("<16I", codestream)
-    planes = header.bits_allocated // 8
-    if count != header.samples * planes:
-        raise UnusableImage("The DICOM file's pixel data are cut off or corrupt.")
-    ends = [*offsets[1:count], len(codestream)]
-    levels = np.zeros((header.rows, header.columns, header.samples), f"u{planes}")
-    for index, (start, end) in enumerate(zip(offsets, ends, strict=False)):
-        # One long row: in practice runs do cross from row to row.
-        size = (header.rows * header.columns, 1)
-        segment = Image.frombytes("L", size, codestream[start:end], "packbits", "L")
-        sample, plane = divmod(index, planes)
-        # Each sample's upper byte comes first.
-        plane_of_bytes = np.asarray(segment).reshape(header.rows, header.columns)
-        levels[..., sample] |= plane_of_bytes.astype(levels.dtype) << 8 * (planes - 1 - plane)
-    return levels if header.samples > 1 else levels[..., 0]
-
-
-def _by_imagecodecs(codestream: bytes, transfer_syntax: str) -> NDArray[Any]:
-    """JPEG lossless, JPEG of 12 bits and JPEG-LS, by libjpeg-turbo and CharLS.
-
-    pydicom would have GDCM do it, whose exceptions end the whole process at some odd streams.
-    """
-    import imagecodecs
-
-    is_ls = transfer_syntax in _JPEG_LS
-    decode = imagecodecs.jpegls_decode if is_ls else imagecodecs.jpeg8_decode
-    levels: NDArray[Any] = decode(codestream)
-    return levels
 
 
 def _unread(transfer_syntax: str) -> str:
