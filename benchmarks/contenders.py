@@ -44,7 +44,12 @@ class Contender:
         with log.open("wb") as file:
             self._process = psutil.Popen(
                 [sys.executable, "-m", module, *arguments],
-                env={**os.environ, "CXR_MODEL_PATH": str(model), "TF_CPP_MIN_LOG_LEVEL": "3"},
+                env={
+                    **os.environ,
+                    "CXR_MODEL_PATH": str(model),
+                    "CXR_OOD": "off",  # what is sent is no chest X-ray
+                    "TF_CPP_MIN_LOG_LEVEL": "3",
+                },
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )

@@ -6,16 +6,23 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
+from app.classifier import NEGATIVE
 from app.xray.checkpoint import Checkpoint, read_checkpoint
-from tests.live import ROOT
+from app.xray.decode import decode
+from tests.drawing import encode
+from tests.live import ROOT, served
 from training.judge import Judge
 from training.metrics import HEADLINE
-from training.tables import interval, spell
+from training.text import interval, spell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import httpx
 
 MODEL = ROOT / "models/best_model.h5"
 
@@ -48,6 +55,47 @@ def test_the_readme_quotes_its_accuracy_and_shows_its_answer(checkpoint: Checkpo
     assert f"accuracy of {figure.value:.3f}" in readme
     assert f"95 % interval {interval(figure)}" in readme
     assert json.dumps(checkpoint.sha256) in readme
+
+
+def test_it_is_calibrated_and_has_a_gate(checkpoint: Checkpoint) -> None:
+    contract = checkpoint.contract
+    assert contract.is_calibrated
+    assert set(contract.operating_points) == set(contract.classes)
+    assert contract.ood is not None
+    card = (ROOT / "models/MODEL_CARD.md").read_text()
+    assert f"Temperature {contract.temperature:.3f}" in card
+    assert f"{contract.ood.threshold:.3f}, was set on val" in " ".join(card.split())
+
+
+@pytest.fixture(scope="module")
+def client(shared: Path) -> Iterator[httpx.Client]:
+    with served(MODEL) as client:
+        yield client
+
+
+def test_a_dicom_file_its_mistagged_copy_and_its_export_are_answered_alike(
+    client: httpx.Client, shared: Path
+) -> None:
+    files = [(shared / f"originals/rsna-monochrome{kind}.dcm").read_bytes() for kind in (1, 2)]
+    files.append(encode(decode(files[1]).image))
+    answers = [client.post("/predict", content=file).json() for file in files]
+    mistagged, proper, exported = (list(answer["probabilities"].values()) for answer in answers)
+    assert mistagged == pytest.approx(proper, abs=0.02)
+    assert exported == pytest.approx(proper, abs=0.05)
+    assert NEGATIVE in answers[0]["warnings"]
+    assert answers[1]["warnings"] == []
+
+
+def test_x_rays_as_published_pass_its_gate_and_other_things_do_not(
+    client: httpx.Client, shared: Path
+) -> None:
+    originals = [p for p in (shared / "originals").iterdir() if p.suffix not in {".csv", ".dcm"}]
+    passed = [client.post("/predict", content=path.read_bytes()) for path in originals]
+    assert sum(answer.status_code == 200 for answer in passed) >= 0.95 * len(originals)
+    for image in (Image.new("L", (300, 300), 128), Image.effect_noise((300, 300), 90)):
+        refused = client.post("/predict", content=encode(image))
+        assert refused.status_code == 422
+        assert refused.json()["score"] > refused.json()["threshold"]
 
 
 def test_its_figures_are_reached_again(checkpoint: Checkpoint, shared: Path) -> None:
