@@ -54,19 +54,36 @@ def fit_temperature(
     differences, that nearest to 1 is taken (the one-standard-error rule of Breiman et al. 1984,
     "Classification and Regression Trees", section 3.4.3).
     """
-
-    def losses(temperature: float) -> NDArray[np.float64]:
-        scaled = contract.model_copy(update={"temperature": temperature})
-        return negative_log_likelihoods(labels, scaled.calibrate(raw))
-
-    best = float(minimize_scalar(lambda t: losses(t).mean(), bounds=_BOUNDS, method="bounded").x)
-    least = losses(best)
+    best = likeliest_temperature(contract, labels, raw)
+    least = _losses(best, contract, labels, raw)
     steps = max(1, round(abs(best - 1) / _STEP))
-    for temperature in np.linspace(1, best, steps + 1):
-        excess = losses(float(temperature)) - least
-        if excess.mean() <= excess.std(ddof=1) / np.sqrt(len(excess)):
+    for temperature in np.linspace(1, best, steps + 1).tolist():
+        excess = _losses(temperature, contract, labels, raw) - least
+        if excess.mean() <= excess.std() / np.sqrt(len(excess)):
             return float(temperature)
     return best
+
+
+def likeliest_temperature(
+    contract: ModelContract, labels: NDArray[np.int64], raw: NDArray[np.float32]
+) -> float:
+    """That with the least mean negative log-likelihood of these pictures."""
+    found = minimize_scalar(
+        lambda temperature: _losses(temperature, contract, labels, raw).mean(),
+        bounds=_BOUNDS,
+        method="bounded",
+    )
+    return float(found.x)
+
+
+def _losses(
+    temperature: float,
+    contract: ModelContract,
+    labels: NDArray[np.int64],
+    raw: NDArray[np.float32],
+) -> NDArray[np.float64]:
+    scaled = contract.model_copy(update={"temperature": temperature})
+    return negative_log_likelihoods(labels, scaled.calibrate(raw))
 
 
 def fit_operating_points(

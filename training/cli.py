@@ -95,18 +95,18 @@ def _calibrate(options: argparse.Namespace, console: Console) -> None:
     from training.judge import calibrate_checkpoint
     from training.text import with_interval
 
-    evaluation = calibrate_checkpoint(options.model, options.data, console)
-    contract = evaluation.contract
-    before, after = (evaluation.calibration[name].ece for name in ("before", "after"))
-    console.print(
-        f"temperature {contract.temperature:.3f}: ECE on test {with_interval(before)} before, "
-        f"{with_interval(after)} after\n"
-        f"operating points {contract.operating_points}\n"
-        f"written into {options.model}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    found = calibrate_checkpoint(options.model, options.data, console)
+    for name, evaluation in (
+        ("as it was", found.before),
+        ("likeliest on val", found.likeliest),
+        ("taken: the nearest to 1 within one standard error", found.evaluation),
+    ):
+        temperature, ece = evaluation.contract.temperature, evaluation.headline["ece"]
+        line = f"temperature {temperature:.3f}, ECE on test {with_interval(ece)}: {name}"
+        console.print(line, highlight=False, soft_wrap=True)
+    for name, point in found.evaluation.contract.operating_points.items():
+        console.print(f"operating point {point:.3f}: {name}", highlight=False, markup=False)
+    console.print(f"written into {options.model}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _promote(options: argparse.Namespace, console: Console) -> None:

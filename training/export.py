@@ -37,7 +37,7 @@ def rewrite_contract(path: Path, contract: ModelContract) -> None:
     with replacing(path) as partial, h5py.File(path, "r") as old, h5py.File(partial, "w") as new:
         for name in old:
             old.copy(name, new)
-        for name in set(old.attrs) - {ATTRIBUTE}:
+        for name in sorted(set(old.attrs) - {ATTRIBUTE}):
             new.attrs[name] = old.attrs[name]
         contract.write(new)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.xray.checkpoint import Checkpoint, read_checkpoint
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
-from training.calibrate import calibrate
+from training.calibrate import calibrate, likeliest_temperature
 from training.dataset import SPLITS, Dataset, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
 from training.examine import Examination, examine
@@ -60,22 +60,37 @@ class Judge:
         return examine(self.runner, self.checkpoint.contract, train, judged, self.sources)
 
 
-def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Evaluation:
+class Calibrated(NamedTuple):
+    """What a checkpoint is worth on test, calibrated as it now is, and with other temperatures."""
+
+    evaluation: Evaluation
+    before: Evaluation
+    """As it was."""
+    likeliest: Evaluation
+    """With the temperature that val alone finds likeliest."""
+
+
+def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Calibrated:
     """Fit temperature, operating points and gate on `data`; write them into the file at `model`.
 
-    Its weights stay what they are. Gives what the file now is worth on the test split, whose
-    figures are written into its contract too.
+    Its weights stay what they are. The figures on test are written into its contract too.
 
     Raises:
         CheckpointError, DatasetError: as `Judge`.
         TrainingError: the checkpoint says that it was trained on other data.
     """
     judge = Judge(model, data, SPLITS, console)
-    contract = judge.checkpoint.contract
-    if contract.dataset and contract.dataset.fingerprint != judge.dataset.summary.fingerprint:
+    before = judge.checkpoint.contract
+    if before.dataset and before.dataset.fingerprint != judge.dataset.summary.fingerprint:
         raise TrainingError(f"{data}: not the data that {model} was trained on, by its fingerprint")
-    val, test = (judge.dataset.splits[name] for name in ("val", "test"))
-    contract = calibrate(contract, val.labels, judge.answers("val"), judge.answers("train"))
-    evaluation = evaluate(judge.answers("test"), test, contract, judge.sources)
-    rewrite_contract(model, contract.model_copy(update={"metrics": evaluation.headline}))
-    return evaluation
+    labels, val = judge.dataset.splits["val"].labels, judge.answers("val")
+    contract = calibrate(before, labels, val, judge.answers("train"))
+    temperature = likeliest_temperature(before, labels, val.raw)
+    likeliest = contract.model_copy(update={"temperature": temperature})
+    answers, test = judge.answers("test"), judge.dataset.splits["test"]
+    found = Calibrated(
+        *(evaluate(answers, test, each, judge.sources) for each in (contract, before, likeliest))
+    )
+    metrics = found.evaluation.headline
+    rewrite_contract(model, contract.model_copy(update={"metrics": metrics}))
+    return found

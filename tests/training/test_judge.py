@@ -35,7 +35,9 @@ def test_calibrating_a_checkpoint_writes_its_contract_and_leaves_its_weights(
     model = write_tiny_checkpoint(tmp_path / "model.h5")
     before = read_checkpoint(model)
     expected = build_network(before).predict(model_inputs(), verbose=0)
-    evaluation = calibrate_checkpoint(model, data, quiet())
+    found = calibrate_checkpoint(model, data, quiet())
+    evaluation = found.evaluation
+    assert found.before.contract == before.contract
     after = read_checkpoint(model)
     assert after.contract.ood is not None
     assert after.contract.operating_points == evaluation.contract.operating_points
