@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 RESAMPLES: Final = 1000
 CALIBRATION_BINS: Final = 15
+
+
+class CalibrationBins(NamedTuple):
+    """Pictures by the probability of their likeliest class, in 15 equal bins from 0 to 1.
+
+    `counts` int64 (15,) sum to all pictures; `confidence` and `accuracy`, float64 (15,), are the
+    means of a bin, NaN where it is empty.
+    """
+
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
 
 
 def accuracy(labels: Labels, probabilities: Probabilities) -> float:
@@ -79,8 +91,48 @@ def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> 
     """
     confidence = probabilities.max(axis=1)
     gap = (probabilities.argmax(axis=1) == labels) - confidence
-    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    return float(np.abs(np.bincount(bins, weights=gap)).sum() / len(labels))
+    return float(np.abs(np.bincount(_bin(confidence), weights=gap)).sum() / len(labels))
+
+
+def calibration_bins(labels: Labels, probabilities: Probabilities) -> CalibrationBins:
+    """What the expected calibration error is made of, bin by bin.
+
+    Guo et al. 2017, section 2: their counts, times the gaps between the two means, sum to the
+    error times the number of pictures.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = _bin(confidence)
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    means = [
+        np.divide(
+            np.bincount(bins, weights=values, minlength=CALIBRATION_BINS),
+            counts,
+            out=np.full(CALIBRATION_BINS, np.nan),
+            where=counts > 0,
+        )
+        for values in (confidence, right)
+    ]
+    return CalibrationBins(counts, *means)
+
+
+def _bin(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.minimum((confidence * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+
+
+def wilson_interval(
+    share: NDArray[np.float64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ends of the 95 % intervals of `share` of `counts`, of their shape, within 0 to 1.
+
+    Wilson 1927, "Probable Inference, the Law of Succession, and Statistical Inference": it means
+    something for few pictures too, and where the share is 0 or 1. `counts` are positive.
+    """
+    z = 1.96
+    middle = (share + z**2 / (2 * counts)) / (1 + z**2 / counts)
+    half = z * np.sqrt(share * (1 - share) / counts + (z / (2 * counts)) ** 2)
+    half /= 1 + z**2 / counts
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
 
 
 def brier_score(labels: Labels, probabilities: Probabilities) -> float:

@@ -6,10 +6,12 @@ import pytest
 from training.metrics import (
     accuracy,
     auroc,
+    calibration_bins,
     estimate,
     expected_calibration_error,
     macro_auroc,
     macro_f1,
+    wilson_interval,
 )
 
 LABELS = np.array([0, 0, 1, 1])
@@ -50,6 +52,29 @@ def test_gaps_in_different_bins_do_not_cancel_out() -> None:
     probabilities = np.array([[0.55, 0.45], [0.95, 0.05]])
     labels = np.array([0, 1])  # too shy by 0.45, too sure by 0.95
     assert expected_calibration_error(labels, probabilities) == pytest.approx((0.45 + 0.95) / 2)
+
+
+def test_the_bins_hold_every_picture_and_make_up_the_calibration_error() -> None:
+    rng = np.random.default_rng(3)
+    probabilities = rng.dirichlet([0.5, 0.5, 0.5], 200)
+    probabilities[0] = [1, 0, 0]  # the last bin holds 1 too
+    labels = rng.integers(0, 3, 200)
+    bins = calibration_bins(labels, probabilities)
+    assert bins.counts.sum() == 200
+    assert not bins.counts[:4].any()  # the likeliest of three has a third at least
+    filled = bins.counts > 0
+    assert np.isnan(bins.accuracy[~filled]).all()
+    gaps = (bins.counts * np.abs(bins.accuracy - bins.confidence))[filled]
+    expected = expected_calibration_error(labels, probabilities)
+    assert gaps.sum() / 200 == pytest.approx(expected)
+
+
+def test_wilsons_interval_is_that_of_published_examples() -> None:
+    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
+    counts = np.array([263, 148, 20, 29])
+    low, high = wilson_interval(np.array([81, 15, 0, 1]) / counts, counts)
+    np.testing.assert_allclose(low, [0.2553, 0.0624, 0.0, 0.0061], atol=1e-4)
+    np.testing.assert_allclose(high, [0.3662, 0.1605, 0.1611, 0.1718], atol=1e-4)
 
 
 def test_an_interval_holds_the_figure_and_repeats() -> None:
