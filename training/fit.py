@@ -15,7 +15,7 @@ from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import DatasetError, TrainingError
 from app.xray.network import build_network
-from training.audit_tables import print_audit, spell_count, spell_leak
+from training.audit_tables import print_audit
 from training.batches import PlainBatches, TrainingBatches
 from training.calibrate import calibrate
 from training.callbacks import EpochBars, KeepBest
@@ -24,6 +24,7 @@ from training.evaluate import read_sources
 from training.examine import Examination, examine
 from training.export import export_checkpoint
 from training.facts import facts_of
+from training.findings import spell_count, spell_leak
 from training.leaks import judge
 from training.manifest import read_manifest
 from training.network import build_mobilenet

@@ -40,3 +40,8 @@ def interval(figure: Estimate | Share) -> str:
 def with_interval(figure: Estimate | Share) -> str:
     """A figure and its 95 % interval, as text."""
     return f"{figure.value:.3f} ({interval(figure)})"
+
+
+def printable(words: str) -> str:
+    """The same, or in ASCII: a file's name may hold what a terminal obeys or UTF-8 refuses."""
+    return words if words.isprintable() else ascii(words)
