@@ -86,15 +86,16 @@ def draw_confusion(
     classes: tuple[str, ...],
     *,
     shares: bool = False,
-    title: str | None = None,
+    small: bool = False,
 ) -> Figure:
     """Pictures by true class, in rows, and by answer; coloured by their share of the true class.
 
-    `confusion` is (classes, classes). A row without a picture stays blank: it has no shares.
+    `confusion` is (classes, classes). A row without a picture stays blank: it has no shares. A
+    `small` one has no title.
     """
     totals = confusion.sum(axis=1, keepdims=True)
     values = confusion / np.maximum(totals, 1)
-    side = 2.4 + 0.7 * len(classes)
+    side = 1.8 + 0.45 * len(classes) if small else 2.4 + 0.7 * len(classes)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     blank = np.broadcast_to(totals == 0, values.shape)
@@ -102,8 +103,9 @@ def draw_confusion(
     names, ticks = [_literal(name) for name in classes], range(len(classes))
     axes.set_xticks(ticks, names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, names)
-    default = "Share of each true class" if shares else "Pictures"
-    axes.set(xlabel="answered", ylabel="true", title=_literal(title or default))
+    axes.set(xlabel="answered", ylabel="true")
+    if not small:
+        axes.set_title("Share of each true class" if shares else "Pictures")
     for row, column in np.argwhere(~blank):
         value = values[row, column]
         words = f"{value:.2f}" if shares else f"{confusion[row, column]:,}"
