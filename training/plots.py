@@ -33,6 +33,7 @@ History = dict[str, list[float]]
 _RIGHT: Final = "#1f6fb2"
 _AMISS: Final = "#c44e1c"
 _DPI: Final = 120
+_MAX_NAME: Final = 16
 
 
 def plot_history(history: History, folder: Path) -> None:
@@ -100,7 +101,7 @@ def draw_confusion(
     axes = figure.subplots()
     blank = np.broadcast_to(totals == 0, values.shape)
     axes.imshow(np.ma.masked_where(blank, values), cmap="Blues", vmin=0, vmax=1)
-    names, ticks = [_literal(name) for name in classes], range(len(classes))
+    names, ticks = [_label(name) for name in classes], range(len(classes))
     axes.set_xticks(ticks, names, rotation=30, ha="right", rotation_mode="anchor")
     axes.set_yticks(ticks, names)
     axes.set(xlabel="answered", ylabel="true")
@@ -124,7 +125,7 @@ def draw_roc(evaluation: Evaluation) -> Figure:
             continue
         false, true, _ = roc_curve(truth, evaluation.probabilities[:, label])
         area = auroc(evaluation.labels, evaluation.probabilities, label)
-        axes.plot(false, true, label=f"{_literal(name)} (AUROC {area:.3f})")
+        axes.plot(false, true, label=f"{_label(name)} (AUROC {area:.3f})")
     axes.plot([0, 1], [0, 1], color="gray", linestyle=":", linewidth=1, label="chance")
     axes.set(
         xlabel="false positive rate",
@@ -199,6 +200,10 @@ def _draw_counts(
             )  # fmt: skip
 
 
-def _literal(words: str) -> str:
-    """A folder may be named with a `$`, in which Matplotlib would see a formula."""
-    return words.replace("$", r"\$")
+def _label(name: str) -> str:
+    """A class's name, cut where it would leave no room for the figure.
+
+    A folder may be named with a `$`, in which Matplotlib would see a formula.
+    """
+    short = name if len(name) <= _MAX_NAME else f"{name[: _MAX_NAME - 1]}…"
+    return short.replace("$", r"\$")

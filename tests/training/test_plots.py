@@ -96,6 +96,15 @@ def test_a_class_named_like_a_formula_is_drawn_by_its_name(tmp_path: Path) -> No
     assert len(drawn(tmp_path)) == 4
 
 
+def test_a_long_name_is_cut_and_leaves_room_for_the_figure(tmp_path: Path) -> None:
+    found = evaluation(2)
+    contract = ModelContract.recipe_of_2022(("A class by a very long name " * 3, "b"))
+    found = replace(found, contract=contract)
+    plot_evaluation(found, tmp_path)
+    (axes,) = draw_confusion(found.confusion, found.classes, small=True).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["A class by a ve…", "b"]
+
+
 def evaluation(classes: int, *, temperature: float = 1.0) -> Evaluation:
     """Thirty pictures answered at random."""
     rng = np.random.default_rng(0)
