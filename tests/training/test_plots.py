@@ -50,8 +50,7 @@ def test_curves_of_a_run_that_diverged_at_once_mark_no_epoch() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["train", "val"]
 
 
-@pytest.mark.parametrize("classes", [2, 3, 6])
-@pytest.mark.parametrize("temperature", [1.0, 1.7])
+@pytest.mark.parametrize(("classes", "temperature"), [(2, 1.0), (3, 1.7), (6, 1.0)])
 def test_confusion_roc_and_reliability_are_drawn(
     classes: int, temperature: float, tmp_path: Path
 ) -> None:
