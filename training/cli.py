@@ -83,11 +83,11 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
     from training.tables import print_examination
 
     splits = sorted({"train", options.split})  # what the probe of sources learns from, too
-    examination = Judge(options.model, options.data, splits, console).examine(options.split)
+    judge = Judge(options.model, options.data, splits, console)
+    examination = judge.examine(options.split)
     print_examination(examination, console)
     if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        examination.write(options.out)
+        judge.report(options.split, examination, options.out)
         console.print(f"written to {options.out}", highlight=False)
 
 

@@ -28,7 +28,7 @@ from training.findings import spell_count, spell_leak
 from training.leaks import judge
 from training.manifest import read_manifest
 from training.network import build_mobilenet
-from training.plots import plot_evaluation, plot_history
+from training.run_folder import fill_folder
 from training.runner import Runner
 from training.tables import report_skipped, track
 
@@ -86,7 +86,6 @@ def fit(config: FitConfig, console: Console) -> Examination:
     except OSError as error:
         raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
     write_config(config, contract, dataset)
-    audit.write(config.out / "check.json")
     best = config.out / "best_model.h5"
     network.compile(
         optimizer=keras.optimizers.Adam(config.learning_rate),
@@ -126,9 +125,8 @@ def fit(config: FitConfig, console: Console) -> Examination:
     )
     found = {"metrics": examination.evaluation.headline, "trained_at": now()}
     export_checkpoint(network, contract.model_copy(update=found), best)
-    examination.write(config.out)
-    plot_history(history.history, config.out)
-    plot_evaluation(examination.evaluation, config.out)
+    checkpoint = read_checkpoint(best)
+    fill_folder(config.out, checkpoint, network, test, examination, audit, history.history)
     return examination
 
 

@@ -12,6 +12,8 @@ from training.dataset import SPLITS, Dataset, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
 from training.examine import Examination, examine
 from training.export import rewrite_contract
+from training.leaks import audit
+from training.run_folder import fill_folder, read_history
 from training.runner import Answers, Runner
 from training.tables import report_skipped, track
 
@@ -34,6 +36,8 @@ class Judge:
 
     def __init__(self, model: Path, data: Path, splits: Sequence[str], console: Console) -> None:
         classes, _ = find_files(data, splits)
+        self._data = data
+        self._console = console
         self.checkpoint: Checkpoint = read_checkpoint(model, classes=classes)
         self.sources = read_sources(data)
         self.dataset: Dataset = load_dataset(
@@ -58,6 +62,23 @@ class Judge:
         train = self.dataset.splits["train"], self.answers("train")
         judged = self.dataset.splits[split], self.answers(split)
         return examine(self.runner, self.checkpoint.contract, train, judged, self.sources)
+
+    def report(self, split: str, examination: Examination, folder: Path) -> None:
+        """Write what `examine` found on a split into `folder`, which is made, as a page too.
+
+        All splits are audited for it; the curves are those that lie beside the checkpoint.
+
+        Raises:
+            TrainingError: the folder cannot be made or written to.
+        """
+        history = read_history(self.checkpoint.path.parent)
+        found = audit(self._data, track=track(self._console, "checking"))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"{folder}: cannot be made: {error.strerror}") from error
+        judged = self.dataset.splits[split]
+        fill_folder(folder, self.checkpoint, self.network, judged, examination, found, history)
 
 
 class Calibrated(NamedTuple):

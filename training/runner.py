@@ -61,13 +61,9 @@ class Runner:
         count = -(-len(pixels) // _BATCH)
         for index in self._track(iter(range(count)), count):
             batch = rescale(pixels[index * _BATCH : (index + 1) * _BATCH], self._contract)
-            size = len(batch)
-            # Filled up, since each new size would be traced anew.
-            batch = np.pad(batch, [(0, _BATCH - size), (0, 0), (0, 0), (0, 0)])
             outputs = self._exposed.predict_on_batch(batch)
             summaries = summarise(outputs["feature_map"])
-            every = (outputs["probabilities"], outputs["pooled"], summaries)
-            found.append(tuple(values[:size] for values in every))
+            found.append((outputs["probabilities"], outputs["pooled"], summaries))
         answers = Answers(*map(np.concatenate, zip(*found, strict=True)))
         if not np.isfinite(answers.raw).all():
             raise TrainingError("the network's probabilities are not finite; its training diverged")

@@ -133,7 +133,10 @@ def test_evaluate_writes_what_it_found_where_it_is_told_to(
 ) -> None:
     flags = ["--data", str(data), "--model", str(tiny_checkpoint), "--out", str(tmp_path / "a/b")]
     assert main(["evaluate", *flags]) == 0
-    assert (tmp_path / "a/b/examination.json").exists()
+    assert {path.name for path in (tmp_path / "a/b").iterdir()} >= {
+        "examination.json", "check.json", "report.html", "roc.png",
+    }  # fmt: skip
+    assert not (tmp_path / "a/b/loss.png").exists(), "no history lies beside this checkpoint"
     assert "What it may have learned instead" in capsys.readouterr().out
 
 

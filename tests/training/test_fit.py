@@ -55,7 +55,6 @@ def test_a_run_leaves_every_file_that_is_promised(data: Path, tmp_path: Path) ->
         "best_model.h5",
         "history.csv",
         "config.json",
-        "check.json",
         "loss.png",
         "accuracy.png",
         "classification_report.txt",
@@ -65,6 +64,9 @@ def test_a_run_leaves_every_file_that_is_promised(data: Path, tmp_path: Path) ->
         "roc.png",
         "predictions.csv",
         "examination.json",
+        "check.json",
+        "reliability.png",
+        "report.html",
     }
     rows = list(csv.DictReader((tmp_path / "run/history.csv").read_text().splitlines()))
     assert len(rows) == 2
