@@ -99,18 +99,20 @@ class Classifier:
         So that no client waits for what is built lazily.
 
         Raises:
-            CheckpointCorrupt: the answer is no distribution over the classes.
+            CheckpointCorrupt: the answer is no distribution over the classes, or the gate is not
+                that of this network.
         """
         shape = self.contract.input_shape
         canary = np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(1, *shape)
         for size in self.engine.batching.sizes:
             try:
-                answer = self.engine.predict(np.repeat(canary, size, axis=0)).probabilities
+                output = self.engine.predict(np.repeat(canary, size, axis=0), with_features=True)
+                self._judge(output)
             except Exception as error:  # an engine raises whatever the network leads it to
                 raise CheckpointCorrupt(
                     f"{self.checkpoint.path}: the model cannot be run: {error}"
                 ) from error
-            refuse_unless_distributions(answer, self.checkpoint)
+            refuse_unless_distributions(output.probabilities, self.checkpoint)
 
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         """Classify model inputs, float32 (n, height, width, 3), in order.

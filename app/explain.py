@@ -27,6 +27,8 @@ _BACKGROUND: Final = (16, 16, 16)
 _INK: Final = (240, 240, 240)
 _FAINT_INK: Final = (170, 170, 170)
 _MAX_NAME: Final = 80
+_SMOOTH: Final = frozenset({"L", "RGB", "CMYK", "YCbCr"})
+"""Modes that can be reduced before they are made gray, while they are large."""
 
 
 def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
@@ -34,9 +36,11 @@ def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
 
     It is smoothed, and no model input: that is made by `app.xray.preprocess` alone.
     """
-    gray = image.convert("L")
-    factor = min(1.0, side / max(gray.size))
-    return _scale(gray, factor) if factor < 1 else gray
+    factor = min(1.0, side / max(image.size))
+    if image.mode not in _SMOOTH:
+        image = image.convert("L")
+    reduced = _scale(image, factor) if factor < 1 else image
+    return reduced.convert("L")
 
 
 def overlay(

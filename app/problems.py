@@ -49,7 +49,7 @@ TABLE: Final[dict[type[Exception], _Row]] = {
         "Not an image type that is taken",
     ),
     errors.WrongModality: _Row(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-modality", "Not a projection X-ray"
+        HTTPStatus.UNPROCESSABLE_ENTITY, "wrong-modality", "Not a modality that is read"
     ),
     errors.UnusableImage: _Row(
         HTTPStatus.UNPROCESSABLE_ENTITY, "unusable-image", "The image cannot be used"

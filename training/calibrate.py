@@ -22,6 +22,10 @@ SENSITIVITY: Final = 0.95
 """The share of a class's val pictures that reach its operating point."""
 REFUSED_SHARE: Final = 0.02
 """The share of chest X-rays that the gate may refuse."""
+_ENOUGH_FOR_GATE: Final = 49
+"""With n pictures the largest score of them is passed with a probability of n / (n + 1)."""
+_ENOUGH_FOR_POINT: Final = 20
+"""Of fewer, no 95 % can be taken but all."""
 _AXES: Final = 32
 _BOUNDS: Final = (0.05, 20.0)
 _STEP: Final = 0.01
@@ -33,14 +37,29 @@ def calibrate(
     """`contract` with all three, from the answers to val and its `labels`, and those to train."""
     temperature = fit_temperature(contract, labels, val.raw)
     scaled = contract.model_copy(update={"temperature": temperature})
-    return scaled.model_copy(
-        update={
-            "operating_points": fit_operating_points(
-                contract.classes, labels, scaled.calibrate(val.raw)
-            ),
-            "ood": fit_gate(train.summaries, val.summaries),
-        }
-    )
+    points = fit_operating_points(contract.classes, labels, scaled.calibrate(val.raw))
+    gate = fit_gate(train.summaries, val.summaries)
+    # Where val and train are all alike, a gate would refuse everything else.
+    found = {"operating_points": points, "ood": gate if gate.threshold > 0 else None}
+    return scaled.model_copy(update=found)
+
+
+def caveats(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
+    """What a val split with these `labels` is too small for, in sentences."""
+    found = []
+    if len(labels) < _ENOUGH_FOR_GATE:
+        found.append(
+            f"val has {len(labels)} pictures: with fewer than {_ENOUGH_FOR_GATE} the gate refuses "
+            f"more than {REFUSED_SHARE:.0%} of chest X-rays"
+        )
+    for label, name in enumerate(classes):
+        count = int((labels == label).sum())
+        if count < _ENOUGH_FOR_POINT:
+            found.append(
+                f"val has {count} pictures of {name}: its operating point is hardly known, and "
+                f"not for a sensitivity of {SENSITIVITY:.0%}"
+            )
+    return found
 
 
 def fit_temperature(

@@ -106,7 +106,13 @@ def _calibrate(options: argparse.Namespace, console: Console) -> None:
         console.print(line, highlight=False, soft_wrap=True)
     for name, point in found.evaluation.contract.operating_points.items():
         console.print(f"operating point {point:.3f}: {name}", highlight=False, markup=False)
-    console.print(f"written into {options.model}", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"written into {options.model}, which has another SHA-256 now: a card or a "
+        "CXR_MODEL_SHA256 that names the old one is out of date",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _promote(options: argparse.Namespace, console: Console) -> None:
@@ -161,7 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     calibrate.set_defaults(run=_calibrate)
     _add_data(calibrate)
-    _add_model(calibrate)
+    calibrate.add_argument("--model", type=Path, required=True, metavar="FILE")
 
     promote = commands.add_parser(
         "promote", help="put a run's checkpoint into models/ if it is better on val"

@@ -81,6 +81,11 @@ class Evaluation:
         """The classes in output order."""
         return self.contract.classes
 
+    @property
+    def split(self) -> str:
+        """The split that the files stand in."""
+        return self.files[0].split("/")[0]
+
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
         """(n, classes), calibrated as the contract says."""
@@ -147,12 +152,16 @@ class Evaluation:
         return found
 
     @cached_property
-    def uncertain_share(self) -> float | None:
-        """The share of pictures of which no class reaches its operating point; None without."""
-        if not self.contract.operating_points:
-            return None
-        thresholds = [self.contract.operating_points[name] for name in self.classes]
-        return float(np.mean((self.probabilities < thresholds).all(axis=1)))
+    def uncertain(self) -> NDArray[np.bool_]:
+        """(n,): of which pictures no class reaches its operating point; of none without points."""
+        thresholds = [self.contract.operating_points.get(name, 0.0) for name in self.classes]
+        found: NDArray[np.bool_] = np.all(self.probabilities < thresholds, axis=1)
+        return found
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """(n,): of which pictures the likeliest class is not the true one."""
+        return np.asarray(self.probabilities.argmax(axis=1) != self.labels)
 
     @cached_property
     def by_source(self) -> dict[str, SourceFigures]:
@@ -182,11 +191,6 @@ class Evaluation:
         counts = np.zeros((len(self.classes),) * 2, np.int64)
         np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
         return counts
-
-    @cached_property
-    def accuracy_by_source(self) -> dict[str, tuple[int, Estimate]]:
-        """For each source its number of pictures and the accuracy on them."""
-        return self._accuracy_by(np.array(self.sources)) if self.sources else {}
 
     @cached_property
     def recall_by_source_and_class(self) -> dict[str, tuple[int, Estimate]]:

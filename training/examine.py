@@ -157,7 +157,9 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
         "operating_points": {
             name: found._asdict() for name, found in evaluation.at_operating_points.items()
         },
-        "uncertain_share": evaluation.uncertain_share,
+        "uncertain": int(evaluation.uncertain.sum()),
+        "uncertain_and_wrong": int((evaluation.uncertain & evaluation.wrong).sum()),
+        "wrong": int(evaluation.wrong.sum()),
     }
     return {name: _plain(value) for name, value in figures.items()}
 

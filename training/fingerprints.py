@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 GRID: Final = 16
 BITS: Final = 2 * GRID * GRID
-WORDS: Final = BITS // 64
 
 NEAR: Final = 44
 """Two pictures that differ in fewer bits are one picture, saved twice.

@@ -17,7 +17,7 @@ from app.xray.errors import DatasetError, TrainingError
 from app.xray.network import build_network
 from training.audit_tables import print_audit
 from training.batches import PlainBatches, TrainingBatches
-from training.calibrate import calibrate
+from training.calibrate import calibrate, caveats
 from training.callbacks import EpochBars, KeepBest
 from training.dataset import SPLITS, find_files, load_dataset
 from training.evaluate import read_sources
@@ -30,7 +30,7 @@ from training.manifest import read_manifest
 from training.network import build_mobilenet
 from training.run_folder import fill_folder
 from training.runner import Runner
-from training.tables import report_skipped, track
+from training.tables import report_caveats, report_skipped, track
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,6 +119,7 @@ def fit(config: FitConfig, console: Console) -> Examination:
     network = build_network(read_checkpoint(best))
     runner = Runner(network, contract, track(console, "running"))
     answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
+    report_caveats(caveats(contract.classes, val.labels), console)
     contract = calibrate(contract, val.labels, answers["val"], answers["train"])
     examination = examine(
         runner, contract, (train, answers["train"]), (test, answers["test"]), sources

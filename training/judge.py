@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.xray.checkpoint import Checkpoint, read_checkpoint
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
-from training.calibrate import calibrate, likeliest_temperature
+from training.calibrate import calibrate, caveats, likeliest_temperature
 from training.dataset import SPLITS, Dataset, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate, read_sources
 from training.examine import Examination, examine
@@ -15,7 +15,7 @@ from training.export import rewrite_contract
 from training.leaks import audit
 from training.run_folder import fill_folder, read_history
 from training.runner import Answers, Runner
-from training.tables import report_skipped, track
+from training.tables import report_caveats, report_skipped, track
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,13 +98,14 @@ def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Calibrate
 
     Raises:
         CheckpointError, DatasetError: as `Judge`.
-        TrainingError: the checkpoint says that it was trained on other data.
+        TrainingError: the checkpoint says that it was trained on other data, or cannot be written.
     """
     judge = Judge(model, data, SPLITS, console)
     before = judge.checkpoint.contract
     if before.dataset and before.dataset.fingerprint != judge.dataset.summary.fingerprint:
         raise TrainingError(f"{data}: not the data that {model} was trained on, by its fingerprint")
     labels, val = judge.dataset.splits["val"].labels, judge.answers("val")
+    report_caveats(caveats(before.classes, labels), console)
     contract = calibrate(before, labels, val, judge.answers("train"))
     temperature = likeliest_temperature(before, labels, val.raw)
     likeliest = contract.model_copy(update={"temperature": temperature})
@@ -113,5 +114,8 @@ def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Calibrate
         *(evaluate(answers, test, each, judge.sources) for each in (contract, before, likeliest))
     )
     metrics = found.evaluation.headline
-    rewrite_contract(model, contract.model_copy(update={"metrics": metrics}))
+    try:
+        rewrite_contract(model, contract.model_copy(update={"metrics": metrics}))
+    except OSError as error:
+        raise TrainingError(f"{model}: cannot be written: {error}") from error
     return found

@@ -58,7 +58,7 @@ def _what_masks_say(examination: Examination, commonest: float) -> str:
         f"{commonest:.2f} and 0.50."
     )
     if all(figures["macro_auroc"].low <= 0.5 for figures in (lungs, border)):
-        return f"**What follows:** {found} No shortcut of this kind shows."
+        return f"**What follows:** {found} On these pictures no shortcut of this kind shows."
     return (
         f"**What follows:** {found} So it tells classes apart by what is no lung, and part of the "
         "headline figure will not come along to another hospital."

@@ -49,7 +49,7 @@ def read_manifest(root: Path, path: Path | None = None) -> Manifest | None:
     expected = ("file", "source", "patient") if named else ("file", "source")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file)
+            rows = csv.DictReader(file, strict=True)
             columns = rows.fieldnames or ()
             if not set(expected) <= set(columns):
                 raise DatasetError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from training.calibrate import SENSITIVITY
 from training.limits import describe_gate, describe_shortcuts
@@ -12,6 +12,13 @@ from training.text import Section, Table, interval, spell, with_interval
 if TYPE_CHECKING:
     from training.evaluate import Evaluation
     from training.examine import Examination
+
+
+_KNOWN: Final = {
+    "train": " that it was trained on: no measure of what it can do",
+    "val": " that the epoch, temperature and thresholds were chosen on",
+    "test": " that neither training nor the choice of the epoch saw",
+}
 
 
 def sections(examination: Examination) -> list[Section]:
@@ -32,10 +39,10 @@ def _figures(evaluation: Evaluation) -> Section:
         "figures",
         "Figures",
         (
-            f"On {len(evaluation.files):,} pictures that neither training nor the choice of the "
-            "epoch saw. Intervals are 95 % bootstrap intervals (1,000 resamples of the pictures, "
-            "percentiles); they are too narrow where a patient has several pictures, for it is "
-            "pictures that are resampled, not patients.",
+            f"On {len(evaluation.files):,} pictures{_KNOWN.get(evaluation.split, '')}. Intervals "
+            "are 95 % bootstrap intervals (1,000 resamples of the pictures, percentiles); they are "
+            "too narrow where a patient has several pictures, for it is pictures that are "
+            "resampled, not patients.",
             Table(
                 ("figure", "value", "95 % interval"),
                 tuple(
@@ -152,8 +159,10 @@ def _calibration(evaluation: Evaluation) -> Section:
                 ),
             ),
             f"Operating points: the highest threshold that {SENSITIVITY:.0%} of a class's val "
-            "pictures reach. An answer is uncertain where no class reaches its own; here that is "
-            f"{evaluation.uncertain_share or 0:.1%} of the pictures.",
+            "pictures reach. An answer is called uncertain where no class reaches its own: here "
+            f"{evaluation.uncertain.sum()} of {len(evaluation.files):,}, and of these "
+            f"{(evaluation.uncertain & evaluation.wrong).sum()} of the {evaluation.wrong.sum()} "
+            "wrong ones. What is not called uncertain is not therefore sure: read the probability.",
             Table(
                 ("class", "operating point", "sensitivity", "false positive rate"),
                 tuple(

@@ -47,6 +47,12 @@ def report_skipped(dataset: Dataset, console: Console) -> None:
         )
 
 
+def report_caveats(sentences: Iterable[str], console: Console) -> None:
+    """Say what the data are too few for."""
+    for sentence in sentences:
+        console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
 def print_examination(examination: Examination, console: Console) -> None:
     """All that was found, section by section."""
     for section in sections(examination):

@@ -144,7 +144,8 @@ def _gradients_to_litert(gradients: Any, features: int) -> bytes:
     import tensorflow as tf
 
     try:
-        traced = tf.function(gradients, input_signature=[tf.TensorSpec((1, features), tf.float32)])
+        shape = tf.TensorSpec((1, features), tf.float32)
+        traced = tf.function(gradients, input_signature=[shape], autograph=False)
         # Without an object that tracks the weights they are frozen into the model.
         converter = tf.lite.TFLiteConverter.from_concrete_functions(
             [traced.get_concrete_function()]

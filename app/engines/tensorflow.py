@@ -49,7 +49,7 @@ class TensorFlowEngine:
         network = expose_features(build_network(checkpoint))
         shape = (None, *checkpoint.contract.input_shape)
 
-        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])  # type: ignore[untyped-decorator]
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)  # type: ignore[untyped-decorator]
         def forward(batch: Any) -> Any:
             return network(batch, training=False)
 
@@ -88,7 +88,9 @@ class TensorFlowEngine:
             gradients = build_gradients(self._network, seen.pooled, seen.probabilities)
             features = self._network.output["pooled"].shape[1]
             traced: Callable[[Any], Any] = tf.function(
-                gradients, input_signature=[tf.TensorSpec((None, features), tf.float32)]
+                gradients,
+                input_signature=[tf.TensorSpec((None, features), tf.float32)],
+                autograph=False,  # which logs what it cannot read, the environment with it
             )
         except NotExplainable as error:
             return error

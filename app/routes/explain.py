@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -10,7 +11,12 @@ from app.disconnect import unless_gone
 from app.routes.deps import REFUSALS, REQUEST_BODY, service_of
 from app.uploads import read_upload
 
+if TYPE_CHECKING:
+    from app.classifier import Prediction
+
 router = APIRouter(tags=["prediction"])
+
+HEADER: Final = "X-CXR-Prediction"
 
 
 @router.post(
@@ -24,11 +30,27 @@ async def explain(
 ) -> Response:
     """The X-ray with what speaks for a class marked on it (Grad-CAM), and a legend, as PNG.
 
-    `class` names the class; without it, that which the model finds likeliest.
+    `class` names the class; without it, that which the model finds likeliest. The header
+    `X-CXR-Prediction` has label, confidence, uncertain and warnings, as JSON.
     """
     service = service_of(request)
     pipeline = service.pipeline
     async with service.deadline():
         data = await read_upload(request, service.settings.max_upload_bytes)
         explanation = await unless_gone(request, pipeline.explain(data, name))
-    return Response(explanation.png, media_type="image/png")
+    return Response(
+        explanation.png,
+        media_type="image/png",
+        headers={HEADER: _in_ascii(explanation.prediction)},
+    )
+
+
+def _in_ascii(prediction: Prediction) -> str:
+    return json.dumps(
+        {
+            "label": prediction.label,
+            "confidence": prediction.confidence,
+            "uncertain": prediction.uncertain,
+            "warnings": prediction.warnings,
+        }
+    )

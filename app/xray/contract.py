@@ -73,8 +73,8 @@ class ModelContract(_Frozen):
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether a temperature was fitted; one that was never lands on exactly 1."""
-        return self.temperature != 1.0
+        """Whether a temperature was fitted: with the operating points, and it may be 1."""
+        return bool(self.operating_points) or self.temperature != 1.0
 
     @property
     def input_shape(self) -> tuple[int, int, int]:

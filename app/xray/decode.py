@@ -16,6 +16,8 @@ from app.xray.radiograph import Radiograph
 
 MAX_PIXELS: Final = 50_000_000
 """The largest picture that is decoded by default; digital radiographs stay below 25 million."""
+MAX_SIDE: Final = 65_535
+"""That of JPEG and DICOM. A PNG may have more, and each row then costs more than its pixels."""
 
 _SIGNATURES: Final = {
     "JPEG": (0, b"\xff\xd8\xff"),
@@ -65,7 +67,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
 
     Raises:
         UnsupportedImageType: none of the three, by its first bytes.
-        TooManyPixels: more than `max_pixels`.
+        TooManyPixels: more than `max_pixels`, or than `MAX_SIDE` a side.
         WrongModality: a DICOM file of no projection X-ray.
         UnusableImage: truncated, corrupt, or of several frames.
     """
@@ -74,15 +76,18 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
         return read_dicom(data, max_pixels=max_pixels)
     image = _open(data, kind)
     width, height = image.size
-    if width * height > max_pixels:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise TooManyPixels(
-            f"The picture declares {width} x {height} pixels; at most {max_pixels:,} are decoded."
+            f"The picture declares {width} x {height} pixels; at most {max_pixels:,} are decoded, "
+            f"and {MAX_SIDE:,} a side."
         )
     _refuse_what_pillow_would_take(image, data, kind)
     try:
         if kind == "PNG":
             _open(data, kind).verify()  # the checksums, which `load` does not look at
         image.load()
+    except MemoryError:  # not the sender's fault
+        raise
     except Exception as error:  # Pillow documents no closed set of errors for corrupt files
         raise UnusableImage(f"The {kind} file is truncated or corrupt.") from error
     image = _upright(image)

@@ -83,8 +83,7 @@ def _refuse_other_modalities(elements: Elements) -> None:
         return
     name = modality if _CODE.fullmatch(modality) else "no code that DICOM allows"
     raise WrongModality(
-        f"The DICOM file's modality is {name}; "
-        f"only projection X-rays ({', '.join(_PROJECTIONS)}) are read."
+        f"The DICOM file's modality is {name}; only X-rays as {', '.join(_PROJECTIONS)} are read."
     )
 
 

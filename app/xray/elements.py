@@ -29,7 +29,7 @@ _WANTED: Final = """
     TransferSyntaxUID Modality ViewPosition BodyPartExamined ViewCodeSequence
     SamplesPerPixel PhotometricInterpretation PlanarConfiguration NumberOfFrames Rows Columns
     BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit
-    ModalityLUTSequence RescaleIntercept RescaleSlope
+    ModalityLUTSequence RescaleIntercept RescaleSlope PixelIntensityRelationship
     VOILUTSequence WindowCenter WindowWidth VOILUTFunction
     RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData
     GreenPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableData

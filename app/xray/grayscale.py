@@ -94,7 +94,9 @@ def _stored_values(bits: int, *, signed: bool) -> NDArray[np.float64]:
 
 def _modality(stored: NDArray[np.float64], elements: Elements) -> NDArray[np.float64]:
     lut = elements.first_item("ModalityLUTSequence")
-    if lut is not None:
+    # Where intensities are logarithmic, or ready for display, it makes them linear for measuring.
+    is_for_measuring = elements.text("PixelIntensityRelationship") in {"LOG", "DISP"}
+    if lut is not None and not is_for_measuring:
         return _apply_lut(stored, lut, "LUTDescriptor", "LUTData")[0].astype(np.float64)
     slope, intercept = elements.number("RescaleSlope"), elements.number("RescaleIntercept")
     values = stored * (1 if slope is None else slope) + (intercept or 0)

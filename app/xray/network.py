@@ -78,7 +78,8 @@ def expose_features(network: Any) -> Any:
                 return outputs
             outputs = layer(inputs, *rest, **options)
             if _has_extent(inputs) and not _has_extent(outputs):
-                features.update(feature_map=inputs, pooled=keras.layers.Flatten()(outputs))
+                flatten = keras.layers.Flatten(name=f"cxr_pooled_by_{layer.name}")
+                features.update(feature_map=inputs, pooled=flatten(outputs))
             return outputs
 
         inputs = keras.Input(model.input_shape[1:])

@@ -18,6 +18,7 @@ from app.xray.errors import (
 )
 from tests.app.fakes import BrightnessEngine, FakeEngine, fake_classifier, gate_at
 from tests.networks import model_inputs, write_tiny_checkpoint
+from training.calibrate import fit_gate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +120,12 @@ def test_the_negative_of_a_chest_x_ray_is_turned_and_said_to_be() -> None:
     assert turned.verdict.score == pytest.approx(0, abs=1e-6)
     assert [len(batch) for batch in engine.batches] == [3, 2]
     np.testing.assert_allclose(engine.batches[1][:, 0, 0, 0], [0.3, 0.0], atol=1e-6)
+
+
+def test_a_gate_of_another_network_fails_the_warm_up() -> None:
+    gate = fit_gate(model_inputs(8)[:, 0, :8, 0], model_inputs(4)[:, 0, :8, 0])
+    with pytest.raises(CheckpointCorrupt, match="cannot be run"):
+        fake_classifier(ood=gate).warm_up()
 
 
 def test_without_a_policy_no_gate_is_asked() -> None:

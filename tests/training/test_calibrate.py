@@ -8,6 +8,7 @@ from training.calibrate import (
     REFUSED_SHARE,
     SENSITIVITY,
     calibrate,
+    caveats,
     fit_gate,
     fit_operating_points,
     fit_temperature,
@@ -110,6 +111,32 @@ def test_the_gate_refuses_no_more_than_stated_of_val_and_what_lies_elsewhere() -
 def test_a_gate_is_fitted_to_little(train: np.ndarray, val: np.ndarray) -> None:
     gate = fit_gate(train, val)
     assert (gate.score(val) <= gate.threshold).all()
+
+
+def test_what_needs_no_correction_is_calibrated_all_the_same() -> None:
+    labels, raw = overconfident(2_000, 1.0)
+    answers = Answers(raw, clouds(2_000), clouds(2_000))
+    found = calibrate(CONTRACT, labels, answers, answers)
+    assert found.model_copy(update={"temperature": 1.0}).is_calibrated
+
+
+def test_pictures_that_are_all_alike_give_no_gate() -> None:
+    labels, raw = overconfident(30, 1.0)
+    answers = Answers(raw, clouds(30), np.ones((30, 8), np.float32))
+    assert calibrate(CONTRACT, labels, answers, answers).ood is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentences"),
+    [
+        pytest.param((30, 30, 30), 0, id="enough"),
+        pytest.param((19, 30, 30), 1, id="few of one class"),
+        pytest.param((2, 2, 2), 4, id="few of all"),
+    ],
+)
+def test_too_small_a_val_split_is_told_of(counts: tuple[int, ...], sentences: int) -> None:
+    labels = np.repeat(np.arange(3), counts)
+    assert len(caveats(CLASSES, labels)) == sentences
 
 
 def test_calibrating_fills_the_contract_and_leaves_the_rest_of_it() -> None:

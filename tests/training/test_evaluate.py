@@ -51,16 +51,11 @@ def test_figures_come_by_class_by_source_and_by_both(evaluation: Evaluation) -> 
     for name, found in figures.items():
         assert found["F1"] == pytest.approx(report[name]["f1-score"])
         assert found["precision"] == pytest.approx(report[name]["precision"])
-    assert values(evaluation.accuracy_by_source) == {
-        "here": (3, 1.0),
-        "there": (3, pytest.approx(1 / 3)),
-    }
     assert values(evaluation.recall_by_source_and_class)["there / NORMAL"] == (1, 0.0)
 
 
 def test_without_sources_there_are_no_figures_by_source(evaluation: Evaluation) -> None:
     nameless = replace(evaluation, sources=())
-    assert nameless.accuracy_by_source == {}
     assert nameless.recall_by_source_and_class == {}
     assert nameless.by_source == {}
 
@@ -145,13 +140,13 @@ def test_operating_points_are_judged_on_these_pictures(evaluation: Evaluation) -
     assert covid.sensitivity.value == 1.0
     assert covid.false_positive_rate.value == pytest.approx(1 / 4)
     assert judged.at_operating_points["NORMAL"].sensitivity.value == 0.0
-    # The one picture that is called NORMAL does not reach its operating point.
-    assert judged.uncertain_share == pytest.approx(1 / 6)
+    assert judged.uncertain.tolist() == [False, True, False, False, False, False]
+    assert judged.wrong.tolist() == [False, False, False, False, True, True]
 
 
 def test_without_operating_points_there_is_nothing_to_judge(evaluation: Evaluation) -> None:
     assert evaluation.at_operating_points == {}
-    assert evaluation.uncertain_share is None
+    assert not evaluation.uncertain.any()
 
 
 def test_a_manifest_without_the_two_columns_is_an_error(tmp_path: Path) -> None:

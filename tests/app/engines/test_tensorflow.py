@@ -128,3 +128,17 @@ def test_what_cannot_be_explained_is_served_all_the_same(tmp_path: Path) -> None
     for _ in range(2):
         with pytest.raises(NotExplainable, match=r"cannot be explained: .* joins 2 branches"):
             engine.gradients(np.ones((1, 4), np.float32))
+
+
+def test_its_first_explanation_says_nothing_of_the_environment(
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    engine = TensorFlowEngine(read_checkpoint(tiny_checkpoint), device="cpu")
+    pooled = engine.predict(model_inputs(1), with_features=True).pooled
+    assert pooled is not None
+    engine.gradients(pooled)
+    assert "hunter2" not in caplog.text + "".join(capfd.readouterr())

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from PIL import Image
 
+from app.classifier import UNCALIBRATED, UNGATED
 from app.xray.errors import NotExplainable
 from tests.app.fakes import FakeEngine, SlowLoad, client_of, fake_app, fake_classifier
 
@@ -19,6 +21,9 @@ async def test_the_answer_is_a_picture_by_form_and_by_raw_body(png: bytes) -> No
     assert "X-Request-ID" in form.headers
     assert Image.open(io.BytesIO(form.content)).format == "PNG"
     assert form.content == raw.content
+    said = json.loads(form.headers["X-CXR-Prediction"])
+    assert (said["label"], said["uncertain"]) == ("PNEUMONIA", False)
+    assert said["warnings"] == [UNCALIBRATED, UNGATED]
 
 
 async def test_the_class_can_be_named(png: bytes) -> None:

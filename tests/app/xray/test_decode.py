@@ -106,8 +106,8 @@ def test_of_a_jpeg_with_a_preview_behind_it_the_first_picture_is_taken() -> None
 
 @pytest.mark.parametrize(
     ("width", "height"),
-    [(60_000, 60_000), (10_000, 10_000)],
-    ids=["past-pillows-limit", "past-ours"],
+    [(60_000, 60_000), (10_000, 10_000), (65_536, 1), (1, 50_000_000)],
+    ids=["past-pillows-limit", "past-ours", "too-wide", "a-pixel-wide"],
 )
 def test_pixels_are_counted_before_any_is_decoded(width: int, height: int) -> None:
     with pytest.raises(TooManyPixels):

@@ -235,6 +235,25 @@ def test_a_negative_slope_turns_black_to_white() -> None:
     assert_shown(data, stretched(-levels.astype(int), -int(levels.max()), -int(levels.min())))
 
 
+@pytest.mark.parametrize(
+    ("relationship", "is_applied"),
+    [("LIN", True), ("LOG", False), ("DISP", False), ("", True)],
+)
+def test_a_modality_lut_that_is_there_for_measuring_is_not_shown(
+    relationship: str, is_applied: bool
+) -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    falling = lut_item(0, 8, 255 - np.arange(256))
+    data = write_dicom(
+        levels,
+        Modality="XA",
+        ModalityLUTSequence=[falling],
+        PixelIntensityRelationship=relationship,
+    )
+    shown = np.asarray(decode(data).image)
+    np.testing.assert_array_equal(shown, 255 - levels if is_applied else levels)
+
+
 @pytest.mark.parametrize("syntax", NATIVE)
 @pytest.mark.parametrize("kind", ["ModalityLUTSequence", "VOILUTSequence"])
 @pytest.mark.parametrize(
@@ -417,7 +436,7 @@ def test_a_real_monochrome1_file_is_the_negative_of_its_monochrome2_twin(shared:
     ],
 )
 def test_other_modalities_are_refused_by_name(name: str, modality: str) -> None:
-    with pytest.raises(WrongModality, match=f"modality is {modality}; only projection X-rays"):
+    with pytest.raises(WrongModality, match=f"modality is {modality}; only X-rays as"):
         decode(test_file(name))
 
 

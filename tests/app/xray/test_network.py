@@ -159,3 +159,14 @@ def test_a_file_replaced_after_its_inspection_is_not_served_under_the_old_digest
         file.attrs["note"] = "replaced"
     with pytest.raises(CheckpointCorrupt, match="changed while it was read"):
         build_network(inspected)
+
+
+def test_a_network_with_a_layer_of_its_own_called_flatten_is_laid_open() -> None:
+    layers = keras.layers
+    inputs = keras.Input((224, 224, 3))
+    x = layers.AveragePooling2D(56)(layers.Conv2D(4, 1)(inputs))
+    x = layers.Flatten(name="flatten")(x)
+    network = keras.Model(inputs, layers.Dense(3, activation="softmax")(x))
+    exposed = expose_features(network)(model_inputs(2))
+    assert exposed["feature_map"].shape == (2, 4, 4, 4)
+    assert exposed["pooled"].shape == (2, 64)
