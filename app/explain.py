@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIDE: Final = 384
+SIDE: Final = 320
 """The longest side of a picture for display, in pixels: enough to see where, quick to draw."""
 DISCLAIMER: Final = "Research software, not a medical device"
 

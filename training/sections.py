@@ -160,9 +160,10 @@ def _calibration(evaluation: Evaluation) -> Section:
             ),
             f"Operating points: the highest threshold that {SENSITIVITY:.0%} of a class's val "
             "pictures reach. An answer is called uncertain where no class reaches its own: here "
-            f"{evaluation.uncertain.sum()} of {len(evaluation.files):,}, and of these "
+            f"{evaluation.uncertain.sum()} of {len(evaluation.files):,} are, with "
             f"{(evaluation.uncertain & evaluation.wrong).sum()} of the {evaluation.wrong.sum()} "
-            "wrong ones. What is not called uncertain is not therefore sure: read the probability.",
+            "wrong ones among them. What is not called uncertain is not therefore sure: read the "
+            "probability.",
             Table(
                 ("class", "operating point", "sensitivity", "false positive rate"),
                 tuple(
