@@ -6,12 +6,12 @@ import csv
 import json
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import classification_report
 
-from training.manifest import read_manifest
+from training.manifest import UNKNOWN
 from training.metrics import (
     HEADLINE,
     PER_CLASS,
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from app.xray.contract import Estimate, ModelContract
     from training.dataset import Split
     from training.runner import Answers
-
-
-UNKNOWN: Final = "unknown"
-"""The source of a picture that the manifest does not name."""
 
 
 class Calibration(NamedTuple):
@@ -248,15 +244,3 @@ def evaluate(
         raw=answers.raw,
         sources=tuple(sources.get(file, UNKNOWN) for file in split.files) if sources else (),
     )
-
-
-def read_sources(root: Path) -> dict[str, str]:
-    """File -> source from the columns `file` and `source` of `root/manifest.csv`, {} without it.
-
-    Raises:
-        DatasetError: the manifest lacks one of the two columns, or is no CSV in UTF-8.
-    """
-    manifest = read_manifest(root)
-    if manifest is None:
-        return {}
-    return {row.file: row.source or UNKNOWN for row in manifest.rows}

@@ -20,13 +20,12 @@ from training.batches import PlainBatches, TrainingBatches
 from training.calibrate import calibrate, caveats
 from training.callbacks import EpochBars, KeepBest
 from training.dataset import SPLITS, find_files, load_dataset
-from training.evaluate import read_sources
 from training.examine import Examination, examine
 from training.export import export_checkpoint
 from training.facts import facts_of
 from training.findings import spell_count, spell_leak
 from training.leaks import judge
-from training.manifest import read_manifest
+from training.manifest import read_manifest, read_sources
 from training.network import build_mobilenet
 from training.run_folder import fill_folder
 from training.runner import Runner

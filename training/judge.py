@@ -9,10 +9,11 @@ from app.xray.errors import TrainingError
 from app.xray.network import build_network
 from training.calibrate import calibrate, caveats, likeliest_temperature
 from training.dataset import SPLITS, Dataset, find_files, load_dataset
-from training.evaluate import Evaluation, evaluate, read_sources
+from training.evaluate import Evaluation, evaluate
 from training.examine import Examination, examine
 from training.export import rewrite_contract
 from training.leaks import audit
+from training.manifest import read_sources
 from training.run_folder import fill_folder, read_history
 from training.runner import Answers, Runner
 from training.tables import report_caveats, report_skipped, track

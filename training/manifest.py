@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from app.xray.errors import DatasetError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+UNKNOWN: Final = "unknown"
+"""The source of a picture that the manifest does not name."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,18 @@ def read_manifest(root: Path, path: Path | None = None) -> Manifest | None:
             )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: expected CSV in UTF-8: {error}") from error
+
+
+def read_sources(root: Path) -> dict[str, str]:
+    """File -> source, from the columns `file` and `source` of `root/manifest.csv`, {} without it.
+
+    Raises:
+        DatasetError: the manifest lacks one of the two columns, or is no CSV in UTF-8.
+    """
+    manifest = read_manifest(root)
+    if manifest is None:
+        return {}
+    return {row.file: row.source or UNKNOWN for row in manifest.rows}
 
 
 def _row(cells: dict[str, str | None]) -> Row:

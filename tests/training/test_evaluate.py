@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from app.xray.contract import ModelContract
-from app.xray.errors import DatasetError
 from tests.drawing import write_dataset
 from tests.networks import build_tiny
 from training.dataset import load_dataset
-from training.evaluate import Evaluation, evaluate, read_sources
+from training.evaluate import Evaluation, evaluate
 from training.runner import Runner
 
 if TYPE_CHECKING:
@@ -88,23 +87,6 @@ def test_predictions_line_up_with_files_and_are_calibrated(
     assert found.sources == ("here", *["unknown"] * 5)
 
 
-def test_sources_are_read_from_the_manifest(tmp_path: Path) -> None:
-    assert read_sources(tmp_path) == {}
-    (tmp_path / "manifest.csv").write_text("file,label,source\ntest/A/x.jpg,A,nih\n")
-    assert read_sources(tmp_path) == {"test/A/x.jpg": "nih"}
-
-
-def test_a_manifest_out_of_a_spreadsheet_is_read_and_gaps_are_unknown(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text("\ufefffile,source\na.png,nih\nb.png\nc.png,\n")
-    assert read_sources(tmp_path) == {"a.png": "nih", "b.png": "unknown", "c.png": "unknown"}
-
-
-def test_a_manifest_in_another_encoding_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_bytes("file,source\na.png,Zürich\n".encode("latin-1"))
-    with pytest.raises(DatasetError, match=r"manifest\.csv: expected CSV in UTF-8"):
-        read_sources(tmp_path)
-
-
 def test_a_source_has_its_own_accuracy_auroc_and_confusion(evaluation: Evaluation) -> None:
     here, there = (evaluation.by_source[name] for name in ("here", "there"))
     assert (here.pictures, here.accuracy.value) == (3, 1.0)
@@ -147,9 +129,3 @@ def test_operating_points_are_judged_on_these_pictures(evaluation: Evaluation) -
 def test_without_operating_points_there_is_nothing_to_judge(evaluation: Evaluation) -> None:
     assert evaluation.at_operating_points == {}
     assert not evaluation.uncertain.any()
-
-
-def test_a_manifest_without_the_two_columns_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text("name,hospital\n")
-    with pytest.raises(DatasetError, match=r"manifest\.csv: expected the columns file and source"):
-        read_sources(tmp_path)
