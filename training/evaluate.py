@@ -96,6 +96,17 @@ class Evaluation:
         }
 
     @cached_property
+    def metrics(self) -> dict[str, Estimate]:
+        """What a contract carries: the headline, the Brier score, and both before calibration."""
+        before, after = self.calibration["before"], self.calibration["after"]
+        return {
+            **self.headline,
+            "brier": after.brier,
+            "uncalibrated_ece": before.ece,
+            "uncalibrated_brier": before.brier,
+        }
+
+    @cached_property
     def by_class(self) -> dict[str, dict[str, Estimate]]:
         """For each class its precision, recall and F1, each with its 95 % interval."""
         return {

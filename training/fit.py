@@ -123,7 +123,7 @@ def fit(config: FitConfig, console: Console) -> Examination:
     examination = examine(
         runner, contract, (train, answers["train"]), (test, answers["test"]), sources
     )
-    found = {"metrics": examination.evaluation.headline, "trained_at": now()}
+    found = {"metrics": examination.evaluation.metrics, "trained_at": now()}
     export_checkpoint(network, contract.model_copy(update=found), best)
     checkpoint = read_checkpoint(best)
     fill_folder(config.out, checkpoint, network, test, examination, audit, history.history)

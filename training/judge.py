@@ -114,7 +114,7 @@ def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Calibrate
     found = Calibrated(
         *(evaluate(answers, test, each, judge.sources) for each in (contract, before, likeliest))
     )
-    metrics = found.evaluation.headline
+    metrics = found.evaluation.metrics
     try:
         rewrite_contract(model, contract.model_copy(update={"metrics": metrics}))
     except OSError as error:

@@ -185,4 +185,4 @@ HEADLINE: Final[dict[str, Score]] = {
     "macro_auroc": macro_auroc,
     "ece": expected_calibration_error,
 }
-"""The four figures that a checkpoint carries in its contract."""
+"""The four figures that come first."""

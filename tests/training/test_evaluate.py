@@ -105,6 +105,9 @@ def test_a_source_of_one_class_has_no_auroc(evaluation: Evaluation) -> None:
 def test_calibration_is_shown_before_and_after(evaluation: Evaluation) -> None:
     hot = replace(evaluation, contract=evaluation.contract.model_copy(update={"temperature": 3.0}))
     before, after = hot.calibration["before"], hot.calibration["after"]
+    assert hot.metrics["ece"] == hot.headline["ece"] == after.ece
+    assert hot.metrics["uncalibrated_ece"] == before.ece
+    assert (hot.metrics["uncalibrated_brier"], hot.metrics["brier"]) == (before.brier, after.brier)
     assert before.ece.value == pytest.approx(abs(4 / 6 - 0.8))
     # With this temperature the surest class has the share of the right ones, very nearly.
     assert after.ece.value != before.ece.value

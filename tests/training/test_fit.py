@@ -81,7 +81,7 @@ def test_the_checkpoint_carries_the_contract_of_the_run(data: Path, tmp_path: Pa
     examination, _ = run(data, tmp_path / "run")
     contract = read_checkpoint(tmp_path / "run/best_model.h5").contract
     assert contract.classes == ("COVID", "NORMAL", "PNEUMONIA")
-    assert contract.metrics == examination.evaluation.headline
+    assert contract.metrics == examination.evaluation.metrics
     assert contract.ood is not None
     assert set(contract.operating_points) == set(contract.classes)
     assert contract.dataset is not None

@@ -41,7 +41,7 @@ def test_calibrating_a_checkpoint_writes_its_contract_and_leaves_its_weights(
     after = read_checkpoint(model)
     assert after.contract.ood is not None
     assert after.contract.operating_points == evaluation.contract.operating_points
-    assert after.contract.metrics == evaluation.headline
+    assert after.contract.metrics == evaluation.metrics
     assert np.array_equal(build_network(after).predict(model_inputs(), verbose=0), expected)
 
 
