@@ -13,7 +13,7 @@ from app.batching import MicroBatcher
 from app.explain import overlay, thumbnail
 from app.xray.decode import decode
 from app.xray.errors import MalformedRequest, NotAChestXray
-from app.xray.preprocess import rescale, to_pixels
+from app.xray.preprocess import to_input
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -110,8 +110,7 @@ class Pipeline:
         upload.warnings = radiograph.warnings
         if upload.keeps_picture:
             upload.picture = thumbnail(radiograph.image)
-        contract = self.classifier.contract
-        return rescale(to_pixels(radiograph.image, contract), contract)
+        return to_input(radiograph.image, self.classifier.contract)
 
     def _draw(self, upload: _Upload, prediction: Prediction, name: str) -> Explanation:
         picture = upload.picture

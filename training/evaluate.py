@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from sklearn.metrics import classification_report
 
-from training.manifest import UNKNOWN
+from training.manifest import sources_of
 from training.metrics import (
     HEADLINE,
     PER_CLASS,
@@ -20,6 +20,7 @@ from training.metrics import (
     estimate,
     expected_calibration_error,
     macro_auroc_of_those_present,
+    share_reaching,
 )
 
 if TYPE_CHECKING:
@@ -141,15 +142,7 @@ class Evaluation:
         found = {}
         for name, threshold in self.contract.operating_points.items():
             label = self.classes.index(name)
-
-            def reached(
-                _: NDArray[np.int64],
-                probabilities: NDArray[np.float64],
-                label: int = label,
-                threshold: float = threshold,
-            ) -> float:
-                return float(np.mean(probabilities[:, label] >= threshold))
-
+            reached = partial(share_reaching, label=label, threshold=threshold)
             own = self.labels == label
             found[name] = OperatingPoint(
                 threshold,
@@ -201,12 +194,15 @@ class Evaluation:
 
     @cached_property
     def recall_by_source_and_class(self) -> dict[str, tuple[int, Estimate]]:
-        """The same for each class within a source, as `SOURCE / CLASS`."""
-        if not self.sources:
-            return {}
-        pairs = zip(self.sources, self.labels, strict=True)
-        names = [f"{source} / {self.classes[label]}" for source, label in pairs]
-        return self._accuracy_by(np.array(names))
+        """For each class within a source, as `SOURCE / CLASS`, its pictures and their recall."""
+        found = {}
+        for source in sorted(set(self.sources)):
+            for label, name in enumerate(self.classes):
+                chosen = (np.array(self.sources) == source) & (self.labels == label)
+                if chosen.any():
+                    figure = estimate(accuracy, self.labels[chosen], self.probabilities[chosen])
+                    found[f"{source} / {name}"] = (int(chosen.sum()), figure)
+        return found
 
     def report(self, *, as_dict: bool = False) -> Any:
         """scikit-learn's classification report: precision, recall, F1 and support per class."""
@@ -232,14 +228,6 @@ class Evaluation:
             for name, label, row in zip(self.files, self.labels, self.probabilities, strict=True):
                 rows.writerow([name, self.classes[label], *(f"{value:.8f}" for value in row)])
 
-    def _accuracy_by(self, groups: NDArray[np.str_]) -> dict[str, tuple[int, Estimate]]:
-        found = {}
-        for group in sorted(set(groups.tolist())):
-            chosen = groups == group
-            figure = estimate(accuracy, self.labels[chosen], self.probabilities[chosen])
-            found[group] = (int(chosen.sum()), figure)
-        return found
-
 
 def evaluate(
     answers: Answers, split: Split, contract: ModelContract, sources: dict[str, str]
@@ -253,5 +241,5 @@ def evaluate(
         files=split.files,
         labels=split.labels,
         raw=answers.raw,
-        sources=tuple(sources.get(file, UNKNOWN) for file in split.files) if sources else (),
+        sources=sources_of(split.files, sources),
     )

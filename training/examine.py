@@ -11,12 +11,13 @@ from PIL import Image
 
 from app.xray.preprocess import to_pixels
 from training.evaluate import Evaluation, evaluate
+from training.manifest import sources_of
 from training.probe import ProbeResult, probe_sources
 from training.shortcuts import Agreement, agreement_under_changes, black_out_lungs, keep_border
 from training.strangers import hard_cases, strangers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -95,7 +96,7 @@ def examine(
     """Judge the network of `runner` on one split; `train` is what its probe of sources learns from.
 
     `sources` maps files to where they came from, {} where that is not known. The network is run
-    some eleven times over the split, and over 1,200 other pictures where there is a gate.
+    some ten times over the split, and over 1,200 other pictures where there is a gate.
     """
     known, known_answers = train
     split, answers = test
@@ -106,7 +107,7 @@ def examine(
     }
     probe = probe_sources(
         known_answers.pooled,
-        evaluate(known_answers, known, contract, sources).sources,
+        sources_of(known.files, sources),
         answers.pooled,
         evaluation.sources,
         known.labels,
@@ -116,33 +117,35 @@ def examine(
     agreement = agreement_under_changes(
         split.pixels, lambda pixels: contract.calibrate(runner.run(pixels).raw)
     )
-    gate = _judge_gate(contract.ood, runner, contract, split) if contract.ood else None
+    gate = _judge_gate(contract.ood, runner, contract, split, answers) if contract.ood else None
     return Examination(evaluation, masked, probe, agreement, gate)
 
 
-def _judge_gate(gate: Gate, runner: Runner, contract: ModelContract, split: Split) -> GateFigures:
-    def judge(pixels: NDArray[np.uint8]) -> Refused:
-        beyond = gate.score(runner.run(pixels).summaries) > gate.threshold
+def _judge_gate(
+    gate: Gate, runner: Runner, contract: ModelContract, split: Split, answers: Answers
+) -> GateFigures:
+    def judge(pixels: NDArray[np.uint8], answers: Answers) -> Refused:
+        beyond = gate.score(answers.summaries) > gate.threshold
         refused = beyond.copy()
         if beyond.any():
             turned = runner.run(255 - pixels[beyond]).summaries
             refused[beyond] = gate.score(turned) > gate.threshold
         return Refused(len(pixels), float(beyond.mean()), float(refused.mean()))
 
+    def run_and_judge(images: list[Image.Image]) -> Refused:
+        pixels = np.stack([to_pixels(image, contract) for image in images])
+        return judge(pixels, runner.run(pixels))
+
     def judge_each(kinds: dict[str, list[Image.Image]]) -> dict[str, Refused]:
-        return {kind: judge(_pixels(images, contract)) for kind, images in kinds.items()}
+        return {kind: run_and_judge(images) for kind, images in kinds.items()}
 
     spread = split.pixels[:: max(1, len(split) // HARD_CASES)]
     return GateFigures(
         threshold=gate.threshold,
-        xrays=judge(split.pixels),
+        xrays=judge(split.pixels, answers),
         strangers=judge_each(strangers()),
         hard_cases=judge_each(hard_cases([Image.fromarray(picture) for picture in spread])),
     )
-
-
-def _pixels(images: Iterable[Image.Image], contract: ModelContract) -> NDArray[np.uint8]:
-    return np.stack([to_pixels(image, contract) for image in images])
 
 
 def _figures(evaluation: Evaluation) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from training.export import export_checkpoint
 from training.facts import facts_of
 from training.findings import spell_count, spell_leak
 from training.leaks import judge
-from training.manifest import read_manifest, read_sources
+from training.manifest import read_manifest
 from training.network import build_mobilenet
 from training.run_folder import fill_folder
 from training.runner import Runner
@@ -61,8 +61,8 @@ def fit(config: FitConfig, console: Console) -> Examination:
 
     classes, _ = find_files(config.data)
     contract = ModelContract.recipe_of_2022(classes)
-    sources = read_sources(config.data)
     manifest = read_manifest(config.data)
+    sources = manifest.sources if manifest else {}
     network = build_mobilenet(
         len(classes), input_shape=contract.input_shape, weights=config.weights
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from app.xray.errors import DatasetError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -35,6 +36,11 @@ class Manifest:
     path: Path
     rows: tuple[Row, ...]
     has_patients: bool
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """File -> source, `UNKNOWN` where it is left open."""
+        return {row.file: row.source or UNKNOWN for row in self.rows}
 
 
 def read_manifest(root: Path, path: Path | None = None) -> Manifest | None:
@@ -75,9 +81,12 @@ def read_sources(root: Path) -> dict[str, str]:
         DatasetError: the manifest lacks one of the two columns, or is no CSV in UTF-8.
     """
     manifest = read_manifest(root)
-    if manifest is None:
-        return {}
-    return {row.file: row.source or UNKNOWN for row in manifest.rows}
+    return manifest.sources if manifest else {}
+
+
+def sources_of(files: Sequence[str], sources: dict[str, str]) -> tuple[str, ...]:
+    """The source of each file, `UNKNOWN` for one not in `sources`; () where that is empty."""
+    return tuple(sources.get(file, UNKNOWN) for file in files) if sources else ()
 
 
 def _row(cells: dict[str, str | None]) -> Row:

@@ -51,6 +51,11 @@ def recall(labels: Labels, probabilities: Probabilities, label: int) -> float:
     return float(np.mean(probabilities.argmax(axis=1)[truth] == label)) if truth.any() else np.nan
 
 
+def share_reaching(_: Labels, probabilities: Probabilities, label: int, threshold: float) -> float:
+    """Share of the pictures whose probability of `label` is `threshold` or more."""
+    return float(np.mean(probabilities[:, label] >= threshold))
+
+
 def f1(labels: Labels, probabilities: Probabilities, label: int) -> float:
     """The harmonic mean of precision and recall; 0 where nothing is right."""
     predicted = probabilities.argmax(axis=1)

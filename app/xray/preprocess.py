@@ -50,6 +50,11 @@ def negative(inputs: NDArray[np.float32], contract: ModelContract) -> NDArray[np
     return turned
 
 
+def to_input(image: Image.Image, contract: ModelContract) -> NDArray[np.float32]:
+    """A decoded picture -> model input, float32 of shape (height, width, 3)."""
+    return rescale(to_pixels(image, contract), contract)
+
+
 def preprocess(
     data: bytes, contract: ModelContract, *, max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.float32]:
@@ -57,4 +62,4 @@ def preprocess(
 
     Raises what `decode.decode` raises.
     """
-    return rescale(to_pixels(decode(data, max_pixels=max_pixels).image, contract), contract)
+    return to_input(decode(data, max_pixels=max_pixels).image, contract)
