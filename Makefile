@@ -8,12 +8,12 @@ DATA ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format train bench requirements clean
+.PHONY: help install serve test lint format train bench soak fuzz requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|tensorflow|gpu|train|bench|dev (dev)
+install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|tensorflow|gpu|train|bench|fuzz|dev (dev)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -55,6 +55,15 @@ bench: ## the service beside others, under load; ARGS="--quick" for a first look
 	@$(MAKE) --no-print-directory install USE=bench
 	$(BIN)/python -m benchmarks $(ARGS)
 
+soak: ## broken uploads and load for minutes, memory and threads watched; ARGS="--uploads 2000" for less
+	@$(MAKE) --no-print-directory install USE=bench
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+fuzz: ## look for pictures that break the decoder, guided by coverage; ARGS="-max_total_time=600"
+	@$(MAKE) --no-print-directory install USE=dev
+	@$(MAKE) --no-print-directory install USE=fuzz
+	$(BIN)/python -m tests.corpus.fuzz $(ARGS)
+
 COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 requirements: ## compile requirements/*.txt anew from pyproject.toml
@@ -65,6 +74,7 @@ requirements: ## compile requirements/*.txt anew from pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra gpu -o requirements/gpu.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra train -o requirements/train.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra bench -o requirements/bench.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra fuzz -o requirements/fuzz.txt pyproject.toml
 
 clean: ## remove .venv and caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import threading
+import time
 import warnings
 from typing import TYPE_CHECKING
 
+from app.children import leave_no_core
 from app.classifier import checkpoint_of
 from app.engines.compiled import compiled_model, stop_compiling
 from app.main import create_app
-from app.server import Server, listen
+from app.server import Server, end_now, listen
 from app.settings import Settings, read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError
 
@@ -25,6 +28,8 @@ log = logging.getLogger("app")
 EXIT_BUG = 1
 EXIT_OPERATOR = 2
 EXIT_INTERRUPTED = 130
+
+_GRACE_S = 5.0
 
 _HINT = """
 Name another checkpoint in CXR_MODEL_PATH, or train one: python -m training fit --help"""
@@ -61,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(settings: Settings) -> int:
+    leave_no_core()
     listener = listen(settings)
     _set_up_logs(settings)
     host, port = listener.getsockname()[:2]
@@ -94,5 +100,18 @@ def _set_up_logs(settings: Settings) -> None:
         log.warning("%s is no setting of this version; it is ignored", name)
 
 
+def _wait_for_threads() -> bool:
+    """Give threads `_GRACE_S` to end; whether they have. A stuck one would hold up the exit."""
+    until = time.monotonic() + _GRACE_S
+    others = [thread for thread in threading.enumerate() if not thread.daemon]
+    others.remove(threading.main_thread())
+    for thread in others:
+        thread.join(max(0.0, until - time.monotonic()))
+    return not any(thread.is_alive() for thread in others)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    if not _wait_for_threads():
+        end_now(exit_code)
+    sys.exit(exit_code)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from itertools import islice
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -26,6 +26,11 @@ class QueueFull(Exception):
 class _Item(NamedTuple):
     array: NDArray[np.float32]
     queued_at: float
+
+
+class _Running(NamedTuple):
+    begun_at: float
+    chosen: dict[asyncio.Future[Any], _Item]
 
 
 class MicroBatcher(Generic[Answer]):
@@ -59,6 +64,8 @@ class MicroBatcher(Generic[Answer]):
         self._queue: dict[asyncio.Future[Answer], _Item] = {}
         self._is_full = asyncio.Event()
         self._workers: set[asyncio.Task[None]] = set()
+        self._running: dict[object, _Running] = {}
+        self._abandoned: Exception | None = None
 
     @property
     def waiting(self) -> int:
@@ -70,22 +77,49 @@ class MicroBatcher(Generic[Answer]):
         """How many of those are prepared."""
         return len(self._queue)
 
-    async def submit(self, prepare: Callable[[], Awaitable[NDArray[np.float32]]]) -> Answer:
+    @property
+    def longest_run_s(self) -> float:
+        """For how long the batch has been running that has been longest; 0 where none is."""
+        now = time.monotonic()
+        return max((now - running.begun_at for running in self._running.values()), default=0.0)
+
+    def refuse_when_full(self) -> None:
+        """Raise what `submit` would.
+
+        Raises:
+            QueueFull: as many wait as are allowed to.
+        """
+        if self.waiting >= self._max_queue:
+            raise QueueFull(f"{self._max_queue} requests are waiting already; try again shortly.")
+
+    async def submit(
+        self,
+        prepare: Callable[[], Awaitable[NDArray[np.float32] | None]],
+        prepare_apart: Callable[[], Awaitable[NDArray[np.float32]]] | None = None,
+    ) -> Answer:
         """The answer for the item that `prepare` brings, without its batch dimension.
 
-        A caller that is cancelled leaves the queue at once. Raises what `prepare` raises, for all
-        of a batch what `predict` raises, and:
+        Where that brings none, `prepare_apart` does, which may take long: meanwhile others are
+        prepared, and only the place in the queue is held. A caller that is cancelled leaves the
+        queue at once. Raises what they raise, for all of a batch what `predict` raises, and:
 
         Raises:
             QueueFull: before anything is prepared.
         """
-        if self.waiting >= self._max_queue:
-            raise QueueFull(f"{self._max_queue} requests are waiting already; try again shortly.")
+        self.refuse_when_full()
         self._unprepared += 1
         try:
             array = await self._prepare(prepare)
+            if array is None and prepare_apart is not None:
+                array = await prepare_apart()
+                await self._ahead.acquire()
         finally:
             self._unprepared -= 1
+        if array is None:
+            raise RuntimeError("nothing was prepared")
+        if self._abandoned is not None:
+            self._ahead.release()
+            raise self._abandoned
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue[answer] = _Item(array, time.monotonic())
         if len(self._queue) >= self._max_size:
@@ -98,15 +132,29 @@ class MicroBatcher(Generic[Answer]):
             if self._queue.pop(answer, None):
                 self._ahead.release()
 
+    def abandon(self, error: Exception) -> None:
+        """Give all that wait, in a batch that runs or for one, `error` for an answer.
+
+        So get those that are still prepared, once they are.
+        """
+        self._abandoned = error
+        batches = [running.chosen for running in self._running.values()]
+        for waiting in [*self._queue, *chain.from_iterable(batches)]:
+            if not waiting.done():
+                waiting.set_exception(error)
+
     async def _prepare(
-        self, prepare: Callable[[], Awaitable[NDArray[np.float32]]]
-    ) -> NDArray[np.float32]:
+        self, prepare: Callable[[], Awaitable[NDArray[np.float32] | None]]
+    ) -> NDArray[np.float32] | None:
+        """What `prepare` brings, and with it one of the few places that are prepared ahead."""
         await self._ahead.acquire()
+        array = None
         try:
-            return await prepare()
-        except BaseException:
-            self._ahead.release()
-            raise
+            array = await prepare()
+        finally:
+            if array is None:
+                self._ahead.release()
+        return array
 
     async def _work(self) -> None:
         """Run batches until nobody waits."""
@@ -141,6 +189,8 @@ class MicroBatcher(Generic[Answer]):
     async def _run(self, chosen: dict[asyncio.Future[Answer], _Item]) -> None:
         loop = asyncio.get_running_loop()
         arrays = [item.array for item in chosen.values()]
+        run = object()
+        self._running[run] = _Running(time.monotonic(), chosen)
         try:
             answers = await loop.run_in_executor(self._executor, self._predict_all, arrays)
         except asyncio.CancelledError:  # the executor was shut down
@@ -152,6 +202,8 @@ class MicroBatcher(Generic[Answer]):
                 if not waiting.done():
                     waiting.set_exception(error)
             return
+        finally:
+            del self._running[run]
         for waiting, answer in zip(chosen, answers, strict=True):
             if not waiting.done():
                 waiting.set_result(answer)

@@ -102,17 +102,24 @@ class Classifier:
             CheckpointCorrupt: the answer is no distribution over the classes, or the gate is not
                 that of this network.
         """
+        for size in self.engine.batching.sizes:
+            self.answer_canary(size)
+
+    def answer_canary(self, size: int = 1) -> None:
+        """Run a drawn picture, `size` times in one batch, and look at the answer.
+
+        Raises CheckpointCorrupt as `warm_up`.
+        """
         shape = self.contract.input_shape
         canary = np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(1, *shape)
-        for size in self.engine.batching.sizes:
-            try:
-                output = self.engine.predict(np.repeat(canary, size, axis=0), with_features=True)
-                self._judge(output)
-            except Exception as error:  # an engine raises whatever the network leads it to
-                raise CheckpointCorrupt(
-                    f"{self.checkpoint.path}: the model cannot be run: {error}"
-                ) from error
-            refuse_unless_distributions(output.probabilities, self.checkpoint)
+        try:
+            output = self.engine.predict(np.repeat(canary, size, axis=0), with_features=True)
+            self._judge(output)
+        except Exception as error:  # an engine raises whatever the network leads it to
+            raise CheckpointCorrupt(
+                f"{self.checkpoint.path}: the model cannot be run: {error}"
+            ) from error
+        refuse_unless_distributions(output.probabilities, self.checkpoint)
 
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         """Classify model inputs, float32 (n, height, width, 3), in order.
@@ -188,14 +195,16 @@ def _is_strange(prediction: Prediction) -> bool:
     return prediction.verdict is not None and prediction.verdict.is_strange
 
 
-def load_classifier(settings: Settings) -> Classifier:
-    """Read the checkpoint that the settings name, build its engine and warm it up.
+def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
+    """Build an engine for the checkpoint that the settings name, and warm it up.
+
+    `checkpoint` is one that was read already, for a new engine in place of one that broke.
 
     Raises:
         CheckpointError: as `read_checkpoint`, `create_engine` and `Classifier.warm_up`.
         EngineError: as `create_engine`.
     """
-    checkpoint = checkpoint_of(settings)
+    checkpoint = checkpoint or checkpoint_of(settings)
     engine = create_engine(
         checkpoint, settings.engine, device=settings.device, cache_dir=settings.cache_dir
     )

@@ -7,18 +7,22 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from app.access import KEY_HEADER, AccessMiddleware
 from app.classifier import load_classifier
-from app.problems import add_problem_handlers, internal_error
+from app.problems import add_problem_handlers, internal_error, refusal
+from app.request_id import HEADER as REQUEST_ID_HEADER
 from app.request_id import RequestIdMiddleware
-from app.routes import explain, ops, predict
+from app.routes import admin, docs, explain, ops, predict
+from app.security_headers import SecurityHeadersMiddleware
 from app.service import Service
 from app.settings import VERSION, Settings, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
-    from app.classifier import Classifier
+    from app.loading import Load
 
 DESCRIPTION = (
     "Which class a chest X-ray looks like, and how sure the model is. "
@@ -26,14 +30,13 @@ DESCRIPTION = (
 )
 
 
-def create_app(
-    settings: Settings | None = None, *, load: Callable[[Settings], Classifier] = load_classifier
-) -> FastAPI:
+def create_app(settings: Settings | None = None, *, load: Load = load_classifier) -> FastAPI:
     """The service; `settings` default to the environment's, `load` to the real checkpoint.
 
     Raises `SettingsError` where a CXR_ variable has a value that is not allowed.
     """
-    service = Service(settings or read_settings(), load)
+    settings = settings or read_settings()
+    service = Service(settings, load)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -46,12 +49,35 @@ def create_app(
         service.close()
 
     app = FastAPI(
-        title="CXR inference", version=VERSION, description=DESCRIPTION, lifespan=lifespan
+        title="CXR inference",
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/openapi.json" if settings.docs else None,
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.service = service
     app.include_router(predict.router)
     app.include_router(explain.router)
     app.include_router(ops.router)
+    if settings.admin_key:
+        app.include_router(admin.router)
+    if settings.docs:
+        app.include_router(docs.router)
+    if settings.api_keys:
+        docs.describe_keys(app)
     add_problem_handlers(app)
+    # The last one added is the first to see a request.
+    app.add_middleware(AccessMiddleware, settings.api_keys, settings.admin_key, refusal)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", KEY_HEADER, REQUEST_ID_HEADER],
+            expose_headers=["Retry-After", REQUEST_ID_HEADER, explain.HEADER],
+        )
+    app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestIdMiddleware, on_bug=internal_error)
     return app

@@ -5,39 +5,40 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from PIL import ImageOps
 
 from app.batching import MicroBatcher
-from app.explain import overlay, thumbnail
-from app.xray.decode import decode
-from app.xray.errors import MalformedRequest, NotAChestXray
-from app.xray.preprocess import to_input
+from app.explain import overlay
+from app.xray.errors import InferenceStopped, MalformedRequest, NotAChestXray
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
     from app.classifier import Classifier, Prediction
+    from app.decoding import Decoded, Decoding
     from app.settings import Settings
 
 
 class Pipeline:
-    """Decodes in the threads of `decoding`, then runs the model in threads of its own.
+    """Decodes by `decoding`, then runs the model in threads of its own.
 
     How many those are, how large batches are and how long they wait for more is the engine's to
     say, unless the settings do.
     """
 
-    def __init__(self, classifier: Classifier, settings: Settings, decoding: Executor) -> None:
+    def __init__(self, classifier: Classifier, settings: Settings, decoding: Decoding) -> None:
         self.classifier = classifier
-        self._max_pixels = settings.max_pixels
         self._refuses = settings.ood == "refuse"
         self._decoding = decoding
+        # What decoding needs of the contract, which travels to other processes.
+        self._contract = classifier.contract.model_copy(update={"ood": None})
         batching, wait_ms = classifier.engine.batching, settings.max_wait_ms
         self._inference = ThreadPoolExecutor(batching.threads, "inference")
         self._batcher: MicroBatcher[Prediction] = MicroBatcher(
@@ -48,6 +49,8 @@ class Pipeline:
             max_wait_s=batching.max_wait_s if wait_ms is None else wait_ms / 1000,
             max_running=batching.threads + batching.ahead,
         )
+        self._users = 0
+        self._is_retired = False
 
     @property
     def waiting(self) -> int:
@@ -58,6 +61,38 @@ class Pipeline:
     def prepared(self) -> int:
         """Uploads that are decoded and wait for the model."""
         return self._batcher.prepared
+
+    def refuse_when_full(self) -> None:
+        """Raise `QueueFull` where an upload would find no place, before it is read."""
+        self._batcher.refuse_when_full()
+
+    @contextmanager
+    def in_use(self) -> Iterator[Self]:
+        """Keep the threads for the length of one request, though the pipeline be retired."""
+        self._users += 1
+        try:
+            yield self
+        finally:
+            self._users -= 1
+            self._close_when_done()
+
+    async def check(self, *, within_s: float) -> None:
+        """Have the model answer a canary, behind what its threads are running.
+
+        Raises:
+            InferenceStopped: no answer within `within_s`, or a batch has been running for longer.
+            CheckpointError, EngineError: the answer is no distribution over the classes.
+        """
+        longest_s = self._batcher.longest_run_s
+        if longest_s > within_s:
+            raise InferenceStopped(f"a batch has been running for {longest_s:.0f} s")
+        canary = asyncio.get_running_loop().run_in_executor(
+            self._inference, self.classifier.answer_canary
+        )
+        try:
+            await asyncio.wait_for(canary, within_s)
+        except TimeoutError as error:
+            raise InferenceStopped(f"no answer to a canary within {within_s:g} s") from error
 
     async def classify(self, data: bytes) -> Prediction:
         """What the model says of one uploaded file.
@@ -85,17 +120,30 @@ class Pipeline:
         prediction = await self._classify(upload)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self._decoding, self._draw, upload, prediction, name or prediction.label
+            self._decoding.threads, self._draw, upload, prediction, name or prediction.label
         )
+
+    def retire(self) -> None:
+        """Let the threads go once the last request is answered that is using them."""
+        self._is_retired = True
+        self._close_when_done()
+
+    def abandon(self, error: Exception) -> None:
+        """Answer all that wait with `error`, and wait for no thread any more."""
+        self._batcher.abandon(error)
+        self.close()
 
     def close(self) -> None:
         """Let the threads go; what is still queued is dropped."""
         self._inference.shutdown(wait=False, cancel_futures=True)
 
+    def _close_when_done(self) -> None:
+        if self._is_retired and not self._users:
+            self.close()
+
     async def _classify(self, upload: _Upload) -> Prediction:
-        loop = asyncio.get_running_loop()
         prediction = await self._batcher.submit(
-            lambda: loop.run_in_executor(self._decoding, self._decode, upload)
+            lambda: self._prepare(upload), lambda: self._prepare_apart(upload)
         )
         verdict = prediction.verdict
         if self._refuses and verdict and verdict.is_strange:
@@ -105,12 +153,18 @@ class Pipeline:
             prediction = dataclasses.replace(prediction, warnings=warnings)
         return prediction
 
-    def _decode(self, upload: _Upload) -> NDArray[np.float32]:
-        radiograph = decode(upload.data, max_pixels=self._max_pixels)
-        upload.warnings = radiograph.warnings
-        if upload.keeps_picture:
-            upload.picture = thumbnail(radiograph.image)
-        return to_input(radiograph.image, self.classifier.contract)
+    async def _prepare(self, upload: _Upload) -> NDArray[np.float32] | None:
+        decoded = await self._decoding.quickly(
+            upload.data, self._contract, keeps_picture=upload.keeps_picture
+        )
+        return decoded and upload.keep(decoded)
+
+    async def _prepare_apart(self, upload: _Upload) -> NDArray[np.float32]:
+        return upload.keep(
+            await self._decoding.apart(
+                upload.data, self._contract, keeps_picture=upload.keeps_picture
+            )
+        )
 
     def _draw(self, upload: _Upload, prediction: Prediction, name: str) -> Explanation:
         picture = upload.picture
@@ -141,3 +195,8 @@ class _Upload:
     keeps_picture: bool = False
     warnings: tuple[str, ...] = ()
     picture: Image.Image | None = None
+
+    def keep(self, decoded: Decoded) -> NDArray[np.float32]:
+        """Take what is wanted later; what is left is the model's."""
+        self.warnings, self.picture = decoded.warnings, decoded.picture
+        return decoded.model_input

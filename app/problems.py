@@ -37,6 +37,7 @@ TABLE: Final[dict[type[Exception], _Row]] = {
     errors.MalformedRequest: _Row(
         HTTPStatus.BAD_REQUEST, "malformed-request", "The request is malformed"
     ),
+    errors.Unauthorized: _Row(HTTPStatus.UNAUTHORIZED, "unauthorized", "A key is needed"),
     errors.TooManyBytes: _Row(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-bytes", "The upload is too large"
     ),
@@ -57,10 +58,19 @@ TABLE: Final[dict[type[Exception], _Row]] = {
     errors.NotAChestXray: _Row(
         HTTPStatus.UNPROCESSABLE_ENTITY, "not-a-chest-x-ray", "Not a chest X-ray"
     ),
+    errors.ReloadFailed: _Row(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "reload-failed", "The new checkpoint cannot be served"
+    ),
+    errors.ReloadUnderWay: _Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "reload-under-way", "Another reload is under way"
+    ),
     errors.NotExplainable: _Row(
         HTTPStatus.NOT_IMPLEMENTED, "not-explainable", "This model cannot be explained"
     ),
     errors.NotReady: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
+    errors.InferenceStopped: _Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "inference-stopped", "The model is started anew"
+    ),
     QueueFull: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "queue-full", "Too many requests wait already"),
     errors.DeadlineExceeded: _Row(
         HTTPStatus.GATEWAY_TIMEOUT, "deadline-exceeded", "The answer took too long"
@@ -74,16 +84,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(QueueFull)
     @app.exception_handler(errors.CxrError)
     async def _(request: Request, error: Exception) -> JSONResponse:
-        row = TABLE.get(type(error))
-        if row is None:
-            raise error  # an operator's error inside a request is a bug, and logged as one
-        headers = {"Retry-After": str(_RETRY_AFTER_S)} if row.status == 503 else {}
-        verdict = {}
-        if isinstance(error, errors.NotAChestXray):
-            verdict = {"score": error.score, "threshold": error.threshold}
-        return problem(
-            request, row.status, row.title, str(error), kind=row.kind, headers=headers, **verdict
-        )
+        return refusal(request, error)
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -95,6 +96,27 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def _(request: Request, error: StarletteHTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         return problem(request, status, status.phrase, error.detail, headers=error.headers or {})
+
+
+def refusal(request: Request, error: Exception) -> JSONResponse:
+    """Answer an error of the table; any other is raised again.
+
+    An operator's error inside a request is a bug, and logged as one.
+    """
+    row = TABLE.get(type(error))
+    if row is None:
+        raise error
+    headers = {}
+    if row.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(_RETRY_AFTER_S)}
+    if row.status == HTTPStatus.UNAUTHORIZED:
+        headers = {"WWW-Authenticate": "Bearer"}
+    verdict = {}
+    if isinstance(error, errors.NotAChestXray):
+        verdict = {"score": error.score, "threshold": error.threshold}
+    return problem(
+        request, row.status, row.title, str(error), kind=row.kind, headers=headers, **verdict
+    )
 
 
 def internal_error(request: Request, error: Exception) -> JSONResponse:

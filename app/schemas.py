@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from app.xray.contract import ModelContract
-from app.xray.errors import CxrError
+from app.xray.errors import public_message
 
 if TYPE_CHECKING:
     from app.classifier import Classifier, Prediction
-    from app.service import Service
+    from app.service import Reload, Service
 
 
 class ModelIdentity(BaseModel):
@@ -124,9 +125,23 @@ class ModelDescription(ModelContract):
 
 
 class Liveness(BaseModel):
-    """That the process answers."""
+    """That the process answers, and can still be helped: "dead" asks for a new one."""
 
-    status: Literal["alive"] = "alive"
+    status: Literal["alive", "dead"] = "alive"
+
+
+class ReloadOutcome(BaseModel):
+    """What became of the last new checkpoint that was to take the place of the old one."""
+
+    status: Literal["succeeded", "failed"]
+    finished_at: datetime
+    reason: str | None = Field(description="Why it was refused; the old one is served on")
+    sha256: str | None = Field(description="Of the checkpoint that is served since then")
+
+    @classmethod
+    def of(cls, reload: Reload) -> Self:
+        """The outcome of `reload`."""
+        return cls.model_validate(reload, from_attributes=True)
 
 
 class Health(BaseModel):
@@ -138,25 +153,21 @@ class Health(BaseModel):
     engine: str | None = Field(examples=["litert"])
     device: str | None = Field(examples=["cpu"])
     reason: str | None = Field(description="Why the model cannot be served, where it cannot")
+    reload: ReloadOutcome | None = Field(description="None where none was asked for")
 
     @classmethod
     def of(cls, service: Service, version: str) -> Self:
         """The present state of `service`."""
-        loaded = service.loaded
+        loaded, reload = service.loaded, service.last_reload
         return cls(
             status=service.status,
             version=version,
             model=ModelIdentity.of(loaded) if loaded else None,
             engine=loaded.engine.name if loaded else None,
             device=loaded.engine.device if loaded else None,
-            reason=_reason(service.failure),
+            reason=None if service.failure is None else public_message(service.failure),
+            reload=reload and ReloadOutcome.of(reload),
         )
-
-
-def _reason(failure: Exception | None) -> str | None:
-    if failure is None or isinstance(failure, CxrError):
-        return str(failure) if failure else None
-    return "a fault of the service; its trace is in the log"
 
 
 class Problem(BaseModel):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import os
 import signal
 import socket
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from app.connection import BoundedProtocol
 from app.xray.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -21,50 +24,30 @@ if TYPE_CHECKING:
     from app.service import Service
     from app.settings import Settings
 
+log = logging.getLogger(__name__)
+
 BACKLOG = 2048
-MAX_HEAD_BYTES = 65_536
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """uvicorn's parser in C, which by itself gathers a request's head without end.
-
-    The read in which a request begins is not counted: it is one buffer of the loop's, 256 kB.
-    """
-
-    _head_bytes = 0
-    _in_head = True
-
-    def data_received(self, data: bytes) -> None:
-        """Refuse a request line and headers of more than `MAX_HEAD_BYTES`."""
-        if self._in_head:
-            self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response("The request's head is too large.")
-
-    def on_headers_complete(self) -> None:
-        """Stop counting."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def on_message_begin(self) -> None:
-        """Count anew."""
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
+EXIT_UNANSWERED = 1
 
 
 class Server(uvicorn.Server):
     """Serves until a signal.
 
     On SIGTERM the service turns "draining" first and goes on listening for `drain_s`, so that
-    whoever asks for its health sends no more; then accepted requests are finished. Ctrl-C, or a
-    second signal, leaves the listening out; one more leaves nothing to be waited for.
+    whoever asks for its health sends no more; then accepted requests are finished. Ctrl-C leaves
+    the listening out. A second signal ends at once. SIGHUP has the checkpoint loaded anew.
     """
 
     def __init__(self, app: FastAPI, service: Service, settings: Settings) -> None:
+        protocol = partial(
+            BoundedProtocol,
+            max_connections=settings.max_connections,
+            is_leaving=lambda: service.status == "draining",
+        )
         config = uvicorn.Config(
             app,
-            http=BoundedProtocol,
+            http=protocol,  # type: ignore[arg-type]  # called as a class would be
+            ws="none",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
@@ -75,6 +58,13 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_s
         service.on_failure = self.finish
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, and from then on SIGHUP reloads."""
+        if hasattr(signal, "SIGHUP"):
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._service.reload_soon)
+        await super().startup(sockets)
+
     def finish(self) -> None:
         """End serving, in order."""
         self.should_exit = True
@@ -82,13 +72,21 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Answer a signal; uvicorn's own would have it raised again at the end."""
         is_first, self._was_told_to_end = not self._was_told_to_end, True
-        self.force_exit = self.should_exit
         self._service.stop()
+        if not is_first and (unanswered := len(self.server_state.tasks)):
+            log.warning("ending at once: %d requests get no answer", unanswered)
+            end_now(EXIT_UNANSWERED)
         if sig == signal.SIGTERM and self._drain_s and is_first:
             loop = asyncio.get_running_loop()
             loop.call_soon_threadsafe(loop.call_later, self._drain_s, self.finish)
         else:
             self.finish()
+
+
+def end_now(code: int) -> NoReturn:
+    """End the process with `code`, whatever its threads are still doing."""
+    logging.shutdown()
+    os._exit(code)
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -4,44 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Literal
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from app.devices import usable_cpus
+from app.decoding import Decoding
+from app.loading import load_in_a_thread
 from app.pipeline import Pipeline
-from app.xray.errors import CxrError, DeadlineExceeded, NotReady
+from app.upload_memory import UploadMemory
+from app.watchdog import INTERVAL_S, watch
+from app.xray.errors import (
+    CxrError,
+    DeadlineExceeded,
+    InferenceStopped,
+    NotReady,
+    ReloadFailed,
+    ReloadUnderWay,
+    public_message,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     from app.classifier import Classifier
+    from app.loading import Load
     from app.settings import Settings
 
 log = logging.getLogger(__name__)
 
 Status = Literal["loading", "ready", "draining", "failed"]
 
-_MIN_DECODING_THREADS: Final = 2
-"""So that one picture that takes long does not hold up all others."""
+
+class Reload(NamedTuple):
+    """What became of the last new checkpoint; `reason` says why it was refused."""
+
+    status: Literal["succeeded", "failed"]
+    finished_at: datetime
+    reason: str | None = None
+    sha256: str | None = None
 
 
 class Service:
-    """Loads a classifier once, and has the threads that decode: as many as there are CPUs.
+    """Loads a classifier, watches it, and puts another in its place when told to.
 
-    `load` is injected: it takes long and runs in a thread.
+    `load` is injected: it takes long and runs in a thread. `is_alive` turns False where a model
+    that broke could not be started anew: then only a new process helps.
     """
 
-    def __init__(self, settings: Settings, load: Callable[[Settings], Classifier]) -> None:
+    def __init__(
+        self, settings: Settings, load: Load, *, watch_interval_s: float = INTERVAL_S
+    ) -> None:
         self.settings = settings
         self.status: Status = "loading"
+        self.is_alive = True
         self.failure: Exception | None = None
+        self.last_reload: Reload | None = None
         self.on_failure: Callable[[], None] = lambda: None
+        self.memory = UploadMemory(settings.max_held_bytes)
         self._load = load
+        self._watch_interval_s = watch_interval_s
         self._pipeline: Pipeline | None = None
-        self._loading = ThreadPoolExecutor(1, "loading")
-        threads = max(_MIN_DECODING_THREADS, usable_cpus())
-        self._decoding = ThreadPoolExecutor(threads, "decoding")
+        self._decoding = Decoding(settings)
+        self._changing = asyncio.Lock()
+        self._is_to_reload = False
+        self._reloading: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def loaded(self) -> Classifier | None:
@@ -61,31 +88,37 @@ class Service:
 
     async def start(self) -> None:
         """Load the model; "ready" after its warm-up, "failed" where it cannot be served."""
-        loop = asyncio.get_running_loop()
         try:
-            classifier = await loop.run_in_executor(self._loading, self._load, self.settings)
+            classifier = await load_in_a_thread(self._load, self.settings)
         except Exception as error:  # whatever it was, the service must not stay "loading"
-            self.failure = error
-            self._leave_loading("failed")
-            trace = None if isinstance(error, CxrError) else error
-            log.critical("cannot serve the model: %s", error, exc_info=trace)
+            self._fail("cannot serve the model", error)
             self.on_failure()
             return
-        self._pipeline = Pipeline(classifier, self.settings, self._decoding)
-        self._leave_loading("ready")
-        checkpoint, engine = classifier.checkpoint, classifier.engine
-        log.info(
-            "loaded %s (sha256 %s), engine %s on %s%s",
-            checkpoint.path,
-            checkpoint.sha256[:12],
-            engine.name,
-            engine.device,
-            "" if checkpoint.contract.is_calibrated else ", uncalibrated",
-        )
+        self._take("loaded", classifier)
+        self._in_background(watch(self._check, self._restart, interval_s=self._watch_interval_s))
 
-    def _leave_loading(self, status: Status) -> None:
-        if self.status == "loading":  # and not draining already
-            self.status = status
+    async def reload(self) -> Reload:
+        """Load the checkpoint that stands at the settings' path now, and serve it from then on.
+
+        Requests that are under way are answered by the model that they came to. Where the new one
+        cannot be served, or has other classes, the old one goes on.
+
+        Raises:
+            NotReady: there is no model that it could take the place of.
+            ReloadUnderWay: of another call, or the model is being started anew.
+            ReloadFailed: it cannot be served; names the reason.
+        """
+        _ = self.pipeline
+        if self._changing.locked():
+            raise ReloadUnderWay("Another checkpoint is being loaded; try again shortly.")
+        async with self._changing:
+            return await self._reload()
+
+    def reload_soon(self) -> None:
+        """The same from a signal; one that comes meanwhile has it done once more afterwards."""
+        self._is_to_reload = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = self._in_background(self._reload_until_done())
 
     @asynccontextmanager
     async def deadline(self) -> AsyncIterator[None]:
@@ -108,8 +141,103 @@ class Service:
         self.status = "draining"
 
     def close(self) -> None:
-        """Let the threads go; what is still queued is dropped."""
-        for executor in (self._loading, self._decoding):
-            executor.shutdown(wait=False, cancel_futures=True)
+        """Let tasks, threads and processes go; what is still queued is dropped."""
+        for task in self._tasks:
+            task.cancel()
+        self._decoding.close()
         if self._pipeline:
             self._pipeline.close()
+
+    async def _check(self) -> None:
+        if self._pipeline is not None:
+            await self._pipeline.check(within_s=self.settings.request_timeout_s)
+
+    async def _restart(self, cause: Exception) -> None:
+        """A new engine for the same checkpoint; requests that wait for the old one are given up."""
+        broken = self._pipeline
+        assert broken is not None  # noqa: S101  # it was checked
+        self._change_status("ready", "loading")
+        broken.abandon(InferenceStopped("The model does not answer and is started anew."))
+        try:
+            async with self._changing:
+                classifier = await load_in_a_thread(
+                    self._load, self.settings, broken.classifier.checkpoint
+                )
+        except Exception as error:
+            error.__cause__ = error.__cause__ or cause
+            self.is_alive = False
+            self._fail("cannot start the model anew", error)
+            raise
+        self._take("started anew", classifier)
+
+    async def _reload_until_done(self) -> None:
+        while self._is_to_reload:
+            async with self._changing:  # after what is under way
+                self._is_to_reload = False
+                try:
+                    await self._reload()
+                except ReloadFailed:
+                    pass  # its reason is in the log
+                except NotReady as error:
+                    log.warning("not reloaded: %s", error)
+
+    async def _reload(self) -> Reload:
+        _ = self.pipeline
+        try:
+            classifier = await load_in_a_thread(self._load, self.settings)
+            self._refuse_other_classes(classifier)
+        except Exception as error:  # whatever it was, the old one goes on
+            reason = public_message(error)
+            trace = None if isinstance(error, CxrError) else error
+            log.error(  # noqa: TRY400  # of an expected error the words are enough
+                "not reloaded: %s", reason, exc_info=trace
+            )
+            self.last_reload = Reload("failed", datetime.now(UTC), reason)
+            raise ReloadFailed(f"The old checkpoint is served on: {reason}") from error
+        self.last_reload = Reload(
+            "succeeded", datetime.now(UTC), sha256=classifier.checkpoint.sha256
+        )
+        self._take("reloaded", classifier)
+        return self.last_reload
+
+    def _refuse_other_classes(self, new: Classifier) -> None:
+        served, offered = self.pipeline.classifier.contract.classes, new.contract.classes
+        if served != offered:
+            raise ReloadFailed(
+                f"{new.checkpoint.path}: its classes are {', '.join(offered)}, those served are "
+                f"{', '.join(served)}; a restart serves it"
+            )
+
+    def _take(self, how: str, classifier: Classifier) -> None:
+        """Send new requests to `classifier`; the old one is let go when it has answered its own."""
+        retired = self._pipeline
+        self._pipeline = Pipeline(classifier, self.settings, self._decoding)
+        if retired is not None:
+            retired.retire()
+        self._change_status("loading", "ready")
+        checkpoint, engine = classifier.checkpoint, classifier.engine
+        log.info(
+            "%s %s (sha256 %s), engine %s on %s%s",
+            how,
+            checkpoint.path,
+            checkpoint.sha256[:12],
+            engine.name,
+            engine.device,
+            "" if checkpoint.contract.is_calibrated else ", uncalibrated",
+        )
+
+    def _fail(self, what: str, error: Exception) -> None:
+        self.failure = error
+        self._change_status("loading", "failed")
+        trace = None if isinstance(error, CxrError) else error
+        log.critical("%s: %s", what, error, exc_info=trace)
+
+    def _change_status(self, before: Status, after: Status) -> None:
+        if self.status == before:  # and not draining already
+            self.status = after
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.xray.contract import DEFAULT_CLASSES
@@ -16,7 +17,15 @@ from app.xray.errors import SettingsError
 VERSION = "0.1.0"
 
 PREFIX = "CXR_"
+DEFAULT_UPLOADS_HELD = 10
+"""Uploads of the largest size that are held at once, where `max_queue_mb` is not set."""
 _PILLOW_REFUSES_ABOVE = 178_956_970
+_KEY = "^[!-+\\--~]+$"
+"""What an HTTP header can carry as it is, but for the comma that stands between keys."""
+
+_SECRET = frozenset({"api_keys", "admin_key"})
+
+Key = Annotated[SecretStr, Field(min_length=1)]
 
 
 class Settings(BaseSettings):
@@ -39,25 +48,49 @@ class Settings(BaseSettings):
     max_upload_mb: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 20
     """Megabytes of 1,000,000 bytes."""
     max_pixels: Annotated[int, Field(gt=0, le=_PILLOW_REFUSES_ABOVE)] = MAX_PIXELS
+    decode_timeout_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10
+    """How long one picture is decoded that is not decoded in no time by its kind and size."""
     max_batch_size: Annotated[int, Field(ge=1, le=1024)] | None = None
     """None leaves it to the engine, as for `max_wait_ms`."""
     max_wait_ms: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] | None = None
     """How long a batch that is not full waits for more, since its first picture came."""
     max_queue: Annotated[int, Field(ge=1, le=100_000)] = 128
     """Uploads that wait, decoding included; a further one is refused."""
+    max_queue_mb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Megabytes of uploads held at once, those that are still arriving included."""
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 512
+    """Beyond these a client is told to come back."""
     ood: Literal["refuse", "warn", "off"] = "refuse"
     """What becomes of a picture that the checkpoint's gate takes for no chest X-ray."""
     request_timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 30
     """From its first byte to its answer."""
     drain_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 5
     """How long a server that was told to end goes on listening, its health saying so."""
+    api_keys: Annotated[tuple[Key, ...], NoDecode] = ()
+    """Where there are any, a request needs one; health needs none. Separated by commas."""
+    admin_key: Key | None = None
+    """Opens `POST /admin/reload`, which without it is not there."""
+    cors_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^https?://[^/\s]+$")], ...], NoDecode
+    ] = ()
+    """Web pages of other origins that may ask, such as https://viewer.example.org."""
+    docs: bool = True
+    """Whether `/docs` and `/openapi.json` are there."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("classes", mode="before")
+    @field_validator("classes", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(name.strip() for name in value.split(","))
+        return value
+
+    @field_validator("api_keys", "admin_key")
+    @classmethod
+    def _fit_into_a_header(cls, value: Any) -> Any:
+        keys = value if isinstance(value, tuple) else (value,) * (value is not None)
+        if not all(re.fullmatch(_KEY, key.get_secret_value()) for key in keys):
+            raise ValueError("a key consists of printable ASCII characters, no spaces or commas")
         return value
 
     @field_validator("classes")
@@ -67,10 +100,23 @@ class Settings(BaseSettings):
             raise ValueError("needs two or more different names, separated by commas")
         return value
 
+    @model_validator(mode="after")
+    def _largest_upload_fits(self) -> Self:
+        if self.max_queue_mb is not None and self.max_queue_mb < self.max_upload_mb:
+            raise ValueError(
+                f"must hold at least one upload of CXR_MAX_UPLOAD_MB={self.max_upload_mb:g}"
+            )
+        return self
+
     @property
     def max_upload_bytes(self) -> int:
         """The largest upload, in bytes."""
         return int(self.max_upload_mb * 1_000_000)
+
+    @property
+    def max_held_bytes(self) -> int:
+        """What uploads may take in memory, all together, in bytes."""
+        return int((self.max_queue_mb or DEFAULT_UPLOADS_HELD * self.max_upload_mb) * 1_000_000)
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -92,5 +138,8 @@ def unknown_variables() -> list[str]:
 
 
 def _explain(detail: Any) -> str:
-    name = PREFIX + str(detail["loc"][0]).upper()
-    return f"{name}={detail['input']!r}: {detail['msg']}"
+    field, given = str(*detail["loc"][:1]), detail["input"]
+    if not field:  # the check that looks at two of them
+        field, given = "max_queue_mb", given["max_queue_mb"]
+    value = "***" if field in _SECRET else repr(given)
+    return f"{PREFIX}{field.upper()}={value}: {detail['msg']}"

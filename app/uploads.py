@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
+    from app.upload_memory import Share
+
 FIELD: Final = "file"
 _FRAMING_BYTES: Final = 65_536
 """What a form may hold around its file: boundaries, part headers, stray fields."""
@@ -21,18 +23,21 @@ _MAX_PARTS: Final = 16
 _HOW: Final = f"Send one image as the multipart field {FIELD!r}, or its bytes as the body."
 
 
-async def read_upload(request: Request, max_bytes: int) -> bytes:
+async def read_upload(request: Request, max_bytes: int, share: Share) -> bytes:
     """The bytes of the one file in `request`: a multipart form's field `file`, or the body.
+
+    What is read of it is taken from `share`.
 
     Raises:
         MalformedRequest: no file, several, an empty one, or a form that does not parse.
         TooManyBytes: more than `max_bytes`; no more than that was read.
+        QueueFull: uploads take all the memory that they may.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.lower().startswith("multipart/"):
-        data = await _read_form(request, content_type, max_bytes)
+        data = await _read_form(request, content_type, max_bytes, share)
     else:
-        data = b"".join([chunk async for chunk in _bounded(request, max_bytes, max_bytes)])
+        data = b"".join([chunk async for chunk in _bounded(request, max_bytes, max_bytes, share)])
     if len(data) > max_bytes:
         raise _too_many(max_bytes)
     if not data:
@@ -40,7 +45,7 @@ async def read_upload(request: Request, max_bytes: int) -> bytes:
     return data
 
 
-async def _read_form(request: Request, content_type: str, max_bytes: int) -> bytes:
+async def _read_form(request: Request, content_type: str, max_bytes: int, share: Share) -> bytes:
     names: list[str] = []
     files: list[MultipartSegment] = []
     pieces: list[bytes] = []
@@ -48,7 +53,7 @@ async def _read_form(request: Request, content_type: str, max_bytes: int) -> byt
     try:
         _, options = parse_options_header(content_type)
         parser = PushMultipartParser(options.get("boundary", ""), max_segment_count=_MAX_PARTS)
-        async for chunk in _bounded(request, max_bytes + _FRAMING_BYTES, max_bytes):
+        async for chunk in _bounded(request, max_bytes + _FRAMING_BYTES, max_bytes, share):
             for event in parser.parse(chunk):
                 if isinstance(event, MultipartSegment):
                     part = event
@@ -74,16 +79,21 @@ def _refuse_unless_one(files: list[MultipartSegment], names: list[str]) -> None:
         raise MalformedRequest(f"The field {FIELD!r} is text: it has no file name. {_HOW}")
 
 
-async def _bounded(request: Request, limit: int, max_bytes: int) -> AsyncGenerator[bytes, None]:
+async def _bounded(
+    request: Request, limit: int, max_bytes: int, share: Share
+) -> AsyncGenerator[bytes, None]:
     """The body's chunks, refused as soon as they, or their announced length, exceed `limit`."""
     announced = request.headers.get("content-length", "")
-    if re.fullmatch("[0-9]{1,19}", announced) and int(announced) > limit:
-        raise _too_many(max_bytes)
+    if re.fullmatch("[0-9]{1,19}", announced):
+        if int(announced) > limit:
+            raise _too_many(max_bytes)
+        share.expect(int(announced))
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limit:
             raise _too_many(max_bytes)
+        share.take(len(chunk))
         if chunk:
             yield chunk
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.engines.converter import be_a_quiet_child, convert
+from app.engines.converter import be_a_converter, convert
 from app.xray.errors import EngineError, NotExplainable
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _compile(checkpoint: Checkpoint, path: Path, converter: str) -> CompiledMode
 def _convert_elsewhere(checkpoint: Checkpoint, draft: Path) -> Converted:
     """Convert in another process: it gives TensorFlow's memory back, and this one stays free."""
     try:
-        with ProcessPoolExecutor(1, get_context("spawn"), initializer=be_a_quiet_child) as pool:
+        with ProcessPoolExecutor(1, get_context("spawn"), initializer=be_a_converter) as pool:
             try:
                 return pool.submit(convert, checkpoint, draft).result()
             except KeyboardInterrupt:  # leaving the pool would wait for the child

@@ -5,15 +5,13 @@ Runs in a process of its own: it loads TensorFlow.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import re
-import signal
-import threading
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from app.children import be_a_quiet_child
 from app.engines.engine import Output
 from app.engines.litert import CompiledGradients, LiteRTEngine
 from app.xray.checkpoint import refuse_unless_distributions
@@ -49,20 +47,10 @@ class Converted(NamedTuple):
     """Why it has none."""
 
 
-def be_a_quiet_child() -> None:
-    """Silence this process, whose frameworks talk; leave Ctrl-C to its parent; end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def be_a_converter() -> None:
+    """Make this process a quiet child that leaves the GPU to its parent."""
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
+    be_a_quiet_child()
 
 
 def convert(checkpoint: Checkpoint, path: Path) -> Converted:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from app.batching import QueueFull
 from app.problems import responses
-from app.uploads import FIELD
+from app.uploads import FIELD, read_upload
 from app.xray import errors
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from fastapi import Request
 
+    from app.pipeline import Pipeline
     from app.service import Service
 
 
@@ -40,6 +44,7 @@ REQUEST_BODY: Final[dict[str, Any]] = {"requestBody": _BODY}
 """How the OpenAPI page describes an upload."""
 
 REFUSALS: Final = responses(
+    errors.Unauthorized,
     errors.MalformedRequest,
     errors.TooManyBytes,
     errors.TooManyPixels,
@@ -61,3 +66,22 @@ def service_of(request: Request) -> Service:
     A plain call: FastAPI would resolve a dependency anew for each request, at ten times the cost.
     """
     return cast("Service", request.app.state.service)
+
+
+@asynccontextmanager
+async def upload_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
+    """The road for a request's one file, and the file; both are held until the block ends.
+
+    The block, and the reading before it, are given the time that the settings give a request.
+
+    Raises:
+        NotReady, QueueFull: before a byte of the body is read; QueueFull also where uploads take
+            all the memory that they may.
+        MalformedRequest, TooManyBytes: as `read_upload`.
+        DeadlineExceeded: it was not enough.
+    """
+    service = service_of(request)
+    with service.pipeline.in_use() as pipeline, service.memory.share() as share:
+        pipeline.refuse_when_full()
+        async with service.deadline():
+            yield pipeline, await read_upload(request, service.settings.max_upload_bytes, share)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 
 from app.disconnect import unless_gone
-from app.routes.deps import REFUSALS, REQUEST_BODY, service_of
-from app.uploads import read_upload
+from app.routes.deps import REFUSALS, REQUEST_BODY, upload_of
 
 if TYPE_CHECKING:
     from app.classifier import Prediction
@@ -33,10 +32,7 @@ async def explain(
     `class` names the class; without it, that which the model finds likeliest. The header
     `X-CXR-Prediction` has label, confidence, uncertain and warnings, as JSON.
     """
-    service = service_of(request)
-    pipeline = service.pipeline
-    async with service.deadline():
-        data = await read_upload(request, service.settings.max_upload_bytes)
+    async with upload_of(request) as (pipeline, data):
         explanation = await unless_gone(request, pipeline.explain(data, name))
     return Response(
         explanation.png,

@@ -31,11 +31,17 @@ async def health(request: Request, response: Response) -> Health:
     return Health.of(service, VERSION)
 
 
-@router.get("/health/live")
+@router.get("/health/live", responses={503: {"model": Liveness, "description": "Beyond help"}})
 @router.head("/health/live", include_in_schema=False)
-async def live() -> Liveness:
-    """200 as long as the process answers, whatever the model does."""
-    return Liveness()
+async def live(request: Request, response: Response) -> Liveness:
+    """200 as long as the process answers, whether it has a model or not.
+
+    503 only where a model that broke could not be started anew: another process may do it.
+    """
+    if service_of(request).is_alive:
+        return Liveness()
+    response.status_code = 503
+    return Liveness(status="dead")
 
 
 @router.get("/model", responses=responses(errors.NotReady))

@@ -6,9 +6,8 @@ from fastapi import APIRouter, Request
 
 from app.disconnect import unless_gone
 from app.request_id import request_id_of
-from app.routes.deps import REFUSALS, REQUEST_BODY, service_of
+from app.routes.deps import REFUSALS, REQUEST_BODY, upload_of
 from app.schemas import PredictionResponse
-from app.uploads import read_upload
 
 router = APIRouter(tags=["prediction"])
 
@@ -24,10 +23,8 @@ async def predict(request: Request, explain: bool = False) -> PredictionResponse
 
     With `explain=true` the answer also carries `heatmap`, which shows where they come from.
     """
-    service = service_of(request)
-    pipeline, png = service.pipeline, None
-    async with service.deadline():
-        data = await read_upload(request, service.settings.max_upload_bytes)
+    png = None
+    async with upload_of(request) as (pipeline, data):
         if explain:
             prediction, png = await unless_gone(request, pipeline.explain(data))
         else:

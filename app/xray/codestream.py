@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,6 +17,7 @@ MAX_SCANS: Final = 100
 """A progressive JPEG has about ten; each costs a pass over all pixels, however few its bytes."""
 
 _JPEG_START: Final = b"\xff\xd8"
+_FILL: Final = re.compile(b"\xff+")
 _SEQUENTIAL: Final = frozenset({0xC0, 0xC1, 0xC3, 0xF7})
 """Frames that are coded in one go: JPEG baseline, extended and lossless, and JPEG-LS."""
 _OTHER_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} - _SEQUENTIAL
@@ -53,7 +55,7 @@ def declared(codestream: bytes) -> Declared:
 def _jpeg(codestream: bytes) -> Declared:
     if codestream.count(START_OF_SCAN) > MAX_SCANS:
         raise UnusableImage(f"The compressed picture has more than {MAX_SCANS} scans.")
-    for marker, offset in _markers(codestream):
+    for marker, offset in markers(codestream):
         if marker in _SEQUENTIAL:
             bits, rows, columns, samples = struct.unpack_from(">BHHB", codestream, offset)
             return Declared(columns, rows, samples, bits)
@@ -62,7 +64,7 @@ def _jpeg(codestream: bytes) -> Declared:
     raise UnusableImage("The compressed picture's header is corrupt.")
 
 
-def _markers(codestream: bytes) -> Iterator[tuple[int, int]]:
+def markers(codestream: bytes) -> Iterator[tuple[int, int]]:
     """Each marker before the first scan, and where behind its length its content starts."""
     if not codestream.startswith(_JPEG_START):
         raise UnusableImage("The compressed picture is of another kind than the file says.")
@@ -70,7 +72,7 @@ def _markers(codestream: bytes) -> Iterator[tuple[int, int]]:
     while codestream[offset] == 0xFF:
         marker = codestream[offset + 1]
         if marker == 0xFF:  # any number of fill bytes may stand before a marker
-            offset += 1
+            offset = _FILL.match(codestream, offset).end() - 1  # type: ignore[union-attr]
             continue
         if marker == START_OF_SCAN[1]:
             return

@@ -2,6 +2,7 @@
 
     CxrError
     ├── SenderError               whoever sent the picture can mend it
+    │   ├── Unauthorized              a key is needed, and none or a wrong one came
     │   ├── MalformedRequest          no file, an empty file, a broken form
     │   ├── TooManyBytes              larger than this service takes
     │   ├── TooManyPixels             larger than this service decodes
@@ -18,9 +19,12 @@
     │   ├── DatasetError              a folder of X-rays that cannot be trained on
     │   ├── TrainingError             settings or weights that training cannot use
     │   ├── EngineError               a device that is not to be had, or an engine that fails
+    │   ├── ReloadFailed              a new checkpoint that cannot take the place of the old
     │   └── SettingsError             a CXR_ variable with a value that is not allowed
     └── TemporaryError            nobody's fault; worth another try
         ├── NotReady                  the model is still loading, or the service is leaving
+        ├── InferenceStopped          the model answers no more; it is started anew
+        ├── ReloadUnderWay            another new checkpoint is being loaded
         └── DeadlineExceeded          the answer took longer than is allowed
 
 Messages are written for the person at fault and never hold pixels, file contents or the
@@ -34,6 +38,10 @@ class CxrError(Exception):
 
 class SenderError(CxrError):
     """The request or the picture in it cannot be answered as it is."""
+
+
+class Unauthorized(SenderError):
+    """A key is needed, and none or a wrong one came."""
 
 
 class MalformedRequest(SenderError):
@@ -108,6 +116,10 @@ class EngineError(OperatorError):
     """The device that the settings demand is not there, or the engine gives no answer."""
 
 
+class ReloadFailed(OperatorError):
+    """A new checkpoint cannot take the place of the one that is served, which goes on."""
+
+
 class SettingsError(OperatorError):
     """A setting has a value that is not allowed."""
 
@@ -120,5 +132,18 @@ class NotReady(TemporaryError):
     """The model is not loaded yet, or the service is draining."""
 
 
+class InferenceStopped(TemporaryError):
+    """What runs the model answers no more; it is started anew, or the service says so."""
+
+
+class ReloadUnderWay(TemporaryError):
+    """Another new checkpoint is being loaded at this moment."""
+
+
 class DeadlineExceeded(TemporaryError):
     """No answer within the time that a request is given."""
+
+
+def public_message(error: Exception) -> str:
+    """What anybody may be told of `error`; a bug's own words are for the log."""
+    return str(error) if isinstance(error, CxrError) else "a fault of the service; see its log"

@@ -4,7 +4,6 @@ import asyncio
 import io
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.batching import QueueFull
+from app.decoding import Decoding
 from app.engines.engine import Batching
 from app.pipeline import Pipeline
 from app.settings import read_settings
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 
 def pipeline_of(engine: FakeEngine | None = None, **settings: object) -> Pipeline:
-    return Pipeline(fake_classifier(engine), read_settings(**settings), ThreadPoolExecutor(2))
+    return Pipeline(fake_classifier(engine), read_settings(**settings), Decoding(read_settings()))
 
 
 async def test_an_upload_goes_the_whole_road(png: bytes) -> None:
@@ -156,7 +156,7 @@ async def test_a_picture_of_something_else_is_refused_unless_the_settings_say_ot
     def pipeline(policy: str) -> Pipeline:
         gate = gate_at(0.5, within=0.001)
         classifier = fake_classifier(BrightnessEngine(), policy=policy, ood=gate)
-        return Pipeline(classifier, read_settings(ood=policy), ThreadPoolExecutor(2))
+        return Pipeline(classifier, read_settings(ood=policy), Decoding(read_settings()))
 
     with pytest.raises(NotAChestXray, match="does not look like a frontal chest X-ray") as refused:
         await pipeline("refuse").classify(png)
@@ -203,6 +203,6 @@ async def test_the_explanation_of_a_negative_shows_what_was_answered() -> None:
     files = []
     for picture in (dark, ImageOps.invert(dark)):
         classifier = fake_classifier(BrightnessEngine(), ood=gate_at(40 / 255, within=0.1))
-        pipeline = Pipeline(classifier, read_settings(), ThreadPoolExecutor(2))
+        pipeline = Pipeline(classifier, read_settings(), Decoding(read_settings()))
         files.append((await pipeline.explain(encode(picture))).png)
     assert files[0] == files[1]

@@ -11,6 +11,7 @@ from app.xray.errors import (
     NotAChestXray,
     NotExplainable,
     OperatorError,
+    ReloadFailed,
     SenderError,
     TemporaryError,
 )
@@ -24,12 +25,13 @@ def leaves(kind: type[CxrError]) -> list[type[CxrError]]:
 
 def test_every_error_that_a_client_can_meet_has_its_row() -> None:
     ours = {*leaves(SenderError), *leaves(TemporaryError)}
-    assert ours | {QueueFull, NotExplainable} == set(TABLE)
+    assert ours | {QueueFull, NotExplainable, ReloadFailed} == set(TABLE)
 
 
 @pytest.mark.parametrize("error", TABLE, ids=lambda kind: kind.__name__)
 def test_the_senders_fault_is_a_4xx_and_ours_a_5xx(error: type[Exception]) -> None:
-    family = 4 if issubclass(error, SenderError) else 5
+    # Whoever asks for a reload is the operator.
+    family = 4 if issubclass(error, SenderError | ReloadFailed) else 5
     assert TABLE[error].status // 100 == family
 
 

@@ -31,10 +31,17 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "MAX_PIXELS": "1000",
         "MAX_BATCH_SIZE": "16",
         "MAX_WAIT_MS": "2.5",
+        "DECODE_TIMEOUT_S": "3",
         "MAX_QUEUE": "7",
+        "MAX_QUEUE_MB": "1.5",
+        "MAX_CONNECTIONS": "64",
         "REQUEST_TIMEOUT_S": "2.5",
         "DRAIN_S": "0",
         "OOD": "warn",
+        "API_KEYS": "one-key, another-key",
+        "ADMIN_KEY": "a-third",
+        "CORS_ORIGINS": "https://viewer.example.org,http://localhost:3000",
+        "DOCS": "false",
         "LOG_LEVEL": "debug",
     }
     assert set(given) == {name.upper() for name in Settings.model_fields}
@@ -43,6 +50,8 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
     settings = read_settings()
     assert settings.classes == ("SICK", "WELL")
     assert settings.max_upload_bytes == 500_000
+    assert settings.max_held_bytes == 1_500_000
+    assert [key.get_secret_value() for key in settings.api_keys] == ["one-key", "another-key"]
     assert settings.model_dump(mode="json") == {
         "model_path": "/srv/model.h5",
         "model_sha256": "ab" * 32,
@@ -56,10 +65,17 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "max_pixels": 1000,
         "max_batch_size": 16,
         "max_wait_ms": 2.5,
+        "decode_timeout_s": 3,
         "max_queue": 7,
+        "max_queue_mb": 1.5,
+        "max_connections": 64,
         "request_timeout_s": 2.5,
         "drain_s": 0,
         "ood": "warn",
+        "api_keys": ["**********", "**********"],
+        "admin_key": "**********",
+        "cors_origins": ["https://viewer.example.org", "http://localhost:3000"],
+        "docs": False,
         "log_level": "debug",
     }
 
@@ -87,6 +103,12 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("CXR_CLASSES", "COVID", "two or more different names"),
         ("CXR_CLASSES", "A,A", "two or more different names"),
         ("CXR_CLASSES", "A,,B", "at least 1 character"),
+        ("CXR_DECODE_TIMEOUT_S", "0", "greater than 0"),
+        ("CXR_MAX_QUEUE_MB", "19.9", "at least one upload of CXR_MAX_UPLOAD_MB=20"),
+        ("CXR_MAX_CONNECTIONS", "0", "greater than or equal to 1"),
+        ("CXR_CORS_ORIGINS", "*", "pattern"),
+        ("CXR_CORS_ORIGINS", "https://viewer.example.org/", "pattern"),
+        ("CXR_DOCS", "perhaps", "boolean"),
     ],
 )
 def test_a_bad_value_is_refused_with_name_value_and_what_is_allowed(
@@ -98,6 +120,29 @@ def test_a_bad_value_is_refused_with_name_value_and_what_is_allowed(
     message = str(caught.value)
     assert message.startswith(f"{name}=")
     assert allowed in message
+
+
+@pytest.mark.parametrize("name", ["CXR_API_KEYS", "CXR_ADMIN_KEY"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("secret words", id="space"),
+        pytest.param("schlüssel-secret", id="other-letters"),
+        pytest.param("secret\r\nX-Evil: 1", id="new-line"),
+    ],
+)
+def test_a_key_that_no_header_can_carry_is_refused_and_not_repeated(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=rf"^{name}=\*\*\*: ") as caught:
+        read_settings()
+    assert "secret" not in str(caught.value)
+
+
+def test_uploads_may_take_ten_times_the_largest_unless_told_otherwise() -> None:
+    assert read_settings(max_upload_mb=3).max_held_bytes == 30_000_000
 
 
 def test_all_bad_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

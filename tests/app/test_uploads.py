@@ -7,6 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
+from app.upload_memory import UploadMemory
 from app.uploads import read_upload
 from app.xray.errors import MalformedRequest, SenderError, TooManyBytes
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 LIMIT = 3_000_000
+MEMORY = 100_000_000
 
 
 async def upload(**request: object) -> bytes:
@@ -27,7 +29,8 @@ async def upload(**request: object) -> bytes:
     @app.post("/")
     async def _(incoming: Request) -> None:
         try:
-            read.append(await read_upload(incoming, LIMIT))
+            with UploadMemory(MEMORY).share() as share:
+                read.append(await read_upload(incoming, LIMIT, share))
         except SenderError as error:
             raised.append(error)
 
@@ -158,7 +161,8 @@ async def test_an_endless_body_is_read_no_further_than_the_limit() -> None:
     body = endless()
     request = Request({"type": "http", "headers": [], "method": "POST"}, receive)
     with pytest.raises(TooManyBytes):
-        await read_upload(request, LIMIT)
+        with UploadMemory(MEMORY).share() as share:
+            await read_upload(request, LIMIT, share)
     assert sent <= LIMIT + 65_536
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-NOTHING_LOADED = {"version": VERSION, "model": None, "engine": None, "device": None}
+NOTHING_LOADED = {"reload": None, "version": VERSION, "model": None, "engine": None, "device": None}
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
@@ -29,6 +29,7 @@ async def test_ready_names_model_engine_and_device(path: str) -> None:
         "engine": "fake",
         "device": "cpu",
         "reason": None,
+        "reload": None,
     }
 
 
@@ -121,5 +122,15 @@ async def test_the_description_of_the_api_says_what_it_is_not() -> None:
         "application/dicom",
         "application/octet-stream",
     }
-    assert set(predict["responses"]) == {"200", "400", "413", "415", "422", "501", "503", "504"}
+    assert set(predict["responses"]) == {
+        "200",
+        "400",
+        "401",
+        "413",
+        "415",
+        "422",
+        "501",
+        "503",
+        "504",
+    }
     assert docs.status_code == 200

@@ -1,0 +1,51 @@
+"""How a process of ours behaves that works for another."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+_OUT_OF_MEMORY_SCORE: Final = Path("/proc/self/oom_score_adj")
+_FIRST_TO_GO: Final = "1000"  # proc(5)
+
+
+def be_a_quiet_child() -> None:
+    """Silence this process, whose libraries talk; leave Ctrl-C to its parent; end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
+def be_expendable(max_memory_bytes: int) -> None:
+    """Let this process, with what a stranger sent in it, do no harm: a quiet child besides.
+
+    It gets `max_memory_bytes` for its data, and a `MemoryError` beyond. Where the machine has no
+    memory left, it goes before its parent. SIGTERM ends it at once, whatever C code it is in.
+    """
+    be_a_quiet_child()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    leave_no_core()
+    # Not the address space, of which threads and allocators take gigabytes that they never touch.
+    resource.setrlimit(resource.RLIMIT_DATA, (max_memory_bytes, max_memory_bytes))
+    with suppress(OSError):
+        _OUT_OF_MEMORY_SCORE.write_text(_FIRST_TO_GO)
+
+
+def leave_no_core() -> None:
+    """Have a crash of this process write no core file: it would hold patients' pictures."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,148 @@
+"""Uploads are decoded here: what takes no time in threads, the rest in processes that can be ended.
+
+A thread cannot be stopped, and C code cannot be trusted with whatever is sent: a DICOM file of
+three kilobytes can keep a decoder busy for minutes, or crash it. So threads get what takes time and
+memory by its pixels alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pebble import ProcessExpired, ProcessPool
+
+from app.batching import QueueFull
+from app.children import be_expendable
+from app.devices import usable_cpus
+from app.explain import thumbnail
+from app.xray.decode import decode
+from app.xray.effort import takes_long
+from app.xray.errors import UnusableImage
+from app.xray.preprocess import to_input
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from app.settings import Settings
+    from app.xray.contract import ModelContract
+
+_AT_LEAST: Final = 2
+"""Threads, and processes: so that one picture that takes long does not hold up all others."""
+_MOST_PROCESSES: Final = 4
+"""Each takes some 80 MB once the first DICOM file has come."""
+_PROCESS_BYTES: Final = 300_000_000
+_BYTES_PER_PIXEL: Final = 16
+"""What decoders take for a pixel of the largest picture: JPEG 2000 in color 16, others less."""
+
+
+class Decoded(NamedTuple):
+    """Model input, float32 (height, width, 3), and what else is wanted of an upload."""
+
+    model_input: NDArray[np.float32]
+    warnings: tuple[str, ...]
+    picture: Image.Image | None
+
+
+class Decoding:
+    """The threads and processes that decode, shared by all models that are served.
+
+    The processes are started when the first picture for them comes.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        cpus = usable_cpus()
+        self._timeout_s = settings.decode_timeout_s
+        self._max_pixels = settings.max_pixels
+        self._max_apart = max(1, settings.max_queue // 2)
+        self.threads = ThreadPoolExecutor(max(_AT_LEAST, cpus), "decoding")
+        self._count = max(_AT_LEAST, min(cpus, _MOST_PROCESSES))
+        self._processes: ProcessPool | None = None
+        self._free = asyncio.Semaphore(self._count)
+        self._apart = 0
+
+    async def quickly(
+        self, data: bytes, contract: ModelContract, *, keeps_picture: bool
+    ) -> Decoded | None:
+        """Decode in a thread; None where it is not known to take no time: see `apart`.
+
+        Raises SenderError as `app.xray.decode.decode`.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self.threads, _decode_if_quick, data, contract, self._max_pixels, keeps_picture
+        )
+
+    async def apart(self, data: bytes, contract: ModelContract, *, keeps_picture: bool) -> Decoded:
+        """Decode in a process of its own, which is ended where it takes too long.
+
+        A caller that is cancelled has it ended, too.
+
+        Raises:
+            QueueFull: so many of this kind wait already that others would find no place.
+            UnusableImage: as `decode`, and where it takes more time or memory than a picture is
+                given, or ends the process.
+            SenderError: as `decode`.
+        """
+        if self._apart >= self._max_apart:
+            raise QueueFull(
+                f"{self._apart} requests that take long are waiting; try again shortly."
+            )
+        self._apart += 1
+        try:
+            async with self._free:
+                future = self._pool().schedule(
+                    decode_upload,
+                    (data, contract, self._max_pixels, keeps_picture),
+                    timeout=self._timeout_s,
+                )
+                return await asyncio.wrap_future(future)
+        except TimeoutError as error:
+            raise UnusableImage(
+                f"Decoding the picture takes more than {self._timeout_s:g} s."
+            ) from error
+        except MemoryError as error:
+            raise UnusableImage("Decoding the picture takes too much memory.") from error
+        except (ProcessExpired, BrokenProcessPool) as error:
+            raise UnusableImage("The picture cannot be decoded: its decoder crashed.") from error
+        finally:
+            self._apart -= 1
+
+    def close(self) -> None:
+        """Let threads and processes go; what is still queued is dropped."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        if self._processes is not None:
+            self._processes.stop()  # type: ignore[no-untyped-call]
+
+    def _pool(self) -> ProcessPool:
+        """The processes; new ones where they died when they had nothing to do."""
+        if self._processes is None or not self._processes.active:
+            self._processes = ProcessPool(
+                self._count,
+                initializer=be_expendable,
+                initargs=(_PROCESS_BYTES + _BYTES_PER_PIXEL * self._max_pixels,),
+                context=multiprocessing.get_context("spawn"),
+            )
+        return self._processes
+
+
+def decode_upload(
+    data: bytes, contract: ModelContract, max_pixels: int, keeps_picture: bool
+) -> Decoded:
+    """The road from bytes to model input. Raises as `app.xray.decode.decode`."""
+    radiograph = decode(data, max_pixels=max_pixels)
+    picture = thumbnail(radiograph.image) if keeps_picture else None
+    return Decoded(to_input(radiograph.image, contract), radiograph.warnings, picture)
+
+
+def _decode_if_quick(
+    data: bytes, contract: ModelContract, max_pixels: int, keeps_picture: bool
+) -> Decoded | None:
+    if takes_long(data):
+        return None
+    return decode_upload(data, contract, max_pixels, keeps_picture)

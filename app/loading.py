@@ -1,0 +1,46 @@
+"""Making a classifier, which takes long, beside everything else that the process does."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, Protocol
+
+from app.xray.errors import InferenceStopped
+
+if TYPE_CHECKING:
+    from app.classifier import Classifier
+    from app.settings import Settings
+    from app.xray.checkpoint import Checkpoint
+
+LIMIT_S: Final = 600
+"""A model that is not there by then, compiled if need be, is given up."""
+
+
+class Load(Protocol):
+    """Makes a warm classifier of the checkpoint that the settings name, or of one read already."""
+
+    def __call__(self, settings: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
+        """Raises CheckpointError or EngineError where it cannot be served."""
+        ...
+
+
+async def load_in_a_thread(
+    load: Load, settings: Settings, checkpoint: Checkpoint | None = None
+) -> Classifier:
+    """Call `load` in a thread of its own, so that one that hangs takes no other along.
+
+    Raises what `load` raises, and:
+
+    Raises:
+        InferenceStopped: it took more than `LIMIT_S`.
+    """
+    arguments = (settings,) if checkpoint is None else (settings, checkpoint)
+    thread = ThreadPoolExecutor(1, "loading")
+    try:
+        loading = asyncio.get_running_loop().run_in_executor(thread, load, *arguments)
+        return await asyncio.wait_for(loading, LIMIT_S)
+    except TimeoutError as error:
+        raise InferenceStopped(f"the model is not loaded within {LIMIT_S} s") from error
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,53 @@
+"""How much work a file asks for, told from its head before any of it is decoded."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Final
+
+from app.xray.codestream import START_OF_SCAN, markers
+
+QUICK_PIXELS: Final = 16_000_000
+"""Up to these a JPEG or PNG takes less than a second and 150 MB; most radiographs have 4 to 9."""
+
+_PNG_SIZE: Final = struct.Struct(">II")
+_PNG_SIZE_AT: Final = 16  # in IHDR, which comes first (PNG, third edition, section 5.6)
+_PNG_START: Final = b"\x89PNG"
+_JPEG_START: Final = b"\xff\xd8"
+_JPEG_SIZE: Final = struct.Struct(">HH")
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU-T T.81, table B.1
+_MOST_SEGMENTS: Final = 1000
+
+
+def takes_long(data: bytes) -> bool:
+    """Whether decoding `data` may take more than its size and a known small time and memory.
+
+    So it is for DICOM, whose codecs are many and old; for JPEG with more than one scan, each of
+    which passes over all pixels, however few its bytes; for pictures of more than `QUICK_PIXELS`.
+    What is neither JPEG nor PNG nor DICOM is refused at once, and does not.
+    """
+    if data.startswith(_PNG_START):
+        size = data[_PNG_SIZE_AT : _PNG_SIZE_AT + _PNG_SIZE.size]
+        if len(size) < _PNG_SIZE.size:
+            return False
+        width, height = _PNG_SIZE.unpack(size)
+        return bool(width * height > QUICK_PIXELS)
+    if data.startswith(_JPEG_START):
+        # A preview within the metadata has scans too: then it is one process more than needed.
+        return data.count(START_OF_SCAN) > 1 or _jpeg_pixels(data) > QUICK_PIXELS
+    return data[128:132] == b"DICM"
+
+
+def _jpeg_pixels(data: bytes) -> float:
+    """Those that the frame header declares (ITU-T T.81, B.2.2); 0 where there is none."""
+    try:
+        for count, (marker, offset) in enumerate(markers(data)):
+            if marker in _FRAMES:
+                height, width = _JPEG_SIZE.unpack_from(data, offset + 1)
+                return int(height * width)
+            if count > _MOST_SEGMENTS:
+                return math.inf
+    except (struct.error, LookupError):  # cut off: decoding says so, at once
+        pass
+    return 0
