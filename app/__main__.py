@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from app.children import leave_no_core
 from app.classifier import checkpoint_of
 from app.engines.compiled import compiled_model, stop_compiling
+from app.logs import set_up_logs
 from app.main import create_app
 from app.server import Server, end_now, listen
 from app.settings import Settings, read_settings, unknown_variables
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(read_settings(**flags))
     except CxrError as error:
         hint = _HINT if isinstance(error, CheckpointError) else ""
+        logging.shutdown()
         print(f"error: {error}{hint}", file=sys.stderr)  # noqa: T201  # the last word, for a person
         return EXIT_OPERATOR
     except KeyboardInterrupt:
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings) -> int:
     leave_no_core()
     listener = listen(settings)
-    _set_up_logs(settings)
+    _set_up(settings)
     host, port = listener.getsockname()[:2]
     log.info("listening on http://%s:%s", host, port)
     app = create_app(settings)
@@ -80,7 +82,7 @@ def _serve(settings: Settings) -> int:
 
 
 def _compile(settings: Settings) -> int:
-    _set_up_logs(settings)
+    _set_up(settings)
     compiled = compiled_model(checkpoint_of(settings), settings.cache_dir)
     print(  # noqa: T201  # what was asked for
         f"{compiled.path}: on drawn pictures at most {compiled.largest_difference:.1g} from the "
@@ -89,13 +91,9 @@ def _compile(settings: Settings) -> int:
     return 0
 
 
-def _set_up_logs(settings: Settings) -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)-8s %(name)s: %(message)s")
-    for name in ("app", "uvicorn"):
-        logging.getLogger(name).setLevel(settings.log_level.upper())
-    # What it says holds bytes of an upload: metadata of the picture.
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
-    warnings.filterwarnings("ignore", module="PIL")
+def _set_up(settings: Settings) -> None:
+    set_up_logs(settings.log_level)
+    warnings.filterwarnings("ignore", module="PIL")  # it would say what the metadata hold
     for name in unknown_variables():
         log.warning("%s is no setting of this version; it is ignored", name)
 

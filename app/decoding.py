@@ -117,11 +117,14 @@ class Decoding:
         """Let threads and processes go; what is still queued is dropped."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         if self._processes is not None:
-            self._processes.stop()  # type: ignore[no-untyped-call]
+            _end(self._processes)
 
     def _pool(self) -> ProcessPool:
         """The processes; new ones where they died when they had nothing to do."""
-        if self._processes is None or not self._processes.active:
+        if self._processes is not None and not self._processes.active:
+            self.threads.submit(_end, self._processes)
+            self._processes = None
+        if self._processes is None:
             self._processes = ProcessPool(
                 self._count,
                 initializer=be_expendable,
@@ -129,6 +132,11 @@ class Decoding:
                 context=multiprocessing.get_context("spawn"),
             )
         return self._processes
+
+
+def _end(processes: ProcessPool) -> None:
+    processes.stop()  # type: ignore[no-untyped-call]
+    processes.join()
 
 
 def decode_upload(

@@ -78,6 +78,6 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
             allow_headers=["Authorization", "Content-Type", KEY_HEADER, REQUEST_ID_HEADER],
             expose_headers=["Retry-After", REQUEST_ID_HEADER, explain.HEADER],
         )
-    app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestIdMiddleware, on_bug=internal_error)
+    app.add_middleware(SecurityHeadersMiddleware)
     return app

@@ -152,7 +152,7 @@ class Service:
         if self._pipeline is not None:
             await self._pipeline.check(within_s=self.settings.request_timeout_s)
 
-    async def _restart(self, cause: Exception) -> None:
+    async def _restart(self, cause: Exception) -> bool:
         """A new engine for the same checkpoint; requests that wait for the old one are given up."""
         broken = self._pipeline
         assert broken is not None  # noqa: S101  # it was checked
@@ -167,8 +167,9 @@ class Service:
             error.__cause__ = error.__cause__ or cause
             self.is_alive = False
             self._fail("cannot start the model anew", error)
-            raise
+            return False
         self._take("started anew", classifier)
+        return True
 
     async def _reload_until_done(self) -> None:
         while self._is_to_reload:

@@ -18,13 +18,13 @@ INTERVAL_S: Final = 5.0
 
 async def watch(
     check: Callable[[], Awaitable[None]],
-    restart: Callable[[Exception], Awaitable[None]],
+    restart: Callable[[Exception], Awaitable[bool]],
     *,
     interval_s: float = INTERVAL_S,
 ) -> None:
-    """Call `check` again and again, and `restart` with what it raises; ends when cancelled.
+    """Call `check` again and again, and `restart` with what it raises.
 
-    So does it when `restart` raises: there is nothing left to be watched.
+    Ends when it is cancelled, or where `restart` says that it failed: nothing is left to watch.
     """
     while True:
         await asyncio.sleep(interval_s)
@@ -35,4 +35,5 @@ async def watch(
             log.error(  # noqa: TRY400  # of an expected error the words are enough
                 "the model does not answer: %s; starting it anew", error, exc_info=trace
             )
-            await restart(error)
+            if not await restart(error):
+                return

@@ -337,3 +337,92 @@ async def test_a_thousand_callers_that_come_and_go_get_each_their_own_or_nothing
         assert result == value or isinstance(result, asyncio.CancelledError)
     assert sum(isinstance(result, float) for result in results) >= 1000 - len(tasks[::7])
     assert many.waiting == 0
+
+
+async def nothing() -> None:
+    """What `prepare` gives for an item that takes long."""
+
+
+async def test_what_is_prepared_apart_holds_a_place_in_the_queue_and_no_other_up(
+    batcher: Any, model: Model
+) -> None:
+    ready = asyncio.Event()
+
+    async def apart() -> NDArray[np.float32]:
+        await ready.wait()
+        return np.array([7], np.float32)
+
+    narrow = batcher(max_queue=2, max_size=1)
+    slow = [asyncio.create_task(narrow.submit(nothing, apart))]
+    await turns()
+    assert narrow.waiting == 1
+    assert await narrow.submit(item(1)) == 1
+    slow.append(asyncio.create_task(narrow.submit(nothing, apart)))
+    await turns()
+    with pytest.raises(QueueFull):
+        await narrow.submit(item(2))
+    ready.set()
+    assert await asyncio.gather(*slow) == [7, 7]
+    assert narrow.waiting == 0
+    assert await narrow.submit(item(3)) == 3
+
+
+async def test_one_given_up_while_it_is_prepared_apart_leaves_the_queue(batcher: Any) -> None:
+    async def apart() -> NDArray[np.float32]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    waiting = batcher()
+    task = asyncio.create_task(waiting.submit(nothing, apart))
+    await turns()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert waiting.waiting == 0
+    assert await asyncio.gather(*await ask(waiting, *range(20))) == list(range(20))
+
+
+async def test_an_error_while_it_is_prepared_apart_is_its_own(batcher: Any) -> None:
+    async def apart() -> NDArray[np.float32]:
+        raise ZeroDivisionError
+
+    waiting = batcher(max_queue=1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await waiting.submit(nothing, apart)
+    assert await waiting.submit(item(1)) == 1
+
+
+async def test_it_tells_for_how_long_a_batch_has_been_running(batcher: Any, model: Model) -> None:
+    model.open.clear()
+    watched = batcher()
+    assert watched.longest_run_s == 0
+    tasks = await ask(watched, 1)
+    await begun(model, 1)
+    await anyio.sleep(0.05)
+    assert watched.longest_run_s >= 0.05
+    model.open.set()
+    await asyncio.gather(*tasks)
+    assert watched.longest_run_s == 0
+
+
+async def test_all_that_wait_when_it_is_abandoned_are_told_why(batcher: Any, model: Model) -> None:
+    model.open.clear()
+    prepared = asyncio.Event()
+
+    async def prepare() -> NDArray[np.float32]:
+        await prepared.wait()
+        return np.array([3], np.float32)
+
+    broken = batcher(max_size=2)
+    tasks = await ask(broken, 1)
+    await begun(model, 1)
+    tasks += await ask(broken, 2)
+    late = asyncio.create_task(broken.submit(prepare))
+    await turns()
+    broken.abandon(ZeroDivisionError("it broke"))
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(error) for error in found] == [ZeroDivisionError] * 2
+    prepared.set()
+    with pytest.raises(ZeroDivisionError, match="it broke"):
+        await late
+    assert broken.waiting == 0

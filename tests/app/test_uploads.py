@@ -160,9 +160,8 @@ async def test_an_endless_body_is_read_no_further_than_the_limit() -> None:
 
     body = endless()
     request = Request({"type": "http", "headers": [], "method": "POST"}, receive)
-    with pytest.raises(TooManyBytes):
-        with UploadMemory(MEMORY).share() as share:
-            await read_upload(request, LIMIT, share)
+    with pytest.raises(TooManyBytes), UploadMemory(MEMORY).share() as share:
+        await read_upload(request, LIMIT, share)
     assert sent <= LIMIT + 65_536
 
 

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import hmac
+
+import pytest
+
+from tests.app.fakes import client_of, fake_app
+
+pytestmark = pytest.mark.anyio
+
+KEYS = "first-key,second-key"
+PROBES = ["/health", "/health/live", "/health/ready"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Authorization": "Bearer first-key"}, id="bearer"),
+        pytest.param({"Authorization": "bearer  second-key"}, id="bearer-in-small-letters"),
+        pytest.param({"X-API-Key": "second-key"}, id="header"),
+        pytest.param(
+            {"X-API-Key": "first-key", "Authorization": "Basic eDp5"}, id="beside-a-proxys-own"
+        ),
+    ],
+)
+async def test_a_right_key_opens(headers: dict[str, str], png: bytes) -> None:
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        answer = await client.post("/predict", content=png, headers=headers)
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"X-API-Key": ""}, id="empty"),
+        pytest.param({"X-API-Key": "first-ke"}, id="a-part"),
+        pytest.param({"X-API-Key": "first-key,second-key"}, id="all-at-once"),
+        pytest.param({"X-API-Key": "FIRST-KEY"}, id="other-case"),
+        pytest.param({"Authorization": "first-key"}, id="without-bearer"),
+        pytest.param({"Authorization": "Basic first-key"}, id="another-scheme"),
+        pytest.param({"Authorization": "Bearer wrong", "X-API-Key": "first-key"}, id="both"),
+        pytest.param({"X-API-Key": "sch\xfcssel".encode("latin-1")}, id="other-letters"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/model", "/docs", "/nowhere"])
+async def test_without_a_right_key_nothing_opens(
+    path: str, headers: dict[str, str], png: bytes
+) -> None:
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        answer = await client.post(path, content=png, headers=headers)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "key" not in answer.json()["detail"].replace("KEY", "").replace("a key", "")
+
+
+async def test_probes_need_no_key() -> None:
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        statuses = [(await client.get(path)).status_code for path in PROBES]
+    assert statuses == [200, 200, 200]
+
+
+@pytest.mark.parametrize("path", ["/health/", "/health/../predict", "//health", "/HEALTH"])
+async def test_what_only_looks_like_a_probe_needs_one(path: str) -> None:
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        answer = await client.get(path)
+    assert answer.status_code == 401
+
+
+async def test_without_keys_everybody_is_served(png: bytes) -> None:
+    async with client_of(fake_app()) as client:
+        assert (await client.post("/predict", content=png)).status_code == 200
+
+
+async def test_a_refused_body_is_not_read() -> None:
+    async def body() -> object:
+        raise AssertionError("it was read")
+        yield b""
+
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        assert (await client.post("/predict", content=body())).status_code == 401  # type: ignore[arg-type]
+
+
+async def test_keys_are_compared_in_constant_time_and_all_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return one == other
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        for key in ("first-key", "x"):
+            await client.get("/model", headers={"X-API-Key": key})
+    assert compared == [(32, 32)] * 4
+
+
+async def test_the_admin_key_opens_the_admins_paths_and_no_others() -> None:
+    app = fake_app(api_keys=KEYS, admin_key="admins-own")
+    async with client_of(app) as client:
+        answers = {
+            (path, key): (await client.post(path, headers={"X-API-Key": key})).status_code
+            for path in ("/admin/reload", "/admin/nothing", "/model")
+            for key in ("first-key", "admins-own")
+        }
+    assert answers == {
+        ("/admin/reload", "first-key"): 401,
+        ("/admin/reload", "admins-own"): 200,
+        ("/admin/nothing", "first-key"): 401,
+        ("/admin/nothing", "admins-own"): 404,
+        ("/model", "first-key"): 405,
+        ("/model", "admins-own"): 401,
+    }
+
+
+async def test_without_an_admin_key_there_are_no_admins_paths() -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.post("/admin/reload")
+    assert answer.status_code == 404
+
+
+async def test_the_description_says_where_a_key_is_needed() -> None:
+    headers = {"X-API-Key": "first-key"}
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        document = (await client.get("/openapi.json", headers=headers)).json()
+    schemes = document["components"]["securitySchemes"]
+    assert {scheme["type"] for scheme in schemes.values()} == {"http", "apiKey"}
+    needed = dict(document["paths"].items())
+    for path, operations in needed.items():
+        for operation in operations.values():
+            assert bool(operation["security"]) == (path not in PROBES)
