@@ -20,6 +20,8 @@ FIELD: Final = "file"
 _FRAMING_BYTES: Final = 65_536
 """What a form may hold around its file: boundaries, part headers, stray fields."""
 _MAX_PARTS: Final = 16
+_HEADER_BYTES: Final = 16_384
+"""Of one header of one part: its file's name, of which nothing is made."""
 _HOW: Final = f"Send one image as the multipart field {FIELD!r}, or its bytes as the body."
 
 
@@ -52,7 +54,9 @@ async def _read_form(request: Request, content_type: str, max_bytes: int, share:
     part: MultipartSegment | None = None
     try:
         _, options = parse_options_header(content_type)
-        parser = PushMultipartParser(options.get("boundary", ""), max_segment_count=_MAX_PARTS)
+        parser = PushMultipartParser(
+            options.get("boundary", ""), max_segment_count=_MAX_PARTS, max_header_size=_HEADER_BYTES
+        )
         async for chunk in _bounded(request, max_bytes + _FRAMING_BYTES, max_bytes, share):
             for event in parser.parse(chunk):
                 if isinstance(event, MultipartSegment):

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from app.service import Service
 
 
-_BINARY: Final[dict[str, Any]] = {"schema": {"type": "string", "format": "binary"}}
+_BINARY: Final[dict[str, Any]] = {
+    "schema": {
+        "type": "string",
+        "format": "binary",
+        "contentMediaType": "application/octet-stream",
+    }
+}
 _BODY: Final[dict[str, Any]] = {
     "required": True,
     "description": (

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 router = APIRouter(include_in_schema=False)
 
-_STYLES_INLINE: Final = PAGE_POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
-"""Swagger UI writes some of its styles into the page."""
 _PAGE: Final = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -38,7 +36,7 @@ Asset = Literal["swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"]
 @router.get("/docs")
 async def page() -> Response:
     """The page itself."""
-    return Response(_PAGE, media_type="text/html", headers={POLICY_HEADER: _STYLES_INLINE})
+    return Response(_PAGE, media_type="text/html", headers={POLICY_HEADER: PAGE_POLICY})
 
 
 @router.get("/docs/start.js")

@@ -44,7 +44,7 @@ async def live(request: Request, response: Response) -> Liveness:
     return Liveness(status="dead")
 
 
-@router.get("/model", responses=responses(errors.NotReady))
+@router.get("/model", responses=responses(errors.Unauthorized, errors.NotReady))
 async def model(request: Request) -> ModelDescription:
     """The served checkpoint's contract: classes, preprocessing, data, metrics, digest."""
     return ModelDescription.of_classifier(service_of(request).pipeline.classifier)

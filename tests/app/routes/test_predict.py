@@ -205,11 +205,35 @@ async def test_a_full_queue_is_a_503_with_a_time_to_come_back(png: bytes) -> Non
         with anyio.fail_after(5):
             while app.state.service.pipeline.waiting < 1:  # noqa: ASYNC110
                 await anyio.sleep(0.001)
-        answer = await client.post("/predict", content=png)
+        answer = await client.post("/predict", content=never_read())
         engine.released.set()
     detail = assert_problem(answer, 503, "queue-full", "Too many requests wait already")
     assert detail == "1 requests are waiting already; try again shortly."
     assert int(answer.headers["Retry-After"]) > 0
+
+
+async def never_read() -> AsyncIterator[bytes]:
+    raise AssertionError("it was read, and refused all the same")
+    yield b""
+
+
+async def test_uploads_that_take_all_the_memory_they_may_are_told_to_come_back(
+    png: bytes,
+) -> None:
+    engine = StuckEngine()
+    largest = len(png) / 1e6
+    app = fake_app(
+        lambda _: fake_classifier(engine), max_upload_mb=largest, max_queue_mb=1.5 * largest
+    )
+    async with client_of(app) as client:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(client.post, "/predict", content=png))
+            await anyio.to_thread.run_sync(engine.begun.wait, 5)
+            answer = await client.post("/predict", content=png)
+            engine.released.set()
+        assert (await client.post("/predict", content=png)).status_code == 200
+    detail = assert_problem(answer, 503, "queue-full", "Too many requests wait already")
+    assert detail == "Uploads take all the memory they may; try again shortly."
 
 
 async def test_an_answer_past_the_deadline_is_a_504(png: bytes) -> None:
