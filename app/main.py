@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.access import KEY_HEADER, AccessMiddleware
 from app.classifier import load_classifier
+from app.head import HeadMiddleware
 from app.problems import add_problem_handlers, internal_error, refusal
 from app.request_id import HEADER as REQUEST_ID_HEADER
 from app.request_id import RequestIdMiddleware
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
             allow_headers=["Authorization", "Content-Type", KEY_HEADER, REQUEST_ID_HEADER],
             expose_headers=["Retry-After", REQUEST_ID_HEADER, explain.HEADER],
         )
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware, on_bug=internal_error)
     app.add_middleware(SecurityHeadersMiddleware)
     return app

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.routing import Match
 
 from app.batching import QueueFull
 from app.request_id import request_id_of
@@ -96,16 +95,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(StarletteHTTPException)
     async def _(request: Request, error: StarletteHTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        headers = dict(error.headers or {})
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(sorted(_allowed(request)))
-        return problem(request, status, status.phrase, error.detail, headers=headers)
-
-
-def _allowed(request: Request) -> set[str]:
-    """The methods of all routes that stand at the request's path; Starlette names the first's."""
-    found = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
-    return {method for route in found for method in getattr(route, "methods", ())}
+        return problem(request, status, status.phrase, error.detail, headers=error.headers or {})
 
 
 def refusal(request: Request, error: Exception) -> JSONResponse:

@@ -21,8 +21,6 @@ _UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
 
 @router.get("/health", responses=_UNAVAILABLE)
 @router.get("/health/ready", responses=_UNAVAILABLE)
-@router.head("/health", include_in_schema=False)
-@router.head("/health/ready", include_in_schema=False)
 async def health(request: Request, response: Response) -> Health:
     """200 once the model is warm, 503 while it is loading, after it failed, while draining."""
     service = service_of(request)
@@ -32,7 +30,6 @@ async def health(request: Request, response: Response) -> Health:
 
 
 @router.get("/health/live", responses={503: {"model": Liveness, "description": "Beyond help"}})
-@router.head("/health/live", include_in_schema=False)
 async def live(request: Request, response: Response) -> Liveness:
     """200 as long as the process answers, whether it has a model or not.
 
