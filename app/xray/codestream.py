@@ -13,14 +13,19 @@ if TYPE_CHECKING:
 
 START_OF_SCAN: Final = b"\xff\xda"
 JPEG_2000_START: Final = b"\xff\x4f\xff\x51"
+FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers of frame headers (ITU-T T.81, table B.1)."""
 MAX_SCANS: Final = 100
 """A progressive JPEG has about ten; each costs a pass over all pixels, however few its bytes."""
 
-_JPEG_START: Final = b"\xff\xd8"
+MAX_PARTS: Final = 20_000
+"""Segments of a JPEG, chunks of a PNG: each costs Python a microsecond, however few its bytes. A
+PNG of 20 MB in chunks of 8 kB has 2,500."""
+JPEG_START: Final = b"\xff\xd8"
 _FILL: Final = re.compile(b"\xff+")
 _SEQUENTIAL: Final = frozenset({0xC0, 0xC1, 0xC3, 0xF7})
 """Frames that are coded in one go: JPEG baseline, extended and lossless, and JPEG-LS."""
-_OTHER_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} - _SEQUENTIAL
+_OTHER_FRAMES: Final = FRAMES - _SEQUENTIAL
 _MAX_TILES: Final = 4096
 """Each costs a decoder kilobytes, even an empty one; radiographs have one tile, or dozens."""
 
@@ -65,19 +70,39 @@ def _jpeg(codestream: bytes) -> Declared:
 
 
 def markers(codestream: bytes) -> Iterator[tuple[int, int]]:
-    """Each marker before the first scan, and where behind its length its content starts."""
-    if not codestream.startswith(_JPEG_START):
+    """Each marker before the first scan, and where behind its length its content starts.
+
+    Raises:
+        UnusableImage: another start than that of a JPEG; more than `MAX_PARTS` markers.
+        IndexError, struct.error: it is cut off.
+    """
+    if not codestream.startswith(JPEG_START):
         raise UnusableImage("The compressed picture is of another kind than the file says.")
-    offset = len(_JPEG_START)
-    while codestream[offset] == 0xFF:
-        marker = codestream[offset + 1]
-        if marker == 0xFF:  # any number of fill bytes may stand before a marker
-            offset = _FILL.match(codestream, offset).end() - 1  # type: ignore[union-attr]
-            continue
+    for marker, start in segments(codestream):
         if marker == START_OF_SCAN[1]:
             return
-        yield marker, offset + 4
+        yield marker, start + 4
+
+
+def segments(codestream: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker of a JPEG up to the first scan, which is the last, and where the marker starts.
+
+    Raises:
+        UnusableImage: more than `MAX_PARTS` of them.
+        IndexError, struct.error: it is cut off.
+    """
+    offset = len(JPEG_START)
+    for _ in range(MAX_PARTS):
+        if codestream[offset] != 0xFF:
+            return
+        # Any number of fill bytes may stand before a marker.
+        offset = _FILL.match(codestream, offset).end() - 1  # type: ignore[union-attr]
+        marker = codestream[offset + 1]
+        yield marker, offset
+        if marker == START_OF_SCAN[1]:
+            return
         offset += 2 + struct.unpack_from(">H", codestream, offset + 2)[0]
+    raise UnusableImage(f"The compressed picture has more than {MAX_PARTS:,} segments.")
 
 
 def _jpeg_2000(codestream: bytes) -> Declared:

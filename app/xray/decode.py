@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Final
+import struct
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image
 
+from app.xray.bare import bare_jpeg, bare_png
 from app.xray.codestream import MAX_SCANS, START_OF_SCAN
 from app.xray.dicom import read_dicom
 from app.xray.errors import TooManyPixels, UnsupportedImageType, UnusableImage
 from app.xray.grayscale import look_up, spread
-from app.xray.radiograph import Radiograph
+from app.xray.radiograph import MIN_SIDE as MIN_SIDE  # ours to promise too
+from app.xray.radiograph import Radiograph, refuse_small
+
+if TYPE_CHECKING:
+    from app.xray.bare import Bare
 
 MAX_PIXELS: Final = 50_000_000
 """The largest picture that is decoded by default; digital radiographs stay below 25 million."""
@@ -24,7 +30,9 @@ _SIGNATURES: Final = {
     "PNG": (0, b"\x89PNG\r\n\x1a\n"),
     "DICOM": (128, b"DICM"),  # behind a preamble that may hold anything (PS3.10, section 7.1)
 }
+_BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION_TAG: Final = 0x0112
+_SHORT_OR_LONG: Final = {3: "H", 4: "I"}
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -37,7 +45,7 @@ _TURNS: Final = {
 """How a picture stored with each EXIF orientation is turned upright (EXIF 2.32, section 4.6.4)."""
 _WITH_ALPHA: Final = frozenset({"LA", "RGBA"})
 _PNG_BIT_DEPTH: Final = 24
-"""Where the header chunk of a PNG file holds it (PNG, third edition, section 11.2.1)."""
+"""Where the first chunk of a PNG file holds it (PNG, third edition, section 11.2.1)."""
 
 
 def sniff(data: bytes) -> str:
@@ -55,6 +63,9 @@ def sniff(data: bytes) -> str:
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
     """Decode one JPEG, PNG or DICOM file; upright, as EXIF says of a JPEG or PNG.
 
+    A JPEG may carry further pictures (previews, depth maps) behind the radiograph: the first is
+    the radiograph. A PNG of several frames is an animation, and none of them is.
+
     For DICOM see `dicom.read_dicom`. Any other picture keeps its size and its 8-bit colour mode
     (`preprocess.to_pixels` makes it RGB). A PNG of 16 bits a channel becomes one of 8
     over its own range: its lowest value 0, its highest 255, so that a 12-bit film in a 16-bit
@@ -69,29 +80,32 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
         UnsupportedImageType: none of the three, by its first bytes.
         TooManyPixels: more than `max_pixels`, or than `MAX_SIDE` a side.
         WrongModality: a DICOM file of no projection X-ray.
-        UnusableImage: truncated, corrupt, or of several frames.
+        UnusableImage: truncated, corrupt, of several frames, or of fewer than `MIN_SIDE` pixels
+            on a side.
     """
     kind = sniff(data)
     if kind == "DICOM":
         return read_dicom(data, max_pixels=max_pixels)
-    image = _open(data, kind)
+    bare = bare_png(data) if kind == "PNG" else bare_jpeg(data)
+    image = _open(bare.data, kind)
     width, height = image.size
     if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise TooManyPixels(
             f"The picture declares {width} x {height} pixels; at most {max_pixels:,} are decoded, "
             f"and {MAX_SIDE:,} a side."
         )
-    _refuse_what_pillow_would_take(image, data, kind)
+    refuse_small(width, height)
+    _refuse_what_pillow_would_take(image, bare, kind)
     try:
-        if kind == "PNG":
-            _open(data, kind).verify()  # the checksums, which `load` does not look at
         image.load()
     except MemoryError:  # not the sender's fault
         raise
     except Exception as error:  # Pillow documents no closed set of errors for corrupt files
         raise UnusableImage(f"The {kind} file is truncated or corrupt.") from error
-    image = _upright(image)
-    has_16_bits = kind == "PNG" and data[_PNG_BIT_DEPTH] == 16
+    turn = _TURNS.get(_orientation(bare.exif))
+    if turn is not None:
+        image = image.transpose(turn)
+    has_16_bits = kind == "PNG" and bare.data[_PNG_BIT_DEPTH] == 16
     return Radiograph(_eight_bits(image) if has_16_bits else image)
 
 
@@ -104,26 +118,34 @@ def _open(data: bytes, kind: str) -> Image.Image:
         raise UnusableImage(f"The {kind} file's header is truncated or corrupt.") from error
 
 
-def _refuse_what_pillow_would_take(image: Image.Image, data: bytes, kind: str) -> None:
-    # A JPEG may carry further pictures (previews, depth maps) behind the radiograph: the first
-    # is the radiograph. A PNG with several frames is an animation, and none of them is.
-    if kind == "PNG" and getattr(image, "n_frames", 1) > 1:
-        raise UnusableImage("The PNG file is an animation; send a single picture.")
-    if kind == "PNG" and image.mode == "P" and b"PLTE" not in data:
+def _refuse_what_pillow_would_take(image: Image.Image, bare: Bare, kind: str) -> None:
+    if kind == "PNG" and image.mode == "P" and image.palette is None:
         raise UnusableImage("The PNG file lacks the palette that its pixels refer to.")
     # libjpeg stops after the first scan of a picture that can have but one.
     has_one_scan = image.mode == "L" and not image.info.get("progressive")
-    if kind == "JPEG" and not has_one_scan and data.count(START_OF_SCAN) > MAX_SCANS:
+    if kind == "JPEG" and not has_one_scan and bare.data.count(START_OF_SCAN) > MAX_SCANS:
         raise UnusableImage(f"The JPEG file has more than {MAX_SCANS} scans.")
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _orientation(exif: bytes) -> int:
+    """That of the first image file directory, 1 where there is none (EXIF 2.32, section 4.6).
+
+    Broken metadata beside sound pixels says nothing about orientation. Pillow would read all of
+    it, in Python, following each tag to its values.
+    """
+    order = _BYTE_ORDERS.get(exif[:4])
+    if order is None:
+        return 1
     try:
-        orientation: Any = image.getexif().get(_ORIENTATION_TAG)
-        turn = _TURNS.get(orientation)
-    except Exception:  # broken metadata beside sound pixels says nothing about orientation
-        return image
-    return image if turn is None else image.transpose(turn)
+        (start,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, start)
+        for entry in range(start + 2, start + 2 + 12 * count, 12):
+            tag, kind, length = struct.unpack_from(f"{order}HHI", exif, entry)
+            if tag == _ORIENTATION_TAG and kind in _SHORT_OR_LONG and length == 1:
+                return int(struct.unpack_from(order + _SHORT_OR_LONG[kind], exif, entry + 8)[0])
+    except struct.error:  # cut off
+        pass
+    return 1
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

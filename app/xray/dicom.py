@@ -12,7 +12,7 @@ from app.xray.elements import read_elements
 from app.xray.errors import TooManyPixels, UnusableImage, WrongModality
 from app.xray.frame import read_frame, read_header
 from app.xray.grayscale import gray_table, look_up, palette_table, spread
-from app.xray.radiograph import Radiograph
+from app.xray.radiograph import Radiograph, refuse_small
 
 if TYPE_CHECKING:
     from app.xray.elements import Elements
@@ -52,8 +52,8 @@ def read_dicom(data: bytes, *, max_pixels: int) -> Radiograph:
     Raises:
         WrongModality: no projection X-ray; names the modality.
         TooManyPixels: more than `max_pixels`.
-        UnusableImage: truncated, corrupt, of several frames, without pixel data, or of a kind or
-            transfer syntax that is not read.
+        UnusableImage: truncated, corrupt, of several frames, of too few pixels, without pixel data,
+            or of a kind or transfer syntax that is not read.
     """
     # A deflated file of at most that many pixels: 16 bits each, and as much again for the rest.
     file = read_elements(data, max_inflated=4 * max_pixels + (1 << 20))
@@ -73,6 +73,7 @@ def read_dicom(data: bytes, *, max_pixels: int) -> Radiograph:
             f"The picture declares {header.columns} x {header.rows} pixels; "
             f"at most {max_pixels:,} are decoded."
         )
+    refuse_small(header.columns, header.rows)
     image = _to_gray(read_frame(file, header), header, elements)
     return Radiograph(image, tuple(_warnings(elements)))
 

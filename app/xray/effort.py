@@ -6,7 +6,7 @@ import math
 import struct
 from typing import Final
 
-from app.xray.codestream import START_OF_SCAN, markers
+from app.xray.codestream import FRAMES, START_OF_SCAN, markers
 
 QUICK_PIXELS: Final = 16_000_000
 """Up to these a JPEG or PNG takes less than a second and 150 MB; most radiographs have 4 to 9."""
@@ -16,7 +16,6 @@ _PNG_SIZE_AT: Final = 16  # in IHDR, which comes first (PNG, third edition, sect
 _PNG_START: Final = b"\x89PNG"
 _JPEG_START: Final = b"\xff\xd8"
 _JPEG_SIZE: Final = struct.Struct(">HH")
-_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # ITU-T T.81, table B.1
 _MOST_SEGMENTS: Final = 1000
 
 
@@ -43,7 +42,7 @@ def _jpeg_pixels(data: bytes) -> float:
     """Those that the frame header declares (ITU-T T.81, B.2.2); 0 where there is none."""
     try:
         for count, (marker, offset) in enumerate(markers(data)):
-            if marker in _FRAMES:
+            if marker in FRAMES:
                 height, width = _JPEG_SIZE.unpack_from(data, offset + 1)
                 return int(height * width)
             if count > _MOST_SEGMENTS:

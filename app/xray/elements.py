@@ -40,8 +40,8 @@ _META_START: Final = 132  # behind the preamble and "DICM" (PS3.10, section 7.1)
 _META_GROUP: Final = 0x0002
 _PIXEL_DATA: Final = 0x7FE0_0010
 _UNDEFINED: Final = 0xFFFF_FFFF
-_MAX_READS: Final = 50_000
-"""Each element and each item costs at least one; a radiograph has some hundred elements."""
+_MAX_READS: Final = 50_000  # an element or an item costs at least one; a radiograph has hundreds
+_MAX_TEXT: Final = 1024  # bytes that are looked at; somebody may send 20 MB of backslashes
 
 
 class _Rationed(io.BytesIO):
@@ -86,7 +86,7 @@ class Elements:
 
     def text(self, keyword: str) -> str:
         """The first of its values, without padding, "" where there is none."""
-        return self.data(keyword).split(b"\\")[0].decode("latin-1").strip(" \0")
+        return self.data(keyword)[:_MAX_TEXT].split(b"\\")[0].decode("latin-1").strip(" \0")
 
     def number(self, keyword: str) -> float | None:
         """The first of its decimal numbers (DS or IS), finite; None where there is none."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from app.xray.bare import bare_jpeg
 from app.xray.codecs import decode_by_imagecodecs, decode_run_lengths
-from app.xray.codestream import JPEG_2000_START, declared
+from app.xray.codestream import JPEG_2000_START, MAX_PARTS, declared
 from app.xray.elements import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, unusable
 from app.xray.errors import UnusableImage
 
@@ -22,11 +23,13 @@ _RLE: Final = "1.2.840.10008.1.2.5"
 _JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
 _JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
 _JP2_START: Final = b"\0\0\0\x0cjP  "
+_ITEM: Final = b"\xfe\xff\x00\xe0"
+_PILLOW: Final = "pillow"
 _IMAGECODECS: Final = "imagecodecs"  # no plugin: asked directly
 _PLUGINS: Final = {
     **dict.fromkeys(_NATIVE, ""),
-    _RLE: "pillow",  # our own use of it
-    "1.2.840.10008.1.2.4.50": "pillow",  # JPEG baseline
+    _RLE: _PILLOW,  # our own use of it
+    "1.2.840.10008.1.2.4.50": _PILLOW,  # JPEG baseline
     _JPEG_EXTENDED: _IMAGECODECS,
     "1.2.840.10008.1.2.4.57": _IMAGECODECS,  # JPEG lossless
     "1.2.840.10008.1.2.4.70": _IMAGECODECS,  # JPEG lossless, first-order prediction
@@ -140,6 +143,8 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
         with unusable("The DICOM file's pixel data are cut off or corrupt."):
             codestream = _codestream(pixel_data)
         _check(codestream, header)
+        if plugin == _PILLOW:
+            codestream = bare_jpeg(codestream).data
         if plugin == _IMAGECODECS:
             with unusable("The DICOM file's pixel data are cut off or corrupt."):
                 is_jpeg_ls = file.transfer_syntax in _JPEG_LS
@@ -205,6 +210,8 @@ def _codestream(pixel_data: bytes) -> bytes:
     """
     from pydicom.encaps import get_frame
 
+    if pixel_data.count(_ITEM) > MAX_PARTS:
+        raise UnusableImage(f"The DICOM file's picture is in more than {MAX_PARTS:,} fragments.")
     frame = bytes(get_frame(pixel_data, 0, number_of_frames=1))
     return frame[frame.index(JPEG_2000_START) :] if frame.startswith(_JP2_START) else frame
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from app.xray.errors import UnusableImage
 
 if TYPE_CHECKING:
     from PIL import Image
+
+MIN_SIDE: Final = 8
+"""A picture of fewer pixels on either side holds no anatomy."""
 
 
 class Radiograph(NamedTuple):
@@ -13,3 +18,11 @@ class Radiograph(NamedTuple):
 
     image: Image.Image
     warnings: tuple[str, ...] = ()
+
+
+def refuse_small(columns: int, rows: int) -> None:
+    """Raise UnusableImage for a picture of fewer than `MIN_SIDE` pixels on either side."""
+    if min(columns, rows) < MIN_SIDE:
+        raise UnusableImage(
+            f"The picture is {columns} x {rows} pixels; at least {MIN_SIDE} a side are needed."
+        )

@@ -63,7 +63,7 @@ def test_a_png_that_lost_its_tail_is_unusable(lost: int, filled: bool, png: byte
 
 
 def test_a_signature_alone_is_unusable() -> None:
-    with pytest.raises(UnusableImage, match="header"):
+    with pytest.raises(UnusableImage, match="truncated or corrupt"):
         decode(b"\x89PNG\r\n\x1a\n")
 
 
@@ -167,7 +167,6 @@ def test_an_orientation_that_is_none_leaves_the_picture_as_it_is(orientation: in
     assert np.array_equal(decode(encode(image, exif=exif)).image, image)
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 def test_broken_exif_beside_sound_pixels_does_no_harm(jpeg: bytes) -> None:
     broken = b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"
     segment = b"\xff\xe1" + struct.pack(">H", len(broken) + 2) + broken
@@ -178,7 +177,7 @@ def test_broken_exif_beside_sound_pixels_does_no_harm(jpeg: bytes) -> None:
     ("low", "high"), [(0, 65535), (0, 4095), (30_000, 34_095), (60_000, 65_535)]
 )
 def test_16_bit_gray_is_spread_over_its_own_range(low: int, high: int) -> None:
-    ramp = np.linspace(low, high, 256 * 4).astype(np.uint16).reshape(4, 256)
+    ramp = np.linspace(low, high, 32 * 32).astype(np.uint16).reshape(32, 32)
     decoded = np.asarray(decode(encode(Image.fromarray(ramp))).image)
     assert decoded.dtype == np.uint8
     expected = (ramp.astype(float) - low) / (high - low) * 255
@@ -204,14 +203,14 @@ def test_16_bits_with_alpha_or_color_are_spread_too_as_far_as_pillow_reads_them(
 def test_16_bit_gray_is_turned_upright_too(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    stored = np.arange(33 * 40, dtype=np.uint16).reshape(33, 40) * 40
     decoded = np.asarray(decode(encode(Image.fromarray(stored), exif=exif)).image)
     turned = np.rot90(stored, {3: 2, 6: -1}[orientation])
-    assert np.array_equal(decoded, np.rint(turned * (255 / 55_000)))
+    assert np.array_equal(decoded, np.rint(turned * (255 / (40 * (33 * 40 - 1)))))
 
 
 def test_flat_16_bit_gray_is_black_not_white() -> None:
-    flat = np.full((8, 8), 40_000, np.uint16)
+    flat = np.full((40, 40), 40_000, np.uint16)
     assert not np.asarray(decode(encode(Image.fromarray(flat))).image).any()
 
 

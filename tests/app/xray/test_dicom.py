@@ -242,7 +242,7 @@ def test_a_negative_slope_turns_black_to_white() -> None:
 def test_a_modality_lut_that_is_there_for_measuring_is_not_shown(
     relationship: str, is_applied: bool
 ) -> None:
-    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    levels = np.tile(np.arange(256, dtype=np.uint8).reshape(16, 16), (2, 2))
     falling = lut_item(0, 8, 255 - np.arange(256))
     data = write_dicom(
         levels,
@@ -320,11 +320,18 @@ def test_bits_that_end_higher_are_moved_down() -> None:
     assert np.array_equal(found, pixels(write_dicom(drawn(12), bits=12, **window)))
 
 
-# pydicom's own files.
+# pydicom's own files, some of them of a few pixels.
+
+
+@pytest.fixture
+def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.xray.radiograph.MIN_SIDE", 1)
+
 
 CR = ["77654033/CR1/6154", "77654033/CR2/6247", "77654033/CR3/6278"]
 
 
+@pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("name", CR)
 def test_pydicoms_cr_files_are_shown_as_formula_and_pydicom_say(name: str) -> None:
     data = (FOLDER / "dicomdirtests" / name).read_bytes()
@@ -393,6 +400,7 @@ SECONDARY_CAPTURES = [
 ] + ["image_dfl.dcm", "JPEGLSNearLossless_08.dcm", "JPEGLSNearLossless_16.dcm"]
 
 
+@pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("name", SECONDARY_CAPTURES)
 def test_pydicoms_secondary_captures_are_what_another_decoder_reads(name: str) -> None:
     data = test_file(name)
@@ -603,6 +611,48 @@ def test_other_transfer_syntaxes_are_refused_by_name(uid: str, message: str) -> 
     with pytest.raises(UnusableImage, match=message) as caught:
         decode(write_dicom(drawn(), syntax=uid, codestream=b"video "))
     assert "1.2.3.4" not in str(caught.value)
+
+
+@pytest.mark.parametrize("shape", [(7, 300), (300, 7), (1, 1)], ids="{}".format)
+@pytest.mark.parametrize("syntax", ["explicit-little", "jpeg-ls"])
+def test_a_picture_too_small_for_anatomy_is_not_decoded(
+    syntax: str, shape: tuple[int, int]
+) -> None:
+    message = f"The picture is {shape[1]} x {shape[0]} pixels; at least 8 a side are needed."
+    levels = np.zeros(shape, np.uint8)
+    native = syntax in NATIVE
+    no_pixels: dict[str, Any] = {"PixelData" if native else "codestream": b"ab"}
+    with pytest.raises(UnusableImage, match=message):
+        decode(write_dicom(levels, syntax=syntax, **no_pixels))
+
+
+def test_a_picture_of_just_the_least_size_is_decoded() -> None:
+    assert decode(write_dicom(np.zeros((8, 8), np.uint8))).image.size == (8, 8)
+
+
+def test_a_picture_in_endless_fragments_is_not_put_together() -> None:
+    data = write_dicom(drawn(), syntax="jpeg-baseline")
+    start = data.rindex(b"\xff\xff\xff\xff")
+    fragments = b"\xfe\xff\0\xe0\0\0\0\0" * 20_001
+    with pytest.raises(UnusableImage, match="more than 20,000 fragments"):
+        decode(data[:start] + struct.pack("<I", len(fragments)) + fragments)
+
+
+def test_what_a_compressed_picture_says_beside_its_pixels_is_not_read() -> None:
+    stream = encode_levels(drawn(), "jpeg-baseline", 8)
+    index = b"MPF\0II*\0\x08\0\0\0\xff\xff" + b"\0\1\3\0\0\x70\0\0\0\0\0\0" * 4000
+    beside = b"\xff\xe2" + struct.pack(">H", len(index) + 2) + index
+    odd = write_dicom(
+        drawn(), syntax="jpeg-baseline", codestream=stream[:2] + beside * 20 + stream[2:]
+    )
+    assert np.array_equal(pixels(odd), pixels(write_dicom(drawn(), syntax="jpeg-baseline")))
+
+
+def test_a_value_of_endless_parts_is_looked_at_only_so_far() -> None:
+    data = write_dicom(drawn(), Modality="DX")
+    start = data.index(b"\x08\0\x60\0CS")
+    long = b"\x08\0\x60\0UN\0\0" + struct.pack("<I", 2_000_000) + b"DX" + b"\\" * 1_999_998
+    assert decode(data[:start] + long + data[start + 10 :]).image.size == SIZE
 
 
 def bomb(size: int) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app.xray.contract import ModelContract
-from app.xray.decode import decode
+from app.xray.decode import MIN_SIDE, decode
 from app.xray.errors import UnusableImage
 from app.xray.preprocess import preprocess, rescale, to_pixels
 from tests.drawing import draw_radiograph, encode
@@ -47,8 +47,8 @@ FILES: dict[str, bytes] = {
     "jpeg-rgb": encode(colored(), "JPEG", quality=85),
     "jpeg-rgb-progressive": encode(colored(), "JPEG", progressive=True),
     "jpeg-cmyk": encode(colored().convert("CMYK"), "JPEG"),
-    "jpeg-one-pixel": encode(draw_radiograph(size=(1, 1)), "JPEG"),
-    "png-one-row": encode(draw_radiograph(size=(3000, 1))),
+    "jpeg-of-the-least-size": encode(draw_radiograph(size=(MIN_SIDE, MIN_SIDE)), "JPEG"),
+    "png-of-the-fewest-rows": encode(draw_radiograph(size=(3000, MIN_SIDE))),
 }
 
 

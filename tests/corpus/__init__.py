@@ -1,0 +1,8 @@
+"""Hostile uploads: sound files, and what becomes of them under mutation. The same for a seed."""
+
+from __future__ import annotations
+
+from tests.corpus.mutations import mutated
+from tests.corpus.sound import seeds
+
+__all__ = ["mutated", "seeds"]
