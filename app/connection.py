@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 MAX_HEAD_BYTES: Final = 65_536
 HEAD_TIMEOUT_S: Final = 10.0
-"""For a request's line and headers, once there is a connection or their first byte; and for what a
-client still sends of a body after it was refused."""
+"""For a request's line and headers, once there is a connection or their first byte; for what a
+client still sends of a body after it was refused; for what it has not taken yet of an answer."""
 _RETRY_AFTER_S: Final = 1
 
 
@@ -84,6 +84,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed = 0
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """As uvicorn's; a client that does not take its answer is not waited for without end."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._abort_later()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Hang up on a client that sends nothing more."""
+        super().timeout_keep_alive_handler()
+        self._abort_later()
+
     @property
     def _is_idle(self) -> bool:
         """Whether no request is being answered."""
@@ -96,6 +107,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
+
+    def _abort_later(self) -> None:
+        """Closing waits until all is sent, for however long the client takes."""
+        if self.transport.get_write_buffer_size():
+            self._end_patience()
+            self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
 
     def _lose_patience(self) -> None:
         self._patience = None

@@ -36,8 +36,17 @@ async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def listening(app: Any = application, **options: Any) -> AsyncIterator[Connect]:
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="off")
+async def listening(
+    app: Any = application, timeout_keep_alive: int = 5, **options: Any
+) -> AsyncIterator[Connect]:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        ws="none",
+        lifespan="off",
+        timeout_keep_alive=timeout_keep_alive,
+    )
     state = ServerState()
     options = {"max_connections": 10, "is_leaving": lambda: False, **options}
     server = await asyncio.get_running_loop().create_server(
@@ -181,6 +190,28 @@ async def test_a_head_or_trailer_without_bounds_is_refused(start: bytes, more: b
         with suppress(ConnectionResetError):  # it hung up on what was still being sent
             assert (await reading).startswith(("HTTP/1.1 431 ", "HTTP/1.1 400 "))
     assert sent < 10_000_000
+
+
+@pytest.mark.parametrize("headers", [b"", b"Connection: close\r\n"], ids=["kept-alive", "closed"])
+@pytest.mark.usefixtures("hurried")
+async def test_a_client_that_does_not_take_its_answer_is_hung_up_on(headers: bytes) -> None:
+    size = 50_000_000
+
+    async def generous(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        head = [(b"content-length", b"%d" % size)]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": bytes(size)})
+
+    async with listening(generous, timeout_keep_alive=0) as connect:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.5)
+        received = 0
+        with suppress(ConnectionResetError):
+            while piece := await asyncio.wait_for(reader.read(1 << 20), 5):
+                received += len(piece)
+    assert received < size
 
 
 async def test_a_large_body_is_not_taken_for_a_head() -> None:
