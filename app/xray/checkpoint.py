@@ -9,47 +9,32 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import h5py
 import numpy as np
 
-from app.xray.contract import DEFAULT_CLASSES, ModelContract
+from app.xray.architecture import declared_input, declared_outputs, read_architecture
+from app.xray.contract import DEFAULT_CLASSES, ModelContract, read_text
 from app.xray.errors import (
     CheckpointCorrupt,
     CheckpointError,
     CheckpointMissing,
     CheckpointRefused,
 )
-from app.xray.keras_2 import MODELS, mend_keras_2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-_LAYERS: Final = frozenset(
-    """
-    Activation Add Average AveragePooling2D BatchNormalization Concatenate Conv2D Cropping2D Dense
-    DepthwiseConv2D Dropout ELU Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
-    GlobalMaxPooling2D InputLayer LayerNormalization LeakyReLU MaxPooling2D Maximum Minimum
-    Multiply Normalization PReLU Permute ReLU Rescaling Reshape SeparableConv2D Softmax
-    SpatialDropout2D Subtract UpSampling2D ZeroPadding2D
-    """.split()
-)
-_PARTS: Final = frozenset(
-    """
-    __keras_tensor__ Constant DTypePolicy GlorotNormal GlorotUniform HeNormal HeUniform Identity
-    L1 L1L2 L2 LecunNormal LecunUniform MaxNorm MinMaxNorm NonNeg Ones Orthogonal Policy
-    RandomNormal RandomUniform TruncatedNormal UnitNorm VarianceScaling Zeros
-    """.split()
-)
 _ENDINGS: Final = frozenset({".h5", ".hdf5"})
-_MAX_WEIGHT_BYTES: Final = 1 << 30
+MAX_WEIGHT_BYTES: Final = 1 << 30
+_MAX_FILE_BYTES: Final = 1 << 32
+"""Weights, and the optimizer's two numbers for each."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +70,17 @@ def read_checkpoint(
 
     Raises:
         CheckpointMissing: no file at `path`.
-        CheckpointCorrupt: not HDF5, or no whole Keras model.
-        CheckpointRefused: another ending or digest, a layer that could run code, a link out of
-            the file.
+        CheckpointCorrupt: not HDF5, no whole Keras model, or one whose configuration takes or
+            gives another shape than the contract says.
+        CheckpointRefused: another ending or digest, a layer that could run code or is of absurd
+            size, a link out of the file.
     """
     if path.suffix not in _ENDINGS or path.name.endswith(".weights.h5"):
         raise CheckpointRefused(
             f"{path}: Keras tells formats by their names; a whole model's is NAME.h5"
         )
+    if path.is_file() and path.stat().st_size > _MAX_FILE_BYTES:
+        raise CheckpointRefused(f"{path}: more than {_MAX_FILE_BYTES:,} bytes")
     digest = file_sha256(path)
     if sha256 is not None and not hmac.compare_digest(digest, sha256.lower()):
         raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
@@ -105,13 +93,37 @@ def read_checkpoint(
         raise type(error)(f"{path}: {error}") from error
     except Exception as error:  # h5py documents no closed set of errors for corrupt files
         raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {error}") from error
-    return Checkpoint(
+    checkpoint = Checkpoint(
         path=path,
         sha256=digest,
         config=config,
         contract=contract or ModelContract.recipe_of_2022(classes),
         carries_contract=contract is not None,
     )
+    _refuse_other_shapes(checkpoint)
+    return checkpoint
+
+
+def refuse_unless_shapes(
+    input_shape: Sequence[int | None], outputs: int | None, checkpoint: Checkpoint
+) -> None:
+    """Hold a network's input, (height, width, channels), and the number of its outputs.
+
+    Raises:
+        CheckpointCorrupt: the contract says another shape, or has another number of classes.
+    """
+    contract = checkpoint.contract
+    if tuple(input_shape) != contract.input_shape:
+        raise CheckpointCorrupt(
+            f"{checkpoint.path}: the model takes {tuple(input_shape)}, "
+            f"the contract says {contract.input_shape}"
+        )
+    if outputs != len(contract.classes):
+        hint = "" if checkpoint.carries_contract else "; CXR_CLASSES names the service's"
+        raise CheckpointCorrupt(
+            f"{checkpoint.path}: the model gives {outputs} outputs, the contract has "
+            f"{len(contract.classes)} classes ({', '.join(contract.classes)}){hint}"
+        )
 
 
 def refuse_unless_distributions(answers: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> None:
@@ -170,8 +182,8 @@ def _refuse_what_is_elsewhere(file: h5py.File) -> None:
             if item.external or item.is_virtual:
                 raise CheckpointRefused(f"{where} keeps its values in another file")
             total += max(item.nbytes, math.prod(item.chunks or ()) * item.dtype.itemsize)
-            if total > _MAX_WEIGHT_BYTES:
-                raise CheckpointRefused(f"{where}: more than {_MAX_WEIGHT_BYTES} bytes of weights")
+            if total > MAX_WEIGHT_BYTES:
+                raise CheckpointRefused(f"{where}: more than {MAX_WEIGHT_BYTES} bytes of weights")
 
 
 def _model_config(file: h5py.File) -> dict[str, Any]:
@@ -179,51 +191,15 @@ def _model_config(file: h5py.File) -> dict[str, Any]:
         raise CheckpointCorrupt(
             "no whole Keras model inside; save it with model.save('NAME.h5'), not save_weights"
         )
-    try:
-        config = json.loads(file.attrs["model_config"])
-        if config["class_name"] not in MODELS:
-            raise CheckpointRefused(f"a model of class {config['class_name']} is not loaded")
-        for item in _objects(config):
-            _inspect(item)
-        if str(file.attrs.get("keras_version", "")).startswith("2."):
-            mend_keras_2(config)
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointCorrupt(f"model_config is not one of a Keras model: {error}") from error
-    return dict(config)
+    is_keras_2 = str(file.attrs.get("keras_version", "")).startswith("2.")
+    return read_architecture(read_text(file, "model_config"), is_keras_2=is_keras_2)
 
 
-def _objects(config: object, within: str = "?") -> Iterator[_Object]:
-    """Every serialized object anywhere in a configuration: layers and what they hold."""
-    if isinstance(config, dict):
-        if "class_name" in config:
-            settings = config.get("config")
-            name = settings.get("name") if isinstance(settings, dict) else None
-            within = str(name or within)
-            yield _Object(within, config)
-        for value in config.values():
-            yield from _objects(value, within)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _objects(value, within)
-
-
-class _Object(NamedTuple):
-    layer: str
-    """The name of the layer that it is, or that holds it."""
-    content: dict[str, Any]
-
-
-def _inspect(item: _Object) -> None:
-    """Refuse what is not on the list, or would be looked up outside Keras' own modules."""
-    class_name = item.content["class_name"]
-    if class_name not in MODELS | _LAYERS | _PARTS:
-        raise CheckpointRefused(
-            f"layer {item.layer!r} is or holds a {class_name}; only Keras' own layers for images "
-            "are loaded, since others can run code"
-        )
-    module = item.content.get("module") or "keras"
-    registered = item.content.get("registered_name") or class_name
-    if module.split(".")[0] != "keras" or registered != class_name:
-        raise CheckpointRefused(
-            f"layer {item.layer!r} is or holds what is not Keras' own: {module}, {registered}"
-        )
+def _refuse_other_shapes(checkpoint: Checkpoint) -> None:
+    """Hold what the configuration says of its ends against the contract, before it is built."""
+    contract = checkpoint.contract
+    refuse_unless_shapes(
+        declared_input(checkpoint.config) or contract.input_shape,
+        declared_outputs(checkpoint.config) or len(contract.classes),
+        checkpoint,
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.xray.errors import CheckpointRefused
+from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 from app.xray.gate import Gate
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ ATTRIBUTE = "cxr_contract"
 SCHEMA_VERSION: Final = 1
 DEFAULT_CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 UNIT_SCALE = 1 / 255
+_MAX_TEXT_BYTES: Final = 1 << 24
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 ClassName = Annotated[str, Field(min_length=1)]
@@ -125,8 +126,8 @@ class ModelContract(_Frozen):
         if ATTRIBUTE not in file.attrs:
             return None
         try:
-            return cls.model_validate_json(file.attrs[ATTRIBUTE])
-        except ValidationError as error:
+            return cls.model_validate_json(read_text(file, ATTRIBUTE))
+        except (ValidationError, CheckpointCorrupt) as error:
             raise CheckpointRefused(
                 f"the attribute {ATTRIBUTE} is no contract of schema version {SCHEMA_VERSION}: "
                 f"{error}"
@@ -135,3 +136,17 @@ class ModelContract(_Frozen):
     def write(self, file: h5py.File) -> None:
         """Write this contract at the root of an HDF5 file open for writing."""
         file.attrs[ATTRIBUTE] = self.model_dump_json()
+
+
+def read_text(file: h5py.File, name: str) -> str | bytes:
+    """The text in the attribute `name` at the root of an open HDF5 file.
+
+    Raises `CheckpointCorrupt` where it is no text, or of more than `_MAX_TEXT_BYTES`.
+    """
+    attribute = file.attrs.get_id(name)
+    if attribute.dtype.itemsize > _MAX_TEXT_BYTES or attribute.shape != ():
+        raise CheckpointCorrupt(f"the attribute {name} is no text of up to {_MAX_TEXT_BYTES} bytes")
+    value = file.attrs[name]
+    if not isinstance(value, str | bytes) or len(value) > _MAX_TEXT_BYTES:
+        raise CheckpointCorrupt(f"the attribute {name} is no text of up to {_MAX_TEXT_BYTES} bytes")
+    return value

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from app.xray.checkpoint import file_sha256
-from app.xray.errors import CheckpointCorrupt
+from app.xray.checkpoint import MAX_WEIGHT_BYTES, file_sha256, refuse_unless_shapes
+from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from app.xray.checkpoint import Checkpoint
+
+_COUNTED: Final = ("the weights", "the output of a layer for one picture")
+_BYTES_A_NUMBER: Final = 4
 
 
 def hush_tensorflow() -> None:
@@ -38,21 +45,25 @@ def build_network(checkpoint: Checkpoint) -> Any:
     Raises:
         CheckpointCorrupt: configuration, weights and contract do not fit together, or the file
             changed while it was read.
+        CheckpointRefused: it would take too much memory; told before any is taken.
     """
     keras = import_keras()
     is_sequential = checkpoint.config["class_name"] == "Sequential"
     kind = keras.Sequential if is_sequential else keras.Model
     try:
-        network = kind.from_config(deepcopy(checkpoint.config["config"]))  # it is used up
+        _count_first(kind, deepcopy(checkpoint.config["config"]))  # it is used up
+        network = kind.from_config(deepcopy(checkpoint.config["config"]))
         network.load_weights(checkpoint.path)
         shapes = network.input_shape, network.output_shape
+    except CheckpointRefused as error:
+        raise CheckpointRefused(f"{checkpoint.path}: {error}") from error
     except Exception as error:  # Keras raises whatever the configuration leads it to
         raise CheckpointCorrupt(
             f"{checkpoint.path}: Keras cannot rebuild the model: {error}"
         ) from error
     if file_sha256(checkpoint.path) != checkpoint.sha256:
         raise CheckpointCorrupt(f"{checkpoint.path}: changed while it was read; load it again")
-    _compare_with_contract(*shapes, checkpoint)
+    refuse_unless_shapes(shapes[0][1:], shapes[1][-1], checkpoint)
     return network
 
 
@@ -102,16 +113,35 @@ def _has_extent(tensor: Any) -> bool:
     return len(shape) == 4 and shape[1:3] != (1, 1)
 
 
-def _compare_with_contract(inputs: Any, outputs: Any, checkpoint: Checkpoint) -> None:
-    contract = checkpoint.contract
-    if inputs != (None, *contract.input_shape):
-        raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model takes {inputs}, "
-            f"the contract says {(None, *contract.input_shape)}"
-        )
-    if outputs != (None, len(contract.classes)):
-        hint = "" if checkpoint.carries_contract else "; CXR_CLASSES names the service's"
-        raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model gives {outputs}, the contract has "
-            f"{len(contract.classes)} classes ({', '.join(contract.classes)}){hint}"
-        )
+def _count_first(kind: Any, config: dict[str, Any]) -> None:
+    """Build the network without its weights, and hold what they would take against the limit.
+
+    In a thread of its own, since Keras keeps a list, one a thread, of variables that have no values
+    yet, and gives them some at the next occasion.
+
+    Raises:
+        CheckpointRefused: weights, or one layer's output for one picture, take too much memory.
+    """
+    keras = import_keras()
+
+    def count() -> tuple[int, int]:
+        with keras.StatelessScope(initialize_variables=False):
+            network = kind.from_config(config)
+        weights = sum(math.prod(weight.shape) for weight in network.weights)
+        outputs = (math.prod(shape[1:]) for shape in _output_shapes(keras, network))
+        return weights, max(outputs, default=0)
+
+    with ThreadPoolExecutor(1, "counting") as thread:
+        for numbers, what in zip(thread.submit(count).result(), _COUNTED, strict=True):
+            if numbers * _BYTES_A_NUMBER > MAX_WEIGHT_BYTES:
+                raise CheckpointRefused(f"{what} would take {numbers * _BYTES_A_NUMBER:,} bytes")
+
+
+def _output_shapes(keras: Any, model: Any) -> Iterator[tuple[int, ...]]:
+    """Of every layer, of models within the model too; what is not known counts as one."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _output_shapes(keras, layer)
+            continue
+        for tensor in keras.tree.flatten(layer.output):
+            yield tuple(1 if extent is None else extent for extent in tensor.shape)

@@ -6,12 +6,21 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import h5py
+import keras
 import numpy as np
 import pytest
+import tf_keras
 
+from app.xray.architecture import declared_input, declared_outputs
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
-from app.xray.errors import CheckpointCorrupt, CheckpointMissing, CheckpointRefused
+from app.xray.errors import (
+    CheckpointCorrupt,
+    CheckpointError,
+    CheckpointMissing,
+    CheckpointRefused,
+)
+from tests.networks import build_tiny, write_tiny_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -248,3 +257,116 @@ def test_a_contract_of_a_later_schema_is_refused(checkpoint: Path) -> None:
         file.attrs["cxr_contract"] = '{"schema_version": 99}'
     with pytest.raises(CheckpointRefused, match=r"model\.h5: the attribute cxr_contract"):
         read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "library", [pytest.param(keras, id="keras-3"), pytest.param(tf_keras, id="keras-2")]
+)
+@pytest.mark.parametrize("form", ["functional", "sequential", "nested", "activation-apart"])
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+def test_other_ends_than_the_contracts_are_told_from_the_configuration(
+    library: Any, form: str, tmp_path: Path
+) -> None:
+    network = build_tiny(library, classes=4)
+    if form == "sequential":
+        network = library.Sequential([library.Input((224, 224, 3)), *network.layers[1:]])
+    elif form == "nested":
+        inputs = library.Input((224, 224, 3))
+        network = library.Model(inputs, network(inputs))
+    elif form == "activation-apart":
+        hidden = library.layers.Dense(4)(network.layers[-2].output)
+        outputs = library.layers.Activation("softmax")(library.layers.Dropout(0.1)(hidden))
+        network = library.Model(network.input, outputs)
+    network.save(tmp_path / "model.h5")
+    found = read_checkpoint(tmp_path / "model.h5", classes="ABCD")
+    assert declared_input(found.config) == (224, 224, 3)
+    assert declared_outputs(found.config) == 4
+    with pytest.raises(CheckpointCorrupt, match="gives 4 outputs, the contract has 3 classes"):
+        read_checkpoint(tmp_path / "model.h5")
+
+
+def test_another_input_than_the_contracts_is_told_from_the_configuration(
+    tmp_path: Path, contract: ModelContract
+) -> None:
+    other = contract.model_copy(update={"input_size": (299, 299)})
+    path = write_tiny_checkpoint(tmp_path / "model.h5", other)
+    with pytest.raises(CheckpointCorrupt, match=r"takes \(224, 224, 3\), the contract says \(299"):
+        read_checkpoint(path)
+
+
+def test_without_a_contract_the_remedy_for_other_classes_is_named(tmp_path: Path) -> None:
+    path = write_tiny_checkpoint(tmp_path / "model.h5", network=build_tiny(keras, classes=4))
+    with h5py.File(path, "r+") as file:
+        del file.attrs["cxr_contract"]
+    with pytest.raises(CheckpointCorrupt, match="CXR_CLASSES names the service"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("units", 10**12), ("units", 1e30), ("kernel_size", [3, 10**9]), ("padding", [[0, 10**7]])],
+    ids=str,
+)
+def test_a_layer_of_absurd_size_is_refused_by_name(
+    checkpoint: Path, name: str, value: object
+) -> None:
+    rewrite_config(checkpoint, lambda config: last_layer(config)["config"].update({name: value}))
+    with pytest.raises(
+        CheckpointRefused, match=rf"layer 'dense\w*' declares {name} .* up to 65,536"
+    ):
+        read_checkpoint(checkpoint)
+
+
+def test_layers_without_end_are_refused(checkpoint: Path) -> None:
+    def change(config: dict[str, Any]) -> None:
+        config["config"]["layers"] *= 1_500
+
+    rewrite_config(checkpoint, change)
+    with pytest.raises(CheckpointRefused, match="more than 50,000 layers and"):
+        read_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["model_config", "cxr_contract"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(7, id="number"),
+        pytest.param([1.0, 2.0], id="numbers"),
+        pytest.param(b"\xff\xfe", id="no-text"),
+        pytest.param(["{}", "{}"], id="texts"),
+        pytest.param(h5py.Empty("f4"), id="nothing"),
+        pytest.param("{" + " " * (1 << 24), id="sixteen-megabytes"),
+        pytest.param(h5py.Reference(), id="reference"),
+    ],
+)
+def test_an_attribute_that_is_no_text_is_named(checkpoint: Path, name: str, value: object) -> None:
+    with h5py.File(checkpoint, "r+", libver="latest") as file:
+        del file.attrs[name]
+        kind = h5py.ref_dtype if isinstance(value, h5py.Reference) else None
+        file.attrs.create(name, value, dtype=kind)
+    with pytest.raises((CheckpointCorrupt, CheckpointRefused), match=name):
+        read_checkpoint(checkpoint)
+
+
+def test_a_file_larger_than_any_checkpoint_is_not_even_read(tmp_path: Path) -> None:
+    path = tmp_path / "huge.h5"
+    with path.open("wb") as file:
+        file.truncate(1 << 33)  # of nothing: it takes no room
+    with pytest.raises(CheckpointRefused, match=r"huge\.h5: more than 4,294,967,296 bytes"):
+        read_checkpoint(path)
+
+
+def test_of_a_file_of_changed_bytes_only_the_checkpoint_is_blamed(checkpoint: Path) -> None:
+    sound = checkpoint.read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        data = bytearray(sound[: len(sound) if rng.random() < 0.8 else rng.integers(len(sound))])
+        for place in rng.integers(0, min(len(data), 20_000), rng.integers(1, 8)):
+            data[place] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.integers(256)])
+        checkpoint.write_bytes(data)
+        try:
+            read_checkpoint(checkpoint)
+        except CheckpointError:
+            refused += 1
+    assert 30 < refused < 300

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import tf_keras
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
-from app.xray.errors import CheckpointCorrupt
+from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 from app.xray.network import build_network, expose_features
 from tests.networks import build_tiny, model_inputs, write_tiny_checkpoint
 
@@ -126,28 +127,71 @@ def test_a_configuration_that_describes_no_network_is_corrupt(
         build_network(read_checkpoint(path))
 
 
-def test_fewer_classes_than_outputs_are_corrupt(tmp_path: Path) -> None:
+def hide_ends(keras: Any, network: Any) -> Any:
+    """The same network, whose configuration does not say what it gives."""
+    x = keras.layers.Reshape((network.output_shape[-1],))(network.output)
+    return keras.Model(network.input, x)
+
+
+@pytest.mark.parametrize("form", ["plain", "hidden"])
+def test_fewer_classes_than_outputs_are_corrupt(form: str, tmp_path: Path) -> None:
+    network = build_tiny(keras)
+    network = hide_ends(keras, network) if form == "hidden" else network
     contract = ModelContract.recipe_of_2022(["A", "B"])
-    path = write_tiny_checkpoint(tmp_path / "model.h5", contract)
-    with pytest.raises(CheckpointCorrupt, match=r"\(None, 3\), the contract has 2 classes"):
+    path = write_tiny_checkpoint(tmp_path / "model.h5", contract, network=network)
+    with pytest.raises(CheckpointCorrupt, match="gives 3 outputs, the contract has 2 classes"):
         build_network(read_checkpoint(path))
 
 
-def test_without_a_contract_the_remedy_for_that_is_named(tmp_path: Path) -> None:
-    path = write_tiny_checkpoint(tmp_path / "model.h5", network=build_tiny(keras, classes=4))
-    with h5py.File(path, "r+") as file:
-        del file.attrs["cxr_contract"]
-    with pytest.raises(CheckpointCorrupt, match="CXR_CLASSES names the service"):
-        build_network(read_checkpoint(path))
+def test_a_network_whose_ends_are_not_declared_is_built_all_the_same(tmp_path: Path) -> None:
+    network = hide_ends(keras, build_tiny(keras))
+    path = write_tiny_checkpoint(tmp_path / "model.h5", network=network)
+    assert build_network(read_checkpoint(path)).output_shape == (None, 3)
 
 
-def test_another_input_size_than_the_contracts_is_corrupt(
-    tmp_path: Path, contract: ModelContract
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        pytest.param(
+            lambda layers: [layers.Flatten(), layers.Dense(60_000), layers.Dense(3)],
+            "the weights would take",
+            id="dense-behind-a-large-map",
+        ),
+        pytest.param(
+            lambda layers: [layers.Dense(60_000), layers.Dense(50_000), layers.Dense(3)],
+            "the weights would take",
+            id="two-wide-layers",
+        ),
+        pytest.param(
+            lambda layers: [layers.UpSampling2D(100), layers.GlobalMaxPooling2D(), layers.Dense(3)],
+            "the output of a layer for one picture would take",
+            id="large-map",
+        ),
+        pytest.param(
+            lambda layers: [layers.ZeroPadding2D(60_000), layers.GlobalMaxPooling2D()],
+            "the output of a layer for one picture would take",
+            id="wide-border",
+        ),
+    ],
+)
+def test_what_would_take_gigabytes_is_refused_before_it_takes_any(
+    build: Any, message: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
-    other = contract.model_copy(update={"input_size": (299, 299)})
-    path = write_tiny_checkpoint(tmp_path / "model.h5", other)
-    with pytest.raises(CheckpointCorrupt, match=r"takes \(None, 224, 224, 3\)"):
-        build_network(read_checkpoint(path))
+    layers = keras.layers
+    with keras.StatelessScope(initialize_variables=False):
+        config = keras.Sequential([keras.Input((224, 224, 3)), *build(layers)]).get_config()
+    keras.utils.clear_session(free_memory=False)
+    path = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        text = json.dumps({"class_name": "Sequential", "config": config})
+        del file.attrs["model_config"]
+        file.attrs["model_config"] = text
+    inspected = read_checkpoint(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointRefused, match=rf"model\.h5: {message} [\d,]+ bytes"):
+        build_network(inspected)
+    grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kb < 200_000
 
 
 def test_a_file_replaced_after_its_inspection_is_not_served_under_the_old_digest(

@@ -1,0 +1,62 @@
+"""A checkpoint that would run code: it does not get the chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pytest
+import tf_keras
+
+from app.xray.checkpoint import read_checkpoint
+from app.xray.errors import CheckpointRefused
+from tests.live import run_app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CODE = """
+def run(x, path={path!r}):
+    with open(path, "w") as file:
+        file.write("code of a checkpoint was run")
+    return x
+"""
+
+
+def save_with_lambda(library: Any, path: Path, trace: Path) -> None:
+    """A whole model whose Lambda writes the file `trace` when it is called."""
+    names: dict[str, Any] = {}
+    exec(CODE.format(path=str(trace)), names)  # noqa: S102  # a function whose code travels alone
+    inputs = library.Input((224, 224, 3))
+    x = library.layers.Lambda(names["run"], output_shape=(224, 224, 3), name="culprit")(inputs)
+    x = library.layers.GlobalMaxPooling2D()(x)
+    library.Model(inputs, library.layers.Dense(3, activation="softmax")(x)).save(path)
+    trace.unlink(missing_ok=True)  # saving may have called it
+
+
+@pytest.fixture(params=[pytest.param(keras, id="keras-3"), pytest.param(tf_keras, id="keras-2")])
+def library(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file:UserWarning")
+def test_a_lambda_is_refused_by_name_and_its_code_is_not_run(library: Any, tmp_path: Path) -> None:
+    path, trace = tmp_path / "model.h5", tmp_path / "trace"
+    save_with_lambda(library, path, trace)
+
+    with pytest.raises(CheckpointRefused, match="layer 'culprit' is or holds a Lambda"):
+        read_checkpoint(path)
+    for command in ("compile", "serve"):
+        process = run_app(command, "--port", "0", model_path=str(path), cache_dir=str(tmp_path))
+        _, log = process.communicate(timeout=60)
+        assert process.returncode == 2
+        assert "layer 'culprit' is or holds a Lambda" in log
+        assert "Traceback" not in log
+    assert not trace.exists()
+
+    # So would Keras have run it: the code works, and what is asserted above could fail.
+    options = {"safe_mode": False} if library is keras else {}
+    loaded = library.models.load_model(path, compile=False, **options)
+    loaded(np.zeros((1, 224, 224, 3), np.float32))
+    assert trace.exists()
