@@ -4,4 +4,7 @@
 step of the road beside what it replaces; `python -m benchmarks.http_path` what HTTP itself costs;
 `python -m benchmarks.training` the training input beside that of 2022. Figures are medians, and
 ratios are taken within one run, rounds interleaved.
+
+Others hold the service to what it promises, and end with 1 where it does not: under `overload`, at
+its `farewell`, at each `reload`, and in a `soak` of broken uploads.
 """

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from datetime import date
-from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import matplotlib.pyplot as plt
-from rich.table import Column, Table
 
-from app.devices import usable_cpus
 from benchmarks.contenders import NAMES
+from benchmarks.tables import machine, markdown, print_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 
@@ -61,15 +58,16 @@ def write_report(figures: Figures, folder: Path, console: Console) -> None:
         for name in NAMES
     ]
     rounds = len(figures["ours", "start_s"])
+    where = machine("ai-edge-litert", "tensorflow", "litserve")
     note = (
-        f"{_machine()}, {date.today().isoformat()}; medians of {rounds} rounds, ratios taken "
+        f"{where}, {date.today().isoformat()}; medians of {rounds} rounds, ratios taken "
         "within each. The floor is decoding and the model alone, no HTTP: requests/s with all CPUs "
         "at work, milliseconds one after the other."
     )
-    _print(console, header, rows)
-    _print(console, start_header, starts)
+    print_table(console, header, rows)
+    print_table(console, start_header, starts)
     console.print(note)
-    text = "\n\n".join([note, _markdown(header, rows), _markdown(start_header, starts)])
+    text = "\n\n".join([note, markdown(header, rows), markdown(start_header, starts)])
     (folder / "serving.md").write_text(text + "\n")
     raw = {" | ".join(map(str, key)): values for key, values in figures.items()}
     (folder / "serving.json").write_text(json.dumps(raw, indent=1) + "\n")
@@ -95,34 +93,6 @@ def _row(figures: Figures, cell: Cell, name: str) -> list[str]:
 
 def _ratio(ours: list[float], others: list[float]) -> str:
     return f"{median(a / max(b, 1e-9) for a, b in zip(ours, others, strict=True)):.2f}"
-
-
-def _print(console: Console, header: list[str], rows: list[list[str]]) -> None:
-    table = Table(*(Column(name, no_wrap=True) for name in header))
-    for number, row in enumerate(rows):
-        table.add_row(*row, end_section=number + 1 < len(rows) and rows[number + 1][0] != row[0])
-    console.print(table)
-
-
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _machine() -> str:
-    """The CPU's name as Linux has it, how many of it, and the versions that matter."""
-    names = [
-        line.split(":", 1)[1].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ] if Path("/proc/cpuinfo").exists() else [platform.processor()]  # fmt: skip
-    versions = ", ".join(
-        f"{name} {version(name)}" for name in ("ai-edge-litert", "tensorflow", "litserve")
-    )
-    return (
-        f"{usable_cpus()} of {os.cpu_count()} CPUs ({names[0] if names else 'unknown'}), "
-        f"Python {platform.python_version()}, {versions}"
-    )
 
 
 def _plot(middle: dict[tuple[Any, ...], float], cells: list[Cell], path: Path) -> None:
