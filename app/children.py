@@ -9,7 +9,14 @@ import signal
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pebble import ProcessPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Result = TypeVar("Result")
 
 _OUT_OF_MEMORY_SCORE: Final = Path("/proc/self/oom_score_adj")
 _FIRST_TO_GO: Final = "1000"  # proc(5)
@@ -43,6 +50,30 @@ def leave_no_core() -> None:
     """Have a crash of this process write no core file: it would hold patients' pictures."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
+def call_apart(
+    function: Callable[..., Result], *arguments: Any, within_s: float, be: Callable[[], None]
+) -> Result:
+    """Call `function` in a new process, which first calls `be`, and is ended afterwards.
+
+    Raises what `function` raises, which has to be picklable, and:
+
+    Raises:
+        TimeoutError: it took more than `within_s`.
+        ProcessExpired: the process died.
+    """
+    process = ProcessPool(1, initializer=be, context=multiprocessing.get_context("spawn"))
+    try:
+        return process.schedule(function, arguments, timeout=within_s).result()
+    finally:
+        end(process)
+
+
+def end(processes: ProcessPool) -> None:
+    """End `processes`, whatever they are doing, and wait until they have."""
+    processes.stop()  # type: ignore[no-untyped-call]
+    processes.join()
 
 
 def _end_with_parent() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
+from pebble import ProcessExpired
 
+from app.children import be_expendable, call_apart
 from app.engines import create_engine
 from app.xray.checkpoint import read_checkpoint, refuse_unless_distributions
 from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 DEFAULT_OPERATING_POINT: Final = 0.5
 """Where the contract fits none: a class must be likelier than all others together."""
+
+_READING_LIMIT_S: Final = 60
+_READING_BYTES: Final = 3 << 30
+"""The largest weights, and what reading takes besides."""
 
 UNCALIBRATED: Final = (
     "The model is not calibrated: read its probabilities as an order, not as frequencies."
@@ -214,7 +221,27 @@ def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) ->
 
 
 def checkpoint_of(settings: Settings) -> Checkpoint:
-    """The checkpoint that the settings name, inspected. Raises as `read_checkpoint`."""
-    return read_checkpoint(
-        settings.model_path, sha256=settings.model_sha256, classes=settings.classes
-    )
+    """The checkpoint that the settings name, inspected.
+
+    In a process of its own, since a few wrong bytes can send HDF5's library round and round for
+    ever, and with it everything that waits for the interpreter.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`, and where reading comes to no end or crashes.
+    """
+    path = settings.model_path
+    read = partial(read_checkpoint, path, sha256=settings.model_sha256, classes=settings.classes)
+    try:
+        return call_apart(read, within_s=_READING_LIMIT_S, be=_be_a_reader)
+    except TimeoutError as error:
+        raise CheckpointCorrupt(
+            f"{path}: not a readable HDF5 file: reading it takes more than {_READING_LIMIT_S} s"
+        ) from error
+    except ProcessExpired as error:
+        raise CheckpointCorrupt(
+            f"{path}: not a readable HDF5 file: the process that read it crashed"
+        ) from error
+
+
+def _be_a_reader() -> None:
+    be_expendable(_READING_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -17,6 +17,37 @@ HEAD_TIMEOUT_S: Final = 10.0
 """For a request's line and headers, once there is a connection or their first byte; for what a
 client still sends of a body after it was refused; for what it has not taken yet of an answer."""
 _RETRY_AFTER_S: Final = 1
+
+
+class Together:
+    """A transport that writes what comes in one turn of the loop in one go.
+
+    The head of an answer and its body come apart, and writing is the dearest part of a refusal.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write `data`, at the end of this turn."""
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Close once all is written."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._pieces:
+            data, self._pieces = b"".join(self._pieces), []
+            self._transport.write(data)
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -40,7 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Turn away a client beyond `max_connections`."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Together(transport, self.loop)))
         if len(self.connections) > self._max_connections:
             self._refuse(
                 HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open; try again shortly."

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pebble import ProcessExpired, ProcessPool
 
 from app.batching import QueueFull
-from app.children import be_expendable
-from app.devices import usable_cpus
+from app.children import be_expendable, end
+from app.devices import step_back, usable_cpus
 from app.explain import thumbnail
 from app.xray.decode import decode
 from app.xray.effort import takes_long
@@ -60,7 +60,7 @@ class Decoding:
         self._timeout_s = settings.decode_timeout_s
         self._max_pixels = settings.max_pixels
         self._max_apart = max(1, settings.max_queue // 2)
-        self.threads = ThreadPoolExecutor(max(_AT_LEAST, cpus), "decoding")
+        self.threads = ThreadPoolExecutor(max(_AT_LEAST, cpus), "decoding", step_back)
         self._count = max(_AT_LEAST, min(cpus, _MOST_PROCESSES))
         self._processes: ProcessPool | None = None
         self._free = asyncio.Semaphore(self._count)
@@ -117,12 +117,12 @@ class Decoding:
         """Let threads and processes go; what is still queued is dropped."""
         self.threads.shutdown(wait=False, cancel_futures=True)
         if self._processes is not None:
-            _end(self._processes)
+            end(self._processes)
 
     def _pool(self) -> ProcessPool:
         """The processes; new ones where they died when they had nothing to do."""
         if self._processes is not None and not self._processes.active:
-            self.threads.submit(_end, self._processes)
+            self.threads.submit(end, self._processes)
             self._processes = None
         if self._processes is None:
             self._processes = ProcessPool(
@@ -132,11 +132,6 @@ class Decoding:
                 context=multiprocessing.get_context("spawn"),
             )
         return self._processes
-
-
-def _end(processes: ProcessPool) -> None:
-    processes.stop()  # type: ignore[no-untyped-call]
-    processes.join()
 
 
 def decode_upload(

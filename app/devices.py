@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_BEHIND = 10
 
 
 def usable_cpus(
@@ -33,6 +38,16 @@ def visible_gpus() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def step_back() -> None:
+    """Let this thread wait where others have something to do.
+
+    Above all the event loop, which does little, but for everybody. On Linux, where threads have priorities of their own (sched(7), "The nice value").
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BEHIND)
 
 
 def _quotas(membership: Path, controllers: Path) -> Iterator[float]:

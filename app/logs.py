@@ -4,58 +4,67 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import threading
+from collections import deque
 from contextlib import suppress
 from typing import Final
 
 _STDERR: Final = 2
 _CAPACITY: Final = 10_000
+_INTERVAL_S: Final = 0.1
 _FAREWELL_S: Final = 2.0
 _FORMAT: Final = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
 
 class LogWriter(logging.Handler):
-    """Hands each line to a thread that writes it to stderr.
+    """Leaves each line to a thread that writes all there are to stderr, ten times a second.
 
     A pipe that nobody reads is full after 64 kB; whoever writes to it then waits, and if that is
     the event loop, everybody does. Here up to `_CAPACITY` lines wait, further ones are dropped and
-    counted.
+    counted. Nobody is woken up for a line, which under load would cost as much as the line.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.setFormatter(logging.Formatter(_FORMAT))
-        self._lines: queue.Queue[str | None] = queue.Queue(_CAPACITY)
+        self._lines: deque[str] = deque()
         self._dropped = 0
+        self._is_closed = threading.Event()
         # Not through sys.stderr, whose lock would hold up the end of the process.
-        self._thread = threading.Thread(target=self._write, name="log", daemon=True)
+        self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the line for `record`; never waits."""
-        try:
-            self._lines.put_nowait(self.format(record))
-        except queue.Full:
+        """Keep the line for `record`; never waits."""
+        if len(self._lines) >= _CAPACITY:
             self._dropped += 1
+            return
+        try:
+            self._lines.append(self.format(record))
         except Exception:  # as every handler: a bad record must not break its caller
             self.handleError(record)
 
     def close(self) -> None:
         """Give what waits `_FAREWELL_S` to be written."""
-        with suppress(queue.Full):
-            self._lines.put_nowait(None)
+        self._is_closed.set()
         self._thread.join(_FAREWELL_S)
         super().close()
 
+    def _write_all(self) -> None:
+        while not self._is_closed.wait(_INTERVAL_S):
+            self._write()
+        self._write()
+
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            dropped, self._dropped = self._dropped, 0
-            note = (
-                f"{dropped} lines before this were dropped: nobody read them\n" if dropped else ""
-            )
-            with suppress(OSError):  # there is nobody left to be told
-                os.write(_STDERR, f"{note}{line}\n".encode(errors="backslashreplace"))
+        dropped, self._dropped = self._dropped, 0
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if dropped:
+            lines.append(f"{dropped} lines after this were dropped: nobody read them")
+        if not lines:
+            return
+        text = "".join(f"{line}\n" for line in lines)
+        with suppress(OSError):  # there is nobody left to be told
+            os.write(_STDERR, text.encode(errors="backslashreplace"))
 
 
 def set_up_logs(level: str) -> None:

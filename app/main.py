@@ -19,6 +19,7 @@ from app.routes import admin, docs, explain, ops, predict
 from app.security_headers import SecurityHeadersMiddleware
 from app.service import Service
 from app.settings import VERSION, Settings, read_settings
+from app.shedding import SheddingMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
         docs.describe_keys(app)
     add_problem_handlers(app)
     # The last one added is the first to see a request.
+    app.add_middleware(SheddingMiddleware, service, refusal)
     app.add_middleware(AccessMiddleware, settings.api_keys, settings.admin_key, refusal)
     if settings.cors_origins:
         app.add_middleware(

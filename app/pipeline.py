@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from PIL import ImageOps
 
 from app.batching import MicroBatcher
+from app.devices import step_back
 from app.explain import overlay
 from app.xray.errors import InferenceStopped, MalformedRequest, NotAChestXray
 
@@ -40,7 +41,7 @@ class Pipeline:
         # What decoding needs of the contract, which travels to other processes.
         self._contract = classifier.contract.model_copy(update={"ood": None})
         batching, wait_ms = classifier.engine.batching, settings.max_wait_ms
-        self._inference = ThreadPoolExecutor(batching.threads, "inference")
+        self._inference = ThreadPoolExecutor(batching.threads, "inference", step_back)
         self._batcher: MicroBatcher[Prediction] = MicroBatcher(
             classifier.predict,
             self._inference,

@@ -7,8 +7,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.responses import Response
 
 from app.batching import QueueFull
 from app.request_id import request_id_of
@@ -83,22 +83,22 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(QueueFull)
     @app.exception_handler(errors.CxrError)
-    async def _(request: Request, error: Exception) -> JSONResponse:
+    async def _(request: Request, error: Exception) -> Response:
         return refusal(request, error)
 
     @app.exception_handler(RequestValidationError)
-    async def _(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _(request: Request, error: RequestValidationError) -> Response:
         detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         row = TABLE[errors.MalformedRequest]
         return problem(request, row.status, row.title, detail, kind=row.kind)
 
     @app.exception_handler(StarletteHTTPException)
-    async def _(request: Request, error: StarletteHTTPException) -> JSONResponse:
+    async def _(request: Request, error: StarletteHTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         return problem(request, status, status.phrase, error.detail, headers=error.headers or {})
 
 
-def refusal(request: Request, error: Exception) -> JSONResponse:
+def refusal(request: Request, error: Exception) -> Response:
     """Answer an error of the table; any other is raised again.
 
     An operator's error inside a request is a bug, and logged as one.
@@ -119,7 +119,7 @@ def refusal(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def internal_error(request: Request, error: Exception) -> JSONResponse:
+def internal_error(request: Request, error: Exception) -> Response:
     """Answer a bug: the trace goes to the log under the request's id, and to nobody else."""
     log.error("request %s failed", request_id_of(request.scope), exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -136,7 +136,7 @@ def problem(
     kind: str | None = None,
     headers: Mapping[str, str] | None = None,
     **verdict: float,
-) -> JSONResponse:
+) -> Response:
     """A problem document; `kind` names its type, "about:blank" where the status says it all.
 
     `verdict` is the gate's score and threshold, where it is the gate that refuses.
@@ -150,9 +150,8 @@ def problem(
         request_id=request_id_of(request.scope),
         **verdict,
     )
-    return JSONResponse(
-        body.model_dump(exclude_none=True), status, dict(headers or {}), media_type=MEDIA_TYPE
-    )
+    content = body.model_dump_json(exclude_none=True)
+    return Response(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def responses(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:

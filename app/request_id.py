@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import re
 import time
-import uuid
 from http import HTTPMethod
 from typing import TYPE_CHECKING, Final
 
@@ -45,7 +45,7 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         given = Headers(scope=scope).get(HEADER, "")
-        scope[_KEY] = given if _ACCEPTED.fullmatch(given) else uuid.uuid4().hex
+        scope[_KEY] = given if _ACCEPTED.fullmatch(given) else _draw()
         status = 0
         start = time.perf_counter()
 
@@ -75,6 +75,11 @@ class RequestIdMiddleware:
                 milliseconds,
                 request_id_of(scope),
             )
+
+
+def _draw() -> str:
+    # It is no secret. `uuid4` asks the kernel, and lets the interpreter go to another thread.
+    return f"{random.getrandbits(128):032x}"
 
 
 def request_id_of(scope: Scope) -> str:

@@ -49,6 +49,7 @@ class Server(uvicorn.Server):
             http=protocol,  # type: ignore[arg-type]  # called as a class would be
             ws="none",
             log_config=None,
+            server_header=False,
             access_log=False,
             timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
         )

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from app.batching import QueueFull
 from app.decoding import Decoding
 from app.loading import load_in_a_thread
 from app.pipeline import Pipeline
@@ -85,6 +86,16 @@ class Service:
         if self._pipeline is None or self.status != "ready":
             raise NotReady(f"The service is {self.status}; try again shortly.")
         return self._pipeline
+
+    def is_full(self) -> QueueFull | None:
+        """Why an upload would find no place in the queue; None where it would."""
+        if self._pipeline is None or self.status != "ready":
+            return None
+        try:
+            self._pipeline.refuse_when_full()
+        except QueueFull as error:
+            return error
+        return None
 
     async def start(self) -> None:
         """Load the model; "ready" after its warm-up, "failed" where it cannot be served."""

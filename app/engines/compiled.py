@@ -12,16 +12,16 @@ import logging
 import tempfile
 import time
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+from pebble import ProcessExpired
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.children import call_apart
 from app.engines.converter import be_a_converter, convert
 from app.xray.errors import EngineError, NotExplainable
 
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _LABEL: Final = "cxr_compiled.json"
 _GRADIENTS: Final = "gradients.tflite"
+_LIMIT_S: Final = 300
 _FORMAT: Final = 2
 """Counts up when a model of today would be of no use to a version of tomorrow."""
 
@@ -169,13 +170,10 @@ def _compile(checkpoint: Checkpoint, path: Path, converter: str) -> CompiledMode
 def _convert_elsewhere(checkpoint: Checkpoint, draft: Path) -> Converted:
     """Convert in another process: it gives TensorFlow's memory back, and this one stays free."""
     try:
-        with ProcessPoolExecutor(1, get_context("spawn"), initializer=be_a_converter) as pool:
-            try:
-                return pool.submit(convert, checkpoint, draft).result()
-            except KeyboardInterrupt:  # leaving the pool would wait for the child
-                stop_compiling()
-                raise
-    except BrokenProcessPool as error:
+        return call_apart(convert, checkpoint, draft, within_s=_LIMIT_S, be=be_a_converter)
+    except TimeoutError as error:
+        raise EngineError(f"{checkpoint.path} is not compiled within {_LIMIT_S} s") from error
+    except ProcessExpired as error:
         raise EngineError(
             f"{checkpoint.path}: the process that compiled it died; it takes 1.5 GB of memory"
         ) from error

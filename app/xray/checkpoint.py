@@ -86,7 +86,7 @@ def read_checkpoint(
         raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
     try:
         with h5py.File(path, "r") as file:
-            _refuse_what_is_elsewhere(file)
+            _look_through(file)
             config = _model_config(file)
             contract = ModelContract.read(file)
     except CheckpointError as error:
@@ -160,8 +160,11 @@ def file_sha256(path: Path) -> str:
         raise CheckpointMissing(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _refuse_what_is_elsewhere(file: h5py.File) -> None:
-    """Let no byte come from outside the file, and no shape promise more than memory holds."""
+def _look_through(file: h5py.File) -> None:
+    """Let no byte come from outside the file, and no shape promise more than memory holds.
+
+    All values are read once: who reads them later comes upon no damage any more.
+    """
     total = 0
     pending, seen = [file["/"]], set()
     while pending:
@@ -170,6 +173,7 @@ def _refuse_what_is_elsewhere(file: h5py.File) -> None:
         if address in seen:  # hard links may lead in a circle
             continue
         seen.add(address)
+        _read_attributes(group)
         for name in group:
             where = f"{(group.name or '').rstrip('/')}/{name}"
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -184,6 +188,13 @@ def _refuse_what_is_elsewhere(file: h5py.File) -> None:
             total += max(item.nbytes, math.prod(item.chunks or ()) * item.dtype.itemsize)
             if total > MAX_WEIGHT_BYTES:
                 raise CheckpointRefused(f"{where}: more than {MAX_WEIGHT_BYTES} bytes of weights")
+            _read_attributes(item)
+            _ = item[()]
+
+
+def _read_attributes(item: h5py.Group | h5py.Dataset) -> None:
+    for name in item.attrs:
+        _ = item.attrs[name]
 
 
 def _model_config(file: h5py.File) -> dict[str, Any]:

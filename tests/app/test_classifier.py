@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -229,3 +230,26 @@ def test_a_network_without_a_softmax_is_not_served(engine: str, tmp_path: Path) 
     path = write_tiny_checkpoint(tmp_path / "model.h5", network=keras.Model(inputs, outputs))
     with pytest.raises(CheckpointCorrupt, match="softmax"):
         load_classifier(read_settings(model_path=path, engine=engine))
+
+
+def with_a_heap_that_has_no_end(checkpoint: Path, path: Path) -> Path:
+    """A copy whose long text lies in a heap of which an entry has no length.
+
+    HDF5's library steps from entry to entry (HDF5 File Format Specification, III.E).
+    """
+    data = bytearray(checkpoint.read_bytes())
+    heap = data.rindex(b"GCOL")
+    (length,) = struct.unpack_from("<Q", data, heap + 16 + 8)
+    following = heap + 16 + 16 + -(-length // 8) * 8
+    data[following : following + 16] = bytes(16)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_file_that_sends_its_library_round_and_round_is_given_up(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = with_a_heap_that_has_no_end(tiny_checkpoint, tmp_path / "endless.h5")
+    monkeypatch.setattr("app.classifier._READING_LIMIT_S", 3)
+    with pytest.raises(CheckpointCorrupt, match=r"endless\.h5: .* takes more than 3 s"):
+        load_classifier(read_settings(model_path=path))
