@@ -43,7 +43,8 @@ def visible_gpus() -> int:
 def step_back() -> None:
     """Let this thread wait where others have something to do.
 
-    Above all the event loop, which does little, but for everybody. On Linux, where threads have priorities of their own (sched(7), "The nice value").
+    Above all the event loop, which does little, but for everybody. On Linux, where threads have
+    priorities of their own (sched(7), "The nice value").
     """
     if sys.platform == "linux":
         with suppress(OSError):

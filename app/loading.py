@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from app.xray.errors import InferenceStopped
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from app.classifier import Classifier
     from app.settings import Settings
     from app.xray.checkpoint import Checkpoint
@@ -23,6 +25,15 @@ class Load(Protocol):
     def __call__(self, settings: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
         """Raises CheckpointError or EngineError where it cannot be served."""
         ...
+
+
+class Reload(NamedTuple):
+    """What became of the last new checkpoint; `reason` says why it was refused."""
+
+    status: Literal["succeeded", "failed"]
+    finished_at: datetime
+    reason: str | None = None
+    sha256: str | None = None
 
 
 async def load_in_a_thread(

@@ -13,7 +13,8 @@ from app.xray.errors import public_message
 
 if TYPE_CHECKING:
     from app.classifier import Classifier, Prediction
-    from app.service import Reload, Service
+    from app.loading import Reload
+    from app.service import Service
 
 
 class ModelIdentity(BaseModel):

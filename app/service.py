@@ -6,11 +6,11 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from app.batching import QueueFull
 from app.decoding import Decoding
-from app.loading import load_in_a_thread
+from app.loading import Reload, load_in_a_thread
 from app.pipeline import Pipeline
 from app.upload_memory import UploadMemory
 from app.watchdog import INTERVAL_S, watch
@@ -34,15 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Status = Literal["loading", "ready", "draining", "failed"]
-
-
-class Reload(NamedTuple):
-    """What became of the last new checkpoint; `reason` says why it was refused."""
-
-    status: Literal["succeeded", "failed"]
-    finished_at: datetime
-    reason: str | None = None
-    sha256: str | None = None
 
 
 class Service:
@@ -87,13 +78,11 @@ class Service:
             raise NotReady(f"The service is {self.status}; try again shortly.")
         return self._pipeline
 
-    def is_full(self) -> QueueFull | None:
-        """Why an upload would find no place in the queue; None where it would."""
-        if self._pipeline is None or self.status != "ready":
-            return None
+    def refusal(self) -> NotReady | QueueFull | None:
+        """Why an upload would be refused before a byte of it is read; None where it would not."""
         try:
-            self._pipeline.refuse_when_full()
-        except QueueFull as error:
+            self.pipeline.refuse_when_full()
+        except (NotReady, QueueFull) as error:
             return error
         return None
 

@@ -12,21 +12,20 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from app.batching import QueueFull
     from app.service import Service
 
 UPLOADS: Final = frozenset({"/predict", "/explain"})
 
 
 class SheddingMiddleware:
-    """Answers an upload by `on_refusal` where the queue is full.
+    """Answers an upload by `on_refusal` where the queue is full, or no model ready.
 
     The routes look for themselves; but at several times the capacity refusals are most of what a
     server does, and going as far as the routes makes each of them three times as dear.
     """
 
     def __init__(
-        self, app: ASGIApp, service: Service, on_refusal: Callable[[Request, QueueFull], Response]
+        self, app: ASGIApp, service: Service, on_refusal: Callable[[Request, Exception], Response]
     ) -> None:
         self._app = app
         self._service = service
@@ -35,8 +34,8 @@ class SheddingMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in UPLOADS:
-            full = self._service.is_full()
-            if full is not None:
-                await self._on_refusal(Request(scope), full)(scope, receive, send)
+            reason = self._service.refusal()
+            if reason is not None:
+                await self._on_refusal(Request(scope), reason)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

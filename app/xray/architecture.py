@@ -39,8 +39,17 @@ _EXTENTS: Final = frozenset(
 )
 """Settings that say how large something is."""
 _MAX_EXTENT: Final = 65_536
-_MAX_OBJECTS: Final = 50_000
-"""Layers and what they hold; the largest networks of keras.applications have some thousand."""
+_MAX_LAYERS: Final = 2_500
+"""The largest networks of keras.applications have a thousand."""
+_MAX_CALLS: Final = 15_000
+"""Keras takes up to a millisecond or two for each, and the largest of keras.applications within a
+`Sequential` comes to six thousand."""
+_MAX_VALUES: Final = 1_000_000
+_MAX_DEPTH: Final = 100
+"""Lists and objects within each other; a model within a model takes four."""
+_MAX_TEXT: Final = 1 << 22
+_MAX_RANK: Final = 8
+_MAX_NAME: Final = 200
 
 
 def read_architecture(text: str | bytes, *, is_keras_2: bool) -> dict[str, Any]:
@@ -48,16 +57,23 @@ def read_architecture(text: str | bytes, *, is_keras_2: bool) -> dict[str, Any]:
 
     Raises:
         CheckpointCorrupt: it is not one of a Keras model.
-        CheckpointRefused: a layer could run code, or is of absurd size; names it.
+        CheckpointRefused: a layer could run code, or is of absurd size, and is named; or the whole
+            is larger than that of any network that is served.
     """
+    if len(text) > _MAX_TEXT:
+        raise CheckpointRefused(f"model_config has more than {_MAX_TEXT:,} characters")
     try:
         config = json.loads(text)
         if config["class_name"] not in MODELS:
             raise CheckpointRefused(f"a model of class {config['class_name']} is not loaded")
-        for count, item in enumerate(_objects(config)):
+        layers = 0
+        for item in _objects(config):
             _inspect(item)
-            if count > _MAX_OBJECTS:
-                raise CheckpointRefused(f"more than {_MAX_OBJECTS:,} layers and their parts")
+            layers += item.content["class_name"] not in _PARTS
+            if layers > _MAX_LAYERS:
+                raise CheckpointRefused(f"more than {_MAX_LAYERS:,} layers")
+        if _calls(config) > _MAX_CALLS:
+            raise CheckpointRefused(f"to build it takes more than {_MAX_CALLS:,} calls of layers")
         if is_keras_2:
             mend_keras_2(config)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -66,7 +82,7 @@ def read_architecture(text: str | bytes, *, is_keras_2: bool) -> dict[str, Any]:
 
 
 def declared_input(model: dict[str, Any]) -> tuple[int | None, ...] | None:
-    """The shape of the one input, without the batch's; None where it cannot be told from here."""
+    """The shape of the one input, the batch's extent first; None where it is not told."""
     try:
         if model["class_name"] == "Sequential":
             return _input_of(model["config"]["layers"][0])
@@ -99,8 +115,8 @@ def _input_of(layer: dict[str, Any]) -> tuple[int | None, ...] | None:
     if layer["class_name"] in MODELS:
         return declared_input(layer)
     config = layer["config"]
-    _, *shape = config.get("batch_shape") or config["batch_input_shape"]
-    return tuple(shape)
+    shape = config.get("batch_shape") or config["batch_input_shape"]
+    return tuple(shape) if len(shape) <= _MAX_RANK else None
 
 
 def _outputs_of(layer: dict[str, Any]) -> int | None:
@@ -131,19 +147,54 @@ def _source(layer: dict[str, Any]) -> str:
     return str(name)
 
 
-def _objects(config: object, within: str = "?") -> Iterator[_Object]:
+def _calls(item: Any) -> int:
+    """How often Keras calls layers to build a model, or one when a layer within it is called.
+
+    A layer is called once for each of its nodes, and a `Sequential` runs anew with each layer that
+    is added to it. Little text can ask for much: models nest, and each may be called many times.
+    """
+    layers = item["config"].get("layers") if _is_model(item) else None
+    if not isinstance(layers, list):  # whether that is an error is for Keras to say
+        return 1
+    calls = 0
+    for layer in layers:
+        nodes = layer.get("inbound_nodes") if isinstance(layer, dict) else None
+        calls += _calls(layer) * max(1, len(nodes or ()))
+    return calls * len(layers) if item["class_name"] == "Sequential" else calls
+
+
+def _is_model(item: Any) -> bool:
+    return (
+        isinstance(item, dict)
+        and item.get("class_name") in MODELS
+        and isinstance(item.get("config"), dict)
+    )
+
+
+def _objects(config: object) -> Iterator[_Object]:
     """Every serialized object anywhere in a configuration: layers and what they hold."""
-    if isinstance(config, dict):
-        if "class_name" in config:
-            settings = config.get("config")
-            name = settings.get("name") if isinstance(settings, dict) else None
-            within = str(name or within)
-            yield _Object(within, config)
-        for value in config.values():
-            yield from _objects(value, within)
-    elif isinstance(config, list):
-        for value in config:
-            yield from _objects(value, within)
+    pending: list[tuple[object, str, int]] = [(config, "?", 0)]
+    count = 0
+    while pending:
+        value, within, depth = pending.pop()
+        if isinstance(value, dict):
+            if "class_name" in value:
+                settings = value.get("config")
+                name = settings.get("name") if isinstance(settings, dict) else None
+                within = str(name or within)[:_MAX_NAME]
+                yield _Object(within, value)
+            inner = list(value.values())
+        elif isinstance(value, list):
+            inner = value
+        else:
+            continue
+        count += len(inner)
+        if depth > _MAX_DEPTH or count > _MAX_VALUES:
+            raise CheckpointRefused(
+                f"layer {within!r} lies deeper than {_MAX_DEPTH} levels, or behind more than "
+                f"{_MAX_VALUES:,} values"
+            )
+        pending += ((item, within, depth + 1) for item in reversed(inner))
 
 
 class _Object(NamedTuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +23,8 @@ from app.xray.errors import (
     CheckpointMissing,
     CheckpointRefused,
 )
+from app.xray.global_heap import refuse_hostile_heaps
+from app.xray.hdf5 import look_through, refuse_repeated_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ENDINGS: Final = frozenset({".h5", ".hdf5"})
-MAX_WEIGHT_BYTES: Final = 1 << 30
 _MAX_FILE_BYTES: Final = 1 << 32
 """Weights, and the optimizer's two numbers for each."""
+_MAX_MESSAGE: Final = 1_000
+"""Characters of a message that may quote a checkpoint, which may have names of any length."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def read_checkpoint(
         CheckpointCorrupt: not HDF5, no whole Keras model, or one whose configuration takes or
             gives another shape than the contract says.
         CheckpointRefused: another ending or digest, a layer that could run code or is of absurd
-            size, a link out of the file.
+            size, a link out of the file, contents that Keras does not write.
     """
     if path.suffix not in _ENDINGS or path.name.endswith(".weights.h5"):
         raise CheckpointRefused(
@@ -85,14 +87,16 @@ def read_checkpoint(
     if sha256 is not None and not hmac.compare_digest(digest, sha256.lower()):
         raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
     try:
+        refuse_hostile_heaps(path)
         with h5py.File(path, "r") as file:
-            _look_through(file)
+            look_through(file)
             config = _model_config(file)
+            refuse_repeated_weights(file)
             contract = ModelContract.read(file)
     except CheckpointError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(f"{path}: {brief(error)}") from error
     except Exception as error:  # h5py documents no closed set of errors for corrupt files
-        raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {error}") from error
+        raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {brief(error)}") from error
     checkpoint = Checkpoint(
         path=path,
         sha256=digest,
@@ -104,24 +108,24 @@ def read_checkpoint(
     return checkpoint
 
 
-def refuse_unless_shapes(
-    input_shape: Sequence[int | None], outputs: int | None, checkpoint: Checkpoint
-) -> None:
-    """Hold a network's input, (height, width, channels), and the number of its outputs.
+def refuse_unless_shapes(inputs: object, outputs: object, checkpoint: Checkpoint) -> None:
+    """Hold a network's shapes, (None, height, width, channels) and (None, classes).
+
+    They are tuples where the network has one input and one output; others do not pass.
 
     Raises:
         CheckpointCorrupt: the contract says another shape, or has another number of classes.
     """
     contract = checkpoint.contract
-    if tuple(input_shape) != contract.input_shape:
+    expected = (None, *contract.input_shape)
+    if inputs != expected:
         raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model takes {tuple(input_shape)}, "
-            f"the contract says {contract.input_shape}"
+            f"{checkpoint.path}: the model takes {brief(inputs)}, the contract says {expected}"
         )
-    if outputs != len(contract.classes):
+    if outputs != (None, len(contract.classes)):
         hint = "" if checkpoint.carries_contract else "; CXR_CLASSES names the service's"
         raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model gives {outputs} outputs, the contract has "
+            f"{checkpoint.path}: the model gives {brief(outputs)}, the contract has "
             f"{len(contract.classes)} classes ({', '.join(contract.classes)}){hint}"
         )
 
@@ -146,6 +150,12 @@ def refuse_unless_distributions(answers: NDArray[np.floating[Any]], checkpoint: 
         )
 
 
+def brief(subject: object) -> str:
+    """`subject` as text, cut where a hostile checkpoint would fill the log with it."""
+    text = str(subject)
+    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}..."
+
+
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a checkpoint file, in hexadecimal.
 
@@ -160,57 +170,19 @@ def file_sha256(path: Path) -> str:
         raise CheckpointMissing(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def _look_through(file: h5py.File) -> None:
-    """Let no byte come from outside the file, and no shape promise more than memory holds.
-
-    All values are read once: who reads them later comes upon no damage any more.
-    """
-    total = 0
-    pending, seen = [file["/"]], set()
-    while pending:
-        group = pending.pop()
-        address = h5py.h5o.get_info(group.id).addr
-        if address in seen:  # hard links may lead in a circle
-            continue
-        seen.add(address)
-        _read_attributes(group)
-        for name in group:
-            where = f"{(group.name or '').rstrip('/')}/{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise CheckpointRefused(f"{where} is an external or soft link")
-            item = group[name]
-            if isinstance(item, h5py.Group):
-                pending.append(item)
-            if not isinstance(item, h5py.Dataset):
-                continue
-            if item.external or item.is_virtual:
-                raise CheckpointRefused(f"{where} keeps its values in another file")
-            total += max(item.nbytes, math.prod(item.chunks or ()) * item.dtype.itemsize)
-            if total > MAX_WEIGHT_BYTES:
-                raise CheckpointRefused(f"{where}: more than {MAX_WEIGHT_BYTES} bytes of weights")
-            _read_attributes(item)
-            _ = item[()]
-
-
-def _read_attributes(item: h5py.Group | h5py.Dataset) -> None:
-    for name in item.attrs:
-        _ = item.attrs[name]
-
-
 def _model_config(file: h5py.File) -> dict[str, Any]:
     if "model_config" not in file.attrs or "model_weights" not in file:
         raise CheckpointCorrupt(
             "no whole Keras model inside; save it with model.save('NAME.h5'), not save_weights"
         )
-    is_keras_2 = str(file.attrs.get("keras_version", "")).startswith("2.")
+    version = read_text(file, "keras_version") if "keras_version" in file.attrs else ""
+    is_keras_2 = version[:2] in ("2.", b"2.")
     return read_architecture(read_text(file, "model_config"), is_keras_2=is_keras_2)
 
 
 def _refuse_other_shapes(checkpoint: Checkpoint) -> None:
     """Hold what the configuration says of its ends against the contract, before it is built."""
     contract = checkpoint.contract
-    refuse_unless_shapes(
-        declared_input(checkpoint.config) or contract.input_shape,
-        declared_outputs(checkpoint.config) or len(contract.classes),
-        checkpoint,
-    )
+    inputs = declared_input(checkpoint.config) or (None, *contract.input_shape)
+    outputs = declared_outputs(checkpoint.config) or len(contract.classes)
+    refuse_unless_shapes(inputs, (None, outputs), checkpoint)

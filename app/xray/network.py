@@ -9,15 +9,19 @@ from copy import deepcopy
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
-from app.xray.checkpoint import MAX_WEIGHT_BYTES, file_sha256, refuse_unless_shapes
+from app.xray.checkpoint import brief, file_sha256, refuse_unless_shapes
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
+from app.xray.hdf5 import MAX_WEIGHT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from app.xray.checkpoint import Checkpoint
 
-_COUNTED: Final = ("the weights", "the output of a layer for one picture")
+_LIMITS: Final = {
+    "the weights": MAX_WEIGHT_BYTES,
+    "the output of a layer for one picture": 1 << 28,
+}
 _BYTES_A_NUMBER: Final = 4
 
 
@@ -59,11 +63,11 @@ def build_network(checkpoint: Checkpoint) -> Any:
         raise CheckpointRefused(f"{checkpoint.path}: {error}") from error
     except Exception as error:  # Keras raises whatever the configuration leads it to
         raise CheckpointCorrupt(
-            f"{checkpoint.path}: Keras cannot rebuild the model: {error}"
+            f"{checkpoint.path}: Keras cannot rebuild the model: {brief(error)}"
         ) from error
     if file_sha256(checkpoint.path) != checkpoint.sha256:
         raise CheckpointCorrupt(f"{checkpoint.path}: changed while it was read; load it again")
-    refuse_unless_shapes(shapes[0][1:], shapes[1][-1], checkpoint)
+    refuse_unless_shapes(*shapes, checkpoint)
     return network
 
 
@@ -114,13 +118,13 @@ def _has_extent(tensor: Any) -> bool:
 
 
 def _count_first(kind: Any, config: dict[str, Any]) -> None:
-    """Build the network without its weights, and hold what they would take against the limit.
+    """Build the network without its weights, and hold what they would take against the limits.
 
     In a thread of its own, since Keras keeps a list, one a thread, of variables that have no values
     yet, and gives them some at the next occasion.
 
     Raises:
-        CheckpointRefused: weights, or one layer's output for one picture, take too much memory.
+        CheckpointRefused: weights, or what one layer makes of one picture, take too much memory.
     """
     keras = import_keras()
 
@@ -128,20 +132,26 @@ def _count_first(kind: Any, config: dict[str, Any]) -> None:
         with keras.StatelessScope(initialize_variables=False):
             network = kind.from_config(config)
         weights = sum(math.prod(weight.shape) for weight in network.weights)
-        outputs = (math.prod(shape[1:]) for shape in _output_shapes(keras, network))
+        outputs = (math.prod(shape[1:]) for shape in _shapes_within(keras, network))
         return weights, max(outputs, default=0)
 
     with ThreadPoolExecutor(1, "counting") as thread:
-        for numbers, what in zip(thread.submit(count).result(), _COUNTED, strict=True):
-            if numbers * _BYTES_A_NUMBER > MAX_WEIGHT_BYTES:
-                raise CheckpointRefused(f"{what} would take {numbers * _BYTES_A_NUMBER:,} bytes")
+        counted = thread.submit(count).result()
+    for numbers, (what, limit) in zip(counted, _LIMITS.items(), strict=True):
+        if numbers * _BYTES_A_NUMBER > limit:
+            raise CheckpointRefused(
+                f"{what} would take {numbers * _BYTES_A_NUMBER:,} bytes; up to {limit:,} are taken"
+            )
 
 
-def _output_shapes(keras: Any, model: Any) -> Iterator[tuple[int, ...]]:
-    """Of every layer, of models within the model too; what is not known counts as one."""
+def _shapes_within(keras: Any, model: Any) -> Iterator[tuple[int, ...]]:
+    """What every layer makes, in models within the model too; an unknown extent counts as one."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            yield from _output_shapes(keras, layer)
+            yield from _shapes_within(keras, layer)
             continue
         for tensor in keras.tree.flatten(layer.output):
-            yield tuple(1 if extent is None else extent for extent in tensor.shape)
+            yield tuple(extent or 1 for extent in tensor.shape)
+        if isinstance(layer, keras.layers.SeparableConv2D):  # its first half shows in no output
+            *places, _ = layer.output.shape
+            yield tuple(extent or 1 for extent in (*places, *layer.depthwise_kernel.shape[2:]))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,6 +18,7 @@ from app.xray.errors import (
 )
 from tests.app.fakes import BrightnessEngine, FakeEngine, fake_classifier, gate_at
 from tests.networks import model_inputs, write_tiny_checkpoint
+from tests.stalls import crash, dawdle
 from training.calibrate import fit_gate
 
 if TYPE_CHECKING:
@@ -232,24 +232,19 @@ def test_a_network_without_a_softmax_is_not_served(engine: str, tmp_path: Path) 
         load_classifier(read_settings(model_path=path, engine=engine))
 
 
-def with_a_heap_that_has_no_end(checkpoint: Path, path: Path) -> Path:
-    """A copy whose long text lies in a heap of which an entry has no length.
-
-    HDF5's library steps from entry to entry (HDF5 File Format Specification, III.E).
-    """
-    data = bytearray(checkpoint.read_bytes())
-    heap = data.rindex(b"GCOL")
-    (length,) = struct.unpack_from("<Q", data, heap + 16 + 8)
-    following = heap + 16 + 16 + -(-length // 8) * 8
-    data[following : following + 16] = bytes(16)
-    path.write_bytes(data)
-    return path
-
-
-def test_a_file_that_sends_its_library_round_and_round_is_given_up(
-    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        pytest.param(dawdle, "takes more than 0.5 s", id="comes-to-no-end"),
+        pytest.param(crash, "the process that read it crashed", id="crashes"),
+    ],
+)
+def test_a_checkpoint_that_breaks_its_library_is_refused(
+    work: Any, message: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = with_a_heap_that_has_no_end(tiny_checkpoint, tmp_path / "endless.h5")
-    monkeypatch.setattr("app.classifier._READING_LIMIT_S", 3)
-    with pytest.raises(CheckpointCorrupt, match=r"endless\.h5: .* takes more than 3 s"):
-        load_classifier(read_settings(model_path=path))
+    monkeypatch.setattr("app.classifier.read_checkpoint", work)
+    monkeypatch.setattr("app.classifier._READING_LIMIT_S", 0.5)
+    with pytest.raises(
+        CheckpointCorrupt, match=rf"tiny\.h5: not a readable HDF5 file: .*{message}"
+    ):
+        load_classifier(read_settings(model_path=tiny_checkpoint))

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +16,7 @@ from app.xray.errors import UnusableImage, WrongModality
 from app.xray.preprocess import preprocess
 from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph
+from tests.stalls import crash, dawdle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,16 +39,6 @@ def make() -> Iterator[object]:
     yield build
     for one in made:
         one.close()
-
-
-def dawdle(*_: object) -> None:
-    """As a codec in C does: no Python code runs, no signal handler either."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    time.sleep(60)
-
-
-def crash(*_: object) -> None:
-    os.abort()
 
 
 def devour(*_: object) -> None:
