@@ -10,7 +10,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
-from app.children import leave_no_core
+from app.children import give_memory_back, leave_no_core
 from app.classifier import checkpoint_of
 from app.engines.compiled import compiled_model, stop_compiling
 from app.logs import set_up_logs
@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(settings: Settings) -> int:
     leave_no_core()
+    give_memory_back()
     listener = listen(settings)
     _set_up(settings)
     host, port = listener.getsockname()[:2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import resource
@@ -20,6 +21,9 @@ Result = TypeVar("Result")
 
 _OUT_OF_MEMORY_SCORE: Final = Path("/proc/self/oom_score_adj")
 _FIRST_TO_GO: Final = "1000"  # proc(5)
+_M_TRIM_THRESHOLD: Final = -1  # malloc.h
+_M_MMAP_THRESHOLD: Final = -3
+_LARGE_BYTES: Final = 1 << 21
 
 
 def be_a_quiet_child() -> None:
@@ -40,10 +44,23 @@ def be_expendable(max_memory_bytes: int) -> None:
     be_a_quiet_child()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     leave_no_core()
+    give_memory_back()
     # Not the address space, of which threads and allocators take gigabytes that they never touch.
     resource.setrlimit(resource.RLIMIT_DATA, (max_memory_bytes, max_memory_bytes))
     with suppress(OSError):
         _OUT_OF_MEMORY_SCORE.write_text(_FIRST_TO_GO)
+
+
+def give_memory_back() -> None:
+    """Have this process return large buffers as soon as they are free (mallopt(3)).
+
+    By itself glibc keeps ever larger ones once they were used, and they lie in pieces: after
+    twenty thousand pictures of all sizes it held a sixth more than it needed.
+    """
+    with suppress(OSError, AttributeError):  # another C library
+        allocator = ctypes.CDLL(None)
+        for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            allocator.mallopt(option, _LARGE_BYTES)
 
 
 def leave_no_core() -> None:

@@ -37,8 +37,8 @@ _AT_LEAST: Final = 2
 _MOST_PROCESSES: Final = 4
 """Each takes some 80 MB once the first DICOM file has come."""
 _PROCESS_BYTES: Final = 300_000_000
-_BYTES_PER_PIXEL: Final = 16
-"""What decoders take for a pixel of the largest picture: JPEG 2000 in color 16, others less."""
+_BYTES_PER_PIXEL: Final = 20
+"""What decoders take: JPEG 2000 up to 19 for gray (twice that for color), all others up to 16."""
 
 
 class Decoded(NamedTuple):

@@ -50,6 +50,7 @@ class Server(uvicorn.Server):
             ws="none",
             log_config=None,
             server_header=False,
+            proxy_headers=False,
             access_log=False,
             timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
         )
