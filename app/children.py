@@ -5,14 +5,17 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
-import resource
 import signal
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pebble import ProcessPool
+
+if sys.platform != "win32":
+    import resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,15 +41,18 @@ def be_a_quiet_child() -> None:
 def be_expendable(max_memory_bytes: int) -> None:
     """Let this process, with what a stranger sent in it, do no harm: a quiet child besides.
 
-    It gets `max_memory_bytes` for its data, and a `MemoryError` beyond. Where the machine has no
-    memory left, it goes before its parent. SIGTERM ends it at once, whatever C code it is in.
+    On Linux it gets `max_memory_bytes` for its data, and a `MemoryError` beyond; where the machine
+    has no memory left, it goes before its parent. SIGTERM ends it at once, whatever C code it is
+    in.
     """
     be_a_quiet_child()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     leave_no_core()
     give_memory_back()
-    # Not the address space, of which threads and allocators take gigabytes that they never touch.
-    resource.setrlimit(resource.RLIMIT_DATA, (max_memory_bytes, max_memory_bytes))
+    if sys.platform == "linux":
+        # Not the address space, of which threads and allocators take gigabytes that they never
+        # touch.
+        resource.setrlimit(resource.RLIMIT_DATA, (max_memory_bytes, max_memory_bytes))
     with suppress(OSError):
         _OUT_OF_MEMORY_SCORE.write_text(_FIRST_TO_GO)
 
@@ -65,8 +71,9 @@ def give_memory_back() -> None:
 
 def leave_no_core() -> None:
     """Have a crash of this process write no core file: it would hold patients' pictures."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    if sys.platform != "win32":
+        _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def call_apart(
