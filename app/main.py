@@ -67,8 +67,8 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
         app.include_router(admin.router)
     if settings.docs:
         app.include_router(docs.router)
-    if settings.api_keys:
-        docs.describe_keys(app)
+    if settings.api_keys or settings.admin_key:
+        docs.describe_keys(app, settings)
     add_problem_handlers(app)
     # The last one added is the first to see a request.
     app.add_middleware(SheddingMiddleware, service, refusal)

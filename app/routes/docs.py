@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fastapi import APIRouter, Response
 
-from app.access import KEY_HEADER, PROBES
+from app.access import ADMIN, KEY_HEADER, PROBES
 from app.security_headers import PAGE_POLICY, POLICY_HEADER
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from app.settings import Settings
 
 router = APIRouter(include_in_schema=False)
 
@@ -53,8 +55,8 @@ def asset(name: Asset) -> Response:
     return Response(content, media_type=media_type, headers={"Cache-Control": "max-age=86400"})
 
 
-def describe_keys(app: FastAPI) -> None:
-    """Say in the OpenAPI description of `app` that its operations need a key, the probes none."""
+def describe_keys(app: FastAPI, settings: Settings) -> None:
+    """Say in the OpenAPI description of `app` which of its operations need a key."""
     describe = app.openapi
 
     def described() -> dict[str, Any]:
@@ -64,8 +66,9 @@ def describe_keys(app: FastAPI) -> None:
             "key": {"type": "apiKey", "in": "header", "name": KEY_HEADER},
         }
         for path, operations in schema["paths"].items():
+            is_guarded = path.startswith(ADMIN) or (settings.api_keys and path not in PROBES)
             for operation in operations.values():
-                operation["security"] = [] if path in PROBES else [{"bearer": []}, {"key": []}]
+                operation["security"] = [{"bearer": []}, {"key": []}] if is_guarded else []
         return schema
 
     app.openapi = described  # type: ignore[method-assign]
