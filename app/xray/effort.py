@@ -7,14 +7,14 @@ import struct
 from typing import Final
 
 from app.xray.codestream import FRAMES, START_OF_SCAN, markers
+from app.xray.decode import sniff
+from app.xray.errors import UnsupportedImageType
 
 QUICK_PIXELS: Final = 16_000_000
 """Up to these a JPEG or PNG takes less than a second and 150 MB; most radiographs have 4 to 9."""
 
 _PNG_SIZE: Final = struct.Struct(">II")
 _PNG_SIZE_AT: Final = 16  # in IHDR, which comes first (PNG, third edition, section 5.6)
-_PNG_START: Final = b"\x89PNG"
-_JPEG_START: Final = b"\xff\xd8"
 _JPEG_SIZE: Final = struct.Struct(">HH")
 _MOST_SEGMENTS: Final = 1000
 
@@ -26,16 +26,22 @@ def takes_long(data: bytes) -> bool:
     which passes over all pixels, however few its bytes; for pictures of more than `QUICK_PIXELS`.
     What is neither JPEG nor PNG nor DICOM is refused at once, and does not.
     """
-    if data.startswith(_PNG_START):
-        size = data[_PNG_SIZE_AT : _PNG_SIZE_AT + _PNG_SIZE.size]
-        if len(size) < _PNG_SIZE.size:
-            return False
-        width, height = _PNG_SIZE.unpack(size)
-        return bool(width * height > QUICK_PIXELS)
-    if data.startswith(_JPEG_START):
+    try:
+        kind = sniff(data)
+    except UnsupportedImageType:
+        return False
+    if kind == "PNG":
+        return _png_pixels(data) > QUICK_PIXELS
+    if kind == "JPEG":
         # A preview within the metadata has scans too: then it is one process more than needed.
         return data.count(START_OF_SCAN) > 1 or _jpeg_pixels(data) > QUICK_PIXELS
-    return data[128:132] == b"DICM"
+    return True
+
+
+def _png_pixels(data: bytes) -> int:
+    """Those that the header declares; 0 where it is cut off."""
+    size = data[_PNG_SIZE_AT : _PNG_SIZE_AT + _PNG_SIZE.size]
+    return math.prod(_PNG_SIZE.unpack(size)) if len(size) == _PNG_SIZE.size else 0
 
 
 def _jpeg_pixels(data: bytes) -> float:

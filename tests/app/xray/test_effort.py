@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.xray.effort import QUICK_PIXELS, takes_long
+from tests.corpus.hostile import dicom_behind
 from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph, encode, png_declaring
 
@@ -47,6 +48,8 @@ def test_what_is_bounded_by_its_pixels_is_quick(data: bytes) -> None:
     "data",
     [
         pytest.param(write_dicom(np.asarray(draw_radiograph())), id="dicom"),
+        pytest.param(dicom_behind(b"\xff\xd8\0"), id="dicom-that-begins-almost-as-a-jpeg"),
+        pytest.param(dicom_behind(b"\x89PNG\0"), id="dicom-that-begins-almost-as-a-png"),
         pytest.param(encode(draw_radiograph(), "JPEG", progressive=True), id="progressive"),
         pytest.param(with_preview(), id="preview"),
         pytest.param(png_declaring(SIDE, SIDE), id="large-png"),
