@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.guarantees import Report, add_common_options
-from benchmarks.watched_server import WatchedServer
+from benchmarks.watched_server import serving
 from tests.corpus.hostile import dicom_declaring, jpeg_declaring
 from tests.drawing import png_declaring
 
@@ -37,8 +36,7 @@ def main() -> None:
     }
     rows = []
     with (
-        tempfile.TemporaryDirectory() as folder,
-        WatchedServer(Path(folder) / "log", model_path=str(options.model)) as server,
+        serving(options.model) as server,
         server.client() as client,
     ):
         for name, data in bombs.items():

@@ -10,9 +10,7 @@ import argparse
 import json
 import signal
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import psutil
@@ -28,7 +26,7 @@ from benchmarks.guarantees import (
 )
 from benchmarks.overload import CONNECTIONS, MAX_QUEUE, TIMES
 from benchmarks.phases import HEALTH, PREDICT, capacity_per_s, predictions, probe
-from benchmarks.watched_server import WatchedServer
+from benchmarks.watched_server import WatchedServer, serving
 
 if TYPE_CHECKING:
     from benchmarks.client import Exchange
@@ -75,10 +73,8 @@ def main() -> None:
         options.seconds, options.capacity_seconds = 3, 3
 
     with (
-        tempfile.TemporaryDirectory() as folder,
-        WatchedServer(
-            Path(folder) / "log",
-            model_path=str(options.model),
+        serving(
+            options.model,
             max_queue=str(MAX_QUEUE),
             ood="off",  # what is sent is no chest X-ray
             drain_s=f"{options.drain_seconds:g}",

@@ -7,8 +7,6 @@ answering.
 from __future__ import annotations
 
 import argparse
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.guarantees import (
@@ -30,7 +28,7 @@ from benchmarks.phases import (
     probe,
     run_phase,
 )
-from benchmarks.watched_server import WatchedServer
+from benchmarks.watched_server import serving
 
 if TYPE_CHECKING:
     from benchmarks.generator import Load
@@ -62,10 +60,8 @@ def main() -> None:
         options.seconds, options.capacity_seconds = 8, 4
 
     with (
-        tempfile.TemporaryDirectory() as folder,
-        WatchedServer(
-            Path(folder) / "log",
-            model_path=str(options.model),
+        serving(
+            options.model,
             max_queue=str(options.max_queue),
             ood="off",  # what is sent is no chest X-ray
             drain_s="0",

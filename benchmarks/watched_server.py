@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import httpx
@@ -14,8 +16,7 @@ import psutil
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
 
 START_LIMIT_S = 120
 END_LIMIT_S = 60
@@ -110,3 +111,13 @@ class WatchedServer:
                         return
                 time.sleep(0.02)
         sys.exit(f"the server gives no answer:\n{self.log.read_text()}")
+
+
+@contextmanager
+def serving(model: Path, **settings: str) -> Iterator[WatchedServer]:
+    """The service with `model`, its log in a folder that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        WatchedServer(Path(folder) / "log", model_path=str(model), **settings) as server,
+    ):
+        yield server
