@@ -1,8 +1,8 @@
 """Uploads are decoded here: what takes no time in threads, the rest in processes that can be ended.
 
 A thread cannot be stopped, and C code cannot be trusted with whatever is sent: a DICOM file of
-three kilobytes can keep a decoder busy for minutes, or crash it. So threads get what takes time and
-memory by its pixels alone.
+three kilobytes can keep a decoder busy for many seconds, or crash it. So threads get what takes
+time and memory by its pixels alone.
 """
 
 from __future__ import annotations

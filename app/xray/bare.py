@@ -30,7 +30,7 @@ class Bare(NamedTuple):
     """The file, and the EXIF block that stood there, or b"".
 
     Pillow reads metadata in Python, inflates profiles and texts, and keeps it all. None of it is
-    pixels, and small files can hold so much of it that the server does nothing else for minutes.
+    pixels, and small files can hold so much of it that the server does nothing else for long.
     """
 
     data: bytes
