@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
+from training.film import (
+    add_border,
+    add_noise,
+    bend_levels,
+    blur,
+    swap_exposure,
+    swap_surroundings,
+)
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from training.config import AugmentConfig
@@ -28,12 +39,21 @@ class Change(NamedTuple):
     """Added to every level, as a share of the full range."""
     contrast: float = 0.0
     """Every level's distance from the mean is taken times 1 + this."""
+    stretch: float = 0.0
+    """By what share a shorter stretch of the width is seen, and a longer one of the height."""
 
 
 def augment(
-    pixels: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+    pixels: NDArray[np.uint8],
+    config: AugmentConfig,
+    rng: np.random.Generator,
+    draw_other: Callable[[], NDArray[np.uint8]],
 ) -> NDArray[np.float32]:
-    """Apply a change drawn evenly from within the bounds of `config`, as `apply_change`."""
+    """Apply changes drawn from within the bounds of `config`, and with its chances.
+
+    Takes one picture, uint8 (height, width, 3), and gives float32 of that shape, 0 to 255.
+    `draw_other` gives another of the same shape, whose exposure or surroundings are taken.
+    """
     turn, across, down, zoom, brightness, contrast = rng.uniform(-1, 1, 6)
     change = Change(
         rotation_degrees=turn * config.rotation_degrees,
@@ -43,12 +63,26 @@ def augment(
         zoom=-zoom * config.zoom,
         brightness=brightness * config.brightness,
         contrast=contrast * config.contrast,
+        stretch=rng.uniform(-1, 1) * config.stretch,
     )
-    return apply_change(pixels, change)
+    if rng.random() < config.surroundings:
+        pixels = swap_surroundings(pixels, draw_other(), rng)
+    if rng.random() < config.exposure:
+        pixels = swap_exposure(pixels, draw_other(), rng)
+    if rng.random() < config.blur:
+        pixels = blur(pixels, rng)
+    levels = apply_change(pixels, change)
+    if config.gamma:
+        levels = bend_levels(levels, np.exp(rng.uniform(-1, 1) * config.gamma))
+    if rng.random() < config.noise:
+        levels = add_noise(levels, rng)
+    if rng.random() < config.film_border:
+        levels = add_border(levels, rng)
+    return levels
 
 
 def apply_change(pixels: NDArray[np.uint8], change: Change) -> NDArray[np.float32]:
-    """Rotate, zoom and shift about the centre, then change contrast and brightness.
+    """Rotate, zoom, stretch and shift about the centre, then change contrast and brightness.
 
     Takes one picture, uint8 (height, width, 3), and gives float32 of that shape, 0 to 255; what
     comes in from outside the picture is black, as beyond the collimator.
@@ -58,15 +92,17 @@ def apply_change(pixels: NDArray[np.uint8], change: Change) -> NDArray[np.float3
     """
     height, width = pixels.shape[:2]
     angle = np.deg2rad(change.rotation_degrees)
-    scale = 1 - change.zoom
-    cosine, sine = np.cos(angle) * scale, np.sin(angle) * scale
+    cosine, sine = np.cos(angle) * (1 - change.zoom), np.sin(angle) * (1 - change.zoom)
+    wide, high = 1 - change.stretch, 1 + change.stretch
     x, y = width / 2, height / 2
     moved = Image.fromarray(pixels).transform(
         (width, height),
         Image.Transform.AFFINE,
         (
-            cosine, sine, x - cosine * x - sine * y - change.across * width,
-            -sine, cosine, y + sine * x - cosine * y - change.down * height,
+            cosine * wide, sine * wide,
+            x - wide * (cosine * x + sine * y) - change.across * width,
+            -sine * high, cosine * high,
+            y + high * (sine * x - cosine * y) - change.down * height,
         ),
         Image.Resampling.BILINEAR,
     )  # fmt: skip

@@ -1,9 +1,9 @@
-"""What happens as epochs end: the best one is kept, and a person sees how far it is."""
+"""What happens as epochs end: one is kept, and a person sees how far it is."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import keras
 import numpy as np
@@ -19,18 +19,21 @@ if TYPE_CHECKING:
     from app.xray.contract import ModelContract
 
 
-class KeepBest(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """Export the network whenever `val_accuracy` beats every epoch before."""
+class Keep(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
+    """Export the network whenever `val_accuracy` beats every epoch before, or after each epoch."""
 
-    def __init__(self, path: Path, contract: ModelContract) -> None:
+    def __init__(
+        self, path: Path, contract: ModelContract, which: Literal["best", "last"] = "best"
+    ) -> None:
         super().__init__()
         self._path = path
         self._contract = contract
+        self._which = which
         self._best = -np.inf
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         reached = (logs or {})["val_accuracy"]
-        if reached > self._best:
+        if reached > self._best or self._which == "last":
             self._best = reached
             export_checkpoint(self.model, self._contract, self._path)
 

@@ -1,8 +1,10 @@
-"""`python -m training check | fit | evaluate | calibrate | promote`."""
+"""`python -m training check | fit | evaluate | calibrate | promote | trial | search`."""
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +16,7 @@ from app.xray.errors import CxrError, DatasetError, TrainingError
 from app.xray.network import hush_tensorflow
 from training.config import FitConfig
 from training.dataset import SPLITS
+from training.recipe import DEFAULT, read_recipe, recipe_names, record_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,13 +63,14 @@ def _check(options: argparse.Namespace, console: Console) -> int:
 
 
 def _fit(options: argparse.Namespace, console: Console) -> None:
-    settings = {
+    asked_for = {
         name: value
         for name, value in vars(options).items()
         if name in FitConfig.model_fields and value is not None
     }
+    recipe = read_recipe(options.recipe)
     try:
-        config = FitConfig(**settings)
+        config = FitConfig(**{**dict(recipe.settings), **asked_for})
     except ValidationError as error:
         first = error.errors()[0]
         flag = str(first["loc"][0]).replace("_", "-")
@@ -76,6 +80,42 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
 
     print_examination(fit(config, console), console)
     console.print(f"written to {config.out}", highlight=False)
+
+
+def _trial(options: argparse.Namespace, console: Console) -> None:
+    from training.tables import print_trials
+    from training.trial import run_trial
+
+    recipe = read_recipe(options.recipe)
+    trial = run_trial(
+        options.recipe, recipe, options.data, options.weights, options.held_out, console
+    )
+    record_trial(options.recipe, options.held_out, trial)
+    print_trials({options.recipe: read_recipe(options.recipe)}, console)
+
+
+def _search(options: argparse.Namespace, console: Console) -> None:
+    from training.tables import print_trials
+
+    for name in options.recipes or recipe_names():
+        trials = read_recipe(name).trials
+        for held_out in ((), options.held_out) if options.held_out else ((),):
+            if options.data and (options.again or (",".join(held_out) or "val") not in trials):
+                console.rule(f"{name}{', without ' * bool(held_out)}{', '.join(held_out)}")
+                run_apart(name, options.data, options.weights, held_out)
+    print_trials({name: read_recipe(name) for name in recipe_names()}, console)
+
+
+def run_apart(name: str, data: Path, weights: str, held_out: Sequence[str]) -> None:
+    """One trial in a process of its own: what one leaves in Keras' memory is not the next one's.
+
+    Raises:
+        TrainingError: it failed; it has said why.
+    """
+    command = [sys.executable, "-m", "training", "trial", "--data", str(data)]
+    command += ["--recipe", name, "--weights", weights, "--held-out", ",".join(held_out)]
+    if subprocess.run(command, check=False).returncode:  # noqa: S603
+        raise TrainingError(f"the trial of {name} failed")
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
@@ -143,6 +183,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.set_defaults(run=_fit)
     _add_data(fit)
     fit.add_argument("--weights", metavar="imagenet|none|FILE", help="to start from (imagenet)")
+    fit.add_argument(
+        "--recipe", default=DEFAULT, metavar="NAME|FILE", help=f"what the rest follows ({DEFAULT})"
+    )
     fit.add_argument("--epochs", type=int, metavar="N", help="(15)")
     fit.add_argument("--batch-size", type=int, metavar="N", help="pictures a step (64)")
     fit.add_argument("--learning-rate", type=float, metavar="RATE", help="of Adam (1e-4)")
@@ -177,7 +220,35 @@ def _parser() -> argparse.ArgumentParser:
     _add_data(promote)
     promote.add_argument("--into", type=Path, default=Path("models"), metavar="DIR")
     promote.add_argument("--notes", type=Path, metavar="FILE", help="Markdown for the card")
+
+    trial = commands.add_parser("trial", help="try one recipe, and note what it reached on val")
+    trial.set_defaults(run=_trial)
+    _add_data(trial)
+    trial.add_argument("--recipe", required=True, metavar="NAME|FILE")
+    _add_trial(trial)
+
+    search = commands.add_parser("search", help="try all recipes that were not yet; compare all")
+    search.set_defaults(run=_search)
+    search.add_argument(
+        "--data", type=Path, metavar="DIR", help="without it only the table is told"
+    )
+    search.add_argument("--again", action="store_true", help="those that were tried, too")
+    search.add_argument("recipes", nargs="*", metavar="NAME", help="only these (all)")
+    _add_trial(search)
     return parser
+
+
+def _add_trial(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--weights", default="imagenet", metavar="imagenet|none|FILE", help="(imagenet)"
+    )
+    command.add_argument(
+        "--held-out",
+        type=lambda text: tuple(filter(None, text.split(","))),
+        default=(),
+        metavar="SOURCE,SOURCE",
+        help="train without these, and judge on them",
+    )
 
 
 def _add_data(command: argparse.ArgumentParser) -> None:

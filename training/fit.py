@@ -9,30 +9,30 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import keras
-import numpy as np
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import DatasetError, TrainingError
 from app.xray.network import build_network
 from training.audit_tables import print_audit
-from training.batches import PlainBatches, TrainingBatches
 from training.calibrate import calibrate, caveats
-from training.callbacks import EpochBars, KeepBest
 from training.dataset import SPLITS, find_files, load_dataset
 from training.examine import Examination, examine
 from training.export import export_checkpoint
 from training.facts import facts_of
 from training.findings import spell_count, spell_leak
 from training.leaks import judge
-from training.manifest import read_manifest
+from training.manifest import read_manifest, sources_of
 from training.network import build_mobilenet
 from training.run_folder import fill_folder
 from training.runner import Runner
+from training.sampling import class_weights
 from training.tables import report_caveats, report_skipped, track
+from training.train import train
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from training.config import FitConfig
@@ -60,7 +60,7 @@ def fit(config: FitConfig, console: Console) -> Examination:
     make_repeatable(config.seed)
 
     classes, _ = find_files(config.data)
-    contract = ModelContract.recipe_of_2022(classes)
+    contract = contract_of(config, classes)
     manifest = read_manifest(config.data)
     sources = manifest.sources if manifest else {}
     network = build_mobilenet(
@@ -77,7 +77,7 @@ def fit(config: FitConfig, console: Console) -> Examination:
     report_skipped(dataset, console)
     audit = judge(config.data, facts, dataset.skipped, manifest)
     refuse_leaks(audit, config, console)
-    train, val, test = (dataset.splits[name] for name in SPLITS)
+    known, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
     try:
@@ -86,34 +86,9 @@ def fit(config: FitConfig, console: Console) -> Examination:
         raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
     write_config(config, contract, dataset)
     best = config.out / "best_model.h5"
-    network.compile(
-        optimizer=keras.optimizers.Adam(config.learning_rate),
-        loss="categorical_crossentropy",
-        metrics=["accuracy"],
+    history = train(
+        network, contract, config, (known, val), sources_of(known.files, sources), best, console
     )
-    batches = TrainingBatches(train, contract, config)
-    with EpochBars(console, len(batches)) as bars:
-        history = network.fit(
-            batches,
-            validation_data=PlainBatches(val, contract),
-            epochs=config.epochs,
-            shuffle=False,  # the batches are shuffled already, the same way in every run
-            class_weight=class_weights(train.labels),
-            callbacks=[
-                KeepBest(best, contract),
-                keras.callbacks.ReduceLROnPlateau(
-                    monitor="val_loss",
-                    factor=config.plateau_factor,
-                    patience=config.plateau_patience,
-                    min_delta=config.plateau_min_delta,
-                    min_lr=config.min_learning_rate,
-                ),
-                keras.callbacks.TerminateOnNaN(),
-                keras.callbacks.CSVLogger(config.out / "history.csv"),
-                bars,
-            ],
-            verbose=0,
-        )
 
     network = build_network(read_checkpoint(best))
     runner = Runner(network, contract, track(console, "running"))
@@ -121,12 +96,12 @@ def fit(config: FitConfig, console: Console) -> Examination:
     report_caveats(caveats(contract.classes, val.labels), console)
     contract = calibrate(contract, val.labels, answers["val"], answers["train"])
     examination = examine(
-        runner, contract, (train, answers["train"]), (test, answers["test"]), sources
+        runner, contract, (known, answers["train"]), (test, answers["test"]), sources
     )
     found = {"metrics": examination.evaluation.metrics, "trained_at": now()}
     export_checkpoint(network, contract.model_copy(update=found), best)
     checkpoint = read_checkpoint(best)
-    fill_folder(config.out, checkpoint, network, test, examination, audit, history.history)
+    fill_folder(config.out, checkpoint, network, test, examination, audit, history)
     return examination
 
 
@@ -149,6 +124,12 @@ def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
         console.print(f"no leak in {spell_count(audit.pictures, 'picture')}", highlight=False)
 
 
+def contract_of(config: FitConfig, classes: Sequence[str]) -> ModelContract:
+    """What a checkpoint of this run promises of its input: that of 2022, resized as asked for."""
+    contract = ModelContract.recipe_of_2022(classes)
+    return contract.model_copy(update={"interpolation": config.interpolation})
+
+
 def make_repeatable(seed: int) -> None:
     """Let the same seed, data and machine give the same numbers on CPU."""
     keras.utils.set_random_seed(seed)
@@ -158,22 +139,13 @@ def make_repeatable(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def class_weights(labels: NDArray[np.int64]) -> dict[int, float] | None:
-    """Weights that let each class count the same in the loss; None where they do already.
-
-    A class of n_c among n pictures and k classes weighs n / (k n_c), scikit-learn's "balanced".
-    """
-    counts = np.bincount(labels)
-    if (counts == counts[0]).all():
-        return None
-    return {label: len(labels) / (len(counts) * int(n)) for label, n in enumerate(counts)}
-
-
 def write_config(config: FitConfig, contract: ModelContract, dataset: Dataset) -> None:
     """Write `config.json`: every setting, the versions, the data and what of it was skipped."""
     document = {
         "settings": config.model_dump(mode="json"),
-        "class_weights": class_weights(dataset.splits["train"].labels),
+        "class_weights": None
+        if config.source_balance is not None
+        else class_weights(dataset.splits["train"].labels),
         "versions": contract.versions,
         "dataset": dataset.summary.model_dump(),
         "skipped": dict(dataset.skipped),

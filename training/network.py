@@ -1,4 +1,4 @@
-"""MobileNet with the head of 2022."""
+"""MobileNet with the head of 2022, and its two parts."""
 
 from __future__ import annotations
 
@@ -56,6 +56,51 @@ def build_mobilenet(
     x = layers.Dense(16, activation="relu")(x)
     outputs = layers.Dense(classes, activation="softmax")(x)
     return keras.Model(backbone.input, outputs, name="cxr_mobilenet")
+
+
+def split_head(network: Any) -> tuple[Any, Any]:
+    """What is below the head, and the head: two `keras.Model`, which share their weights.
+
+    The first goes from pictures to float32 (n, features), the second on to probabilities. The head
+    begins after the first layer that leaves a map (n, rows, columns, channels) behind.
+    """
+    below = _layers_below_head(network)
+    features = below[-1].output
+    inputs = outputs = keras.Input(features.shape[1:])
+    for layer in network.layers[len(below) :]:
+        outputs = layer(outputs)
+    return keras.Model(network.input, features), keras.Model(inputs, outputs)
+
+
+def is_below_head(network: Any, variable: Any) -> bool:
+    """Whether a variable of the network is one of a layer below its head."""
+    return any(
+        variable is weight for layer in _layers_below_head(network) for weight in layer.weights
+    )
+
+
+def freeze(network: Any, blocks: int, *, statistics: bool) -> None:
+    """Keep the first so many of MobileNet's 13 `blocks`, and what comes before them, as they are.
+
+    With `statistics`, batch normalization below the head too, wherever it is: it then works as it
+    does in serving, with the averages and gains that it came with.
+    """
+    below = _layers_below_head(network)
+    names = [layer.name for layer in below]
+    last = names.index(f"conv_pw_{blocks}_relu") if blocks else -1
+    for position, layer in enumerate(below):
+        is_normalization = isinstance(layer, layers.BatchNormalization)
+        if position <= last or (statistics and is_normalization):
+            layer.trainable = False
+
+
+def _layers_below_head(network: Any) -> list[Any]:
+    """In order, down to the layer that pools the last map."""
+    for position, layer in enumerate(network.layers):
+        if len(layer.output.shape) == 2:
+            found: list[Any] = network.layers[: position + 1]
+            return found
+    raise TrainingError(f"{network.name}: nothing of it makes features of a picture")
 
 
 def _first_line(error: Exception) -> str:

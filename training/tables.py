@@ -9,16 +9,17 @@ from rich.progress import track as rich_track
 from rich.table import Table
 from rich.text import Text
 
+from training import text
 from training.sections import sections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from rich.console import Console
 
-    from training import text
     from training.dataset import Dataset
     from training.examine import Examination
+    from training.recipe import RecipeFile
 
 Item = TypeVar("Item")
 
@@ -64,9 +65,38 @@ def print_examination(examination: Examination, console: Console) -> None:
                 console.print(_table(part))
 
 
-def _weigh(text: str) -> Text:
+def print_trials(recipes: Mapping[str, RecipeFile], console: Console) -> None:
+    """A table for all that were tried on val, and one for each set of sources held out."""
+    for key in sorted({key for recipe in recipes.values() for key in recipe.trials}):
+        tried = {
+            name: recipe.trials[key] for name, recipe in recipes.items() if key in recipe.trials
+        }
+        sources = sorted({name for trial in tried.values() for name in trial.balanced_accuracy})
+        rows = [
+            (
+                name,
+                f"{trial.mean:.3f}",
+                *(
+                    f"{trial.balanced_accuracy[source]:.3f}"
+                    if source in trial.balanced_accuracy
+                    else ""
+                    for source in sources
+                ),
+                f"{trial.accuracy:.3f}",
+                f"{trial.macro_auroc:.3f}",
+                f"{trial.minutes:.1f}",
+            )
+            for name, trial in sorted(tried.items(), key=lambda item: -item[1].mean)
+        ]
+        title = "judged on val" if key == "val" else f"trained without, and judged on, {key}"
+        console.rule(Text(title), align="left")
+        head = ("recipe", "mean of sources", *sources, "accuracy", "macro AUROC", "minutes")
+        console.print(_table(text.Table(head, tuple(rows))))
+
+
+def _weigh(sentence: str) -> Text:
     """`**words**` in bold."""
-    pieces = text.split("**")
+    pieces = sentence.split("**")
     return Text.assemble(
         *((piece, "bold" if place % 2 else "") for place, piece in enumerate(pieces))
     )

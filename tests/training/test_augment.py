@@ -9,6 +9,7 @@ from training.augment import Change, apply_change, augment
 from training.config import AugmentConfig
 
 PIXELS = np.asarray(draw_radiograph(size=(224, 224)).convert("RGB"))
+OTHER = np.full_like(PIXELS, 7)
 STILL = AugmentConfig(rotation_degrees=0, shift=0, zoom=0, brightness=0, contrast=0)
 
 
@@ -16,28 +17,32 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
+def changed(pixels: np.ndarray, config: AugmentConfig, seed: int = 0) -> np.ndarray:
+    return augment(pixels, config, rng(seed), lambda: OTHER)
+
+
 def test_without_any_change_the_picture_is_the_same() -> None:
-    assert np.array_equal(augment(PIXELS, STILL, rng()), PIXELS.astype(np.float32))
+    assert np.array_equal(changed(PIXELS, STILL), PIXELS.astype(np.float32))
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_levels_stay_levels(seed: int) -> None:
     wild = AugmentConfig(rotation_degrees=90, shift=0.5, zoom=0.5, brightness=0.9, contrast=0.9)
-    changed = augment(PIXELS, wild, rng(seed))
-    assert (changed.shape, changed.dtype) == (PIXELS.shape, np.float32)
-    assert changed.min() >= 0
-    assert changed.max() <= 255
+    found = changed(PIXELS, wild, seed)
+    assert (found.shape, found.dtype) == (PIXELS.shape, np.float32)
+    assert found.min() >= 0
+    assert found.max() <= 255
 
 
 def test_the_same_draw_gives_the_same_picture() -> None:
     config = AugmentConfig()
-    assert np.array_equal(augment(PIXELS, config, rng(5)), augment(PIXELS, config, rng(5)))
-    assert not np.array_equal(augment(PIXELS, config, rng(5)), augment(PIXELS, config, rng(6)))
+    assert np.array_equal(changed(PIXELS, config, 5), changed(PIXELS, config, 5))
+    assert not np.array_equal(changed(PIXELS, config, 5), changed(PIXELS, config, 6))
 
 
 def test_the_picture_given_is_left_as_it_was() -> None:
     before = PIXELS.copy()
-    augment(PIXELS, AugmentConfig(), rng())
+    changed(PIXELS, AugmentConfig())
     assert np.array_equal(PIXELS, before)
 
 
@@ -46,8 +51,8 @@ def test_the_heart_stays_on_its_side(seed: int) -> None:
     def likeness(one: np.ndarray, other: np.ndarray) -> float:
         return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
-    changed = augment(PIXELS, AugmentConfig(), rng(seed))
-    assert likeness(changed, PIXELS) > likeness(changed, PIXELS[:, ::-1])
+    found = changed(PIXELS, AugmentConfig(), seed)
+    assert likeness(found, PIXELS) > likeness(found, PIXELS[:, ::-1])
 
 
 @pytest.mark.parametrize(
@@ -57,10 +62,10 @@ def test_the_heart_stays_on_its_side(seed: int) -> None:
 def test_each_movement_moves_and_turns_about_the_centre(change: str, farthest: float) -> None:
     dot = np.zeros((224, 224, 3), np.uint8)
     dot[108:116, 108:116] = 255
-    moved = augment(dot, STILL.model_copy(update={change: farthest}), rng(3)).mean(axis=2)
+    moved = changed(dot, STILL.model_copy(update={change: farthest}), 3).mean(axis=2)
     rows, columns = np.nonzero(moved > 100)
     drift = np.hypot(rows.mean() - 111.5, columns.mean() - 111.5)
-    corner = augment(PIXELS, STILL.model_copy(update={change: farthest}), rng(3))
+    corner = changed(PIXELS, STILL.model_copy(update={change: farthest}), 3)
     assert not np.array_equal(corner, PIXELS)
     assert (drift > 2) == (change == "shift")
     assert drift <= np.hypot(0.2, 0.2) * 224 + 1
@@ -72,7 +77,7 @@ def test_rotation_is_through_the_angle_that_is_drawn() -> None:
     expected = np.asarray(
         Image.fromarray(PIXELS).rotate(-turn, Image.Resampling.BILINEAR), dtype=np.float32
     )
-    assert np.abs(augment(PIXELS, config, rng(1)) - expected).mean() < 1
+    assert np.abs(changed(PIXELS, config, 1) - expected).mean() < 1
 
 
 def bright_spot(pixels: np.ndarray) -> tuple[float, float]:
@@ -138,10 +143,37 @@ def test_augmenting_applies_one_draw_scaled_to_the_configuration() -> None:
         drawn = rng(seed).uniform(-1, 1, 6)
         bounds = [config.rotation_degrees, -config.shift, -config.shift, -config.zoom]
         change = Change(*(drawn * [*bounds, config.brightness, config.contrast]))
-        assert np.array_equal(augment(PIXELS, config, rng(seed)), apply_change(PIXELS, change))
+        assert np.array_equal(changed(PIXELS, config, seed), apply_change(PIXELS, change))
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32, np.uint16])
 def test_pixels_of_another_type_are_refused(kind: type) -> None:
     with pytest.raises(TypeError):
         apply_change(PIXELS.astype(kind), Change(rotation_degrees=5))
+
+
+@pytest.mark.parametrize("chance", ["blur", "noise", "exposure", "surroundings", "film_border"])
+def test_what_has_a_chance_happens_as_often_as_it_says(chance: str) -> None:
+    config = STILL.model_copy(update={chance: 0.5})
+    happened = [not np.array_equal(changed(PIXELS, config, seed), PIXELS) for seed in range(60)]
+    assert 15 < sum(happened) < 45
+    never = STILL.model_copy(update={chance: 0.0})
+    assert np.array_equal(changed(PIXELS, never), PIXELS)
+
+
+def test_a_stretch_is_of_the_width_and_the_other_way_of_the_height() -> None:
+    square = np.zeros((200, 200, 3), np.uint8)
+    square[60:140, 60:140] = 255
+    rows, columns = np.nonzero(apply_change(square, Change(stretch=0.2)).mean(axis=2) > 100)
+    assert np.ptp(columns) == pytest.approx(79 / 0.8, abs=2)
+    assert np.ptp(rows) == pytest.approx(79 / 1.2, abs=2)
+
+
+def test_gamma_bends_levels_and_leaves_black_and_white() -> None:
+    steps = np.repeat(np.array([0, 64, 128, 255], np.uint8), 3).reshape(1, 4, 3)
+    found = changed(steps, STILL.model_copy(update={"gamma": 1.0}), seed=4)[0, :, 0]
+    assert (found[0], found[3]) == pytest.approx((0, 255))
+    assert np.log(found[1] / 255) / np.log(64 / 255) == pytest.approx(
+        np.log(found[2] / 255) / np.log(128 / 255), rel=1e-3
+    )
+    assert found[1] != pytest.approx(64, abs=0.5)

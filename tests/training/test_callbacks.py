@@ -8,7 +8,7 @@ from rich.console import Console
 
 from app.xray.checkpoint import file_sha256
 from tests.networks import build_tiny
-from training.callbacks import EpochBars, KeepBest
+from training.callbacks import EpochBars, Keep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ def test_only_an_epoch_better_than_all_before_is_kept(
     tmp_path: Path, contract: ModelContract
 ) -> None:
     path = tmp_path / "best_model.h5"
-    callback = KeepBest(path, contract)
+    callback = Keep(path, contract)
     network = build_tiny(keras)
     callback.set_model(network)
     kept = []

@@ -20,8 +20,9 @@ from app.xray.errors import DatasetError
 from tests.drawing import write_dataset
 from tests.networks import build_tiny
 from training.config import FitConfig
-from training.fit import class_weights, fit
+from training.fit import fit
 from training.leaks import audit
+from training.sampling import class_weights
 
 if TYPE_CHECKING:
     from pathlib import Path

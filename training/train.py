@@ -1,0 +1,77 @@
+"""A network's weights, trained by a recipe; what was kept of them lies in a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from training.batches import PlainBatches, TrainingBatches
+from training.callbacks import EpochBars, Keep
+from training.head import train_head
+from training.network import freeze
+from training.optimizer import build_optimizer
+from training.sampling import class_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from app.xray.contract import ModelContract
+    from training.config import FitConfig
+    from training.dataset import Split
+    from training.plots import History
+
+
+def train(
+    network: Any,
+    contract: ModelContract,
+    config: FitConfig,
+    splits: tuple[Split, Split],
+    sources: Sequence[str],
+    kept: Path,
+    console: Console,
+) -> History:
+    """Train `network` on the first of `splits`, watched on the second, into a checkpoint at `kept`.
+
+    `sources` are those of the pictures of the first, empty where they are not known. The epochs
+    are written to `history.csv` beside `kept`; what they came to is returned.
+    """
+    known, watched = splits
+    batches = TrainingBatches(known, contract, config, sources)
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
+    freeze(network, config.frozen_blocks, statistics=config.frozen_statistics)
+    if config.head_epochs:
+        train_head(network, batches, config, loss)
+    network.compile(
+        optimizer=build_optimizer(network, config, len(batches)), loss=loss, metrics=["accuracy"]
+    )
+    callbacks: list[Any] = []
+    if config.average:
+        callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    callbacks.append(Keep(kept, contract, config.keep))
+    if config.schedule == "plateau":
+        callbacks.append(
+            keras.callbacks.ReduceLROnPlateau(
+                monitor="val_loss",
+                factor=config.plateau_factor,
+                patience=config.plateau_patience,
+                min_delta=config.plateau_min_delta,
+                min_lr=config.min_learning_rate,
+            )
+        )
+    callbacks.append(keras.callbacks.TerminateOnNaN())
+    callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
+    with EpochBars(console, len(batches)) as bars:
+        found: History = network.fit(
+            batches,
+            validation_data=PlainBatches(watched, contract),
+            epochs=config.epochs,
+            shuffle=False,  # the batches are shuffled already, the same way in every run
+            class_weight=class_weights(known.labels) if config.source_balance is None else None,
+            callbacks=[*callbacks, bars],
+            verbose=0,
+        ).history
+    return found
