@@ -91,19 +91,20 @@ def _trial(options: argparse.Namespace, console: Console) -> None:
         options.recipe, recipe, options.data, options.weights, options.held_out, console
     )
     record_trial(options.recipe, options.held_out, trial)
-    print_trials({options.recipe: read_recipe(options.recipe)}, console)
+    print_trials({Path(options.recipe).stem: read_recipe(options.recipe)}, console)
 
 
 def _search(options: argparse.Namespace, console: Console) -> None:
     from training.tables import print_trials
 
-    for name in options.recipes or recipe_names():
+    names = options.recipes or recipe_names()
+    for name in names:
         trials = read_recipe(name).trials
         for held_out in ((), options.held_out) if options.held_out else ((),):
             if options.data and (options.again or (",".join(held_out) or "val") not in trials):
                 console.rule(f"{name}{', without ' * bool(held_out)}{', '.join(held_out)}")
                 run_apart(name, options.data, options.weights, held_out)
-    print_trials({name: read_recipe(name) for name in recipe_names()}, console)
+    print_trials({Path(name).stem: read_recipe(name) for name in names}, console)
 
 
 def run_apart(name: str, data: Path, weights: str, held_out: Sequence[str]) -> None:

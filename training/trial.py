@@ -84,7 +84,7 @@ def run_trial(
 
 
 def _command(name: str, held_out: Sequence[str]) -> str:
-    command = f"python -m training trial --data DIR --recipe {name}"
+    command = f"python -m training trial --data DIR --recipe {Path(name).name}"
     return f"{command} --held-out {','.join(held_out)}" if held_out else command
 
 

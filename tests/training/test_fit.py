@@ -21,6 +21,7 @@ from tests.drawing import write_dataset
 from tests.networks import build_tiny
 from training.config import FitConfig
 from training.fit import fit
+from training.judge import Judge
 from training.leaks import audit
 from training.sampling import class_weights
 
@@ -197,3 +198,27 @@ def test_uneven_classes_weigh_the_same_in_all(
     labels: list[int], weights: dict[int, float] | None
 ) -> None:
     assert class_weights(np.array(labels)) == pytest.approx(weights)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"head_epochs": 2}, id="head first"),
+        pytest.param({"schedule": "cosine", "warmup_epochs": 1}, id="cosine with warm-up"),
+        pytest.param({"average": 0.5, "keep": "last"}, id="averaged weights"),
+        pytest.param({"frozen_statistics": True, "backbone_rate": 0.1}, id="frozen statistics"),
+        pytest.param({"source_balance": 1.0, "mixup": 0.2}, id="drawn by source, and mixed"),
+        pytest.param({"label_smoothing": 0.1, "weight_decay": 0.01}, id="held short"),
+        pytest.param({"interpolation": "lanczos"}, id="resized otherwise"),
+    ],
+)
+def test_each_way_to_train_ends_in_a_checkpoint_that_is_served_as_it_was_trained(
+    data: Path, tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    examination, _ = run(data, tmp_path / "run", **settings)
+    checkpoint = read_checkpoint(tmp_path / "run/best_model.h5")
+    assert checkpoint.contract.interpolation == settings.get("interpolation", "nearest")
+    written = json.loads((tmp_path / "run/config.json").read_text())["settings"]
+    assert {name: written[name] for name in settings} == settings
+    again = Judge(checkpoint.path, data, ["test"], Console(quiet=True)).evaluate("test")
+    assert again.raw == pytest.approx(examination.evaluation.raw, abs=1e-6)

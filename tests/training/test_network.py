@@ -8,7 +8,7 @@ import pytest
 
 from app.xray.errors import TrainingError
 from tests.networks import build_tiny
-from training.network import build_mobilenet
+from training.network import build_mobilenet, freeze, is_below_head, split_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,3 +67,36 @@ def test_a_missing_file_of_weights_is_refused_by_path(tmp_path: Path) -> None:
 def test_the_real_imagenet_weights_fit(shared: Path) -> None:
     (path,) = (shared / "weights").glob("*.h5")
     assert build_mobilenet(3, weights=path).count_params() == 4_026_627
+
+
+def test_below_the_head_and_the_head_make_together_what_the_network_makes() -> None:
+    network = build_mobilenet(3, weights="none")
+    below, head = split_head(network)
+    assert below.count_params() == 3_228_864
+    pictures = np.random.default_rng(0).random((2, 224, 224, 3), dtype=np.float32)
+    features = below.predict_on_batch(pictures)
+    assert features.shape == (2, 1024)
+    expected = network.predict_on_batch(pictures)
+    assert head.predict_on_batch(features) == pytest.approx(expected, abs=1e-6)
+    of_head = [weight for weight in network.weights if not is_below_head(network, weight)]
+    assert count(of_head) == 4_026_627 - 3_228_864
+
+
+@pytest.mark.parametrize(
+    ("blocks", "statistics", "first", "trainable"),
+    [
+        pytest.param(0, False, "conv1/kernel", 4_003_715, id="nothing"),
+        pytest.param(0, True, "conv1/kernel", 4_003_715 - 21_888, id="normalization"),
+        pytest.param(6, False, "conv_dw_7/kernel", None, id="six blocks"),
+        pytest.param(13, True, "dense/kernel", 797_763 - 1024, id="all below the head"),
+    ],
+)
+def test_what_is_frozen_is_not_trained(
+    blocks: int, statistics: bool, first: str, trainable: int | None
+) -> None:
+    keras.backend.clear_session()
+    network = build_mobilenet(3, weights="none")
+    freeze(network, blocks, statistics=statistics)
+    assert network.trainable_variables[0].path == first
+    if trainable is not None:
+        assert count(network.trainable_variables) == trainable
