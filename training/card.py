@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from app.xray.errors import TrainingError
+from training.method import describe, spell_command
 from training.sections import sections
 from training.text import Table
 
@@ -99,8 +100,8 @@ def render_card(
             + _GENERAL
         ),
         notes=f"\n{notes.strip()}\n" if notes else "",
-        command=_command(settings),
-        settings=_settings(settings),
+        command=spell_command(settings),
+        settings=_wrap(describe(settings)),
         fingerprint=contract.dataset.fingerprint,
         counts=_table(
             Table(
@@ -122,27 +123,6 @@ def render_card(
 def _section(section: Section) -> str:
     parts = [_wrap(part) if isinstance(part, str) else _table(part) for part in section.parts]
     return "\n\n".join([f"## {section.title}", *parts])
-
-
-def _command(settings: FitConfig) -> str:
-    weights = settings.weights if isinstance(settings.weights, str) else "FILE"
-    return (
-        f"python -m training fit --data DIR --weights {weights} --epochs {settings.epochs} \\\n"
-        f"    --batch-size {settings.batch_size} --learning-rate {settings.learning_rate:g} "
-        f"--seed {settings.seed}"
-    )
-
-
-def _settings(settings: FitConfig) -> str:
-    augment = settings.augment
-    return _wrap(
-        f"Adam, categorical cross-entropy, the epoch with the best validation accuracy; the rate "
-        f"falls by a factor of {1 / settings.plateau_factor:g} after {settings.plateau_patience} "
-        f"epochs without a better validation loss. Each training picture is turned by up to "
-        f"{augment.rotation_degrees:g} degrees, shifted by up to {augment.shift:.0%}, zoomed by up "
-        f"to {augment.zoom:.0%}, and changed in brightness by up to {augment.brightness:.0%} and "
-        f"in contrast by up to {augment.contrast:.0%}; never flipped."
-    )
 
 
 def _wrap(text: str) -> str:
