@@ -5,10 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 USE ?= dev
 DATA ?=
+# Weights that lie beside the data are taken; else Keras downloads them.
+WEIGHTS ?= $(or $(firstword $(wildcard $(dir $(DATA:/=))weights/*.weights.h5)),imagenet)
+RECIPES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format train bench soak fuzz requirements clean
+.PHONY: help install serve test lint format train search bench soak fuzz requirements clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -46,10 +49,15 @@ format: ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-train: ## train on DATA=DIR; ARGS go to `python -m training fit`
+train: ## train on DATA=DIR; WEIGHTS=imagenet|FILE; ARGS go to `python -m training fit`
 	@test -n "$(DATA)" || { echo "make train DATA=DIR, with DIR/train|val|test/CLASS/*" >&2; exit 2; }
 	@$(MAKE) --no-print-directory install USE=train
-	$(BIN)/python -m training fit --data "$(DATA)" $(ARGS)
+	$(BIN)/python -m training fit --data "$(DATA)" --weights "$(WEIGHTS)" $(ARGS)
+
+search: ## try the recipes that were not yet on DATA=DIR, and compare them; RECIPES="2022 films" for some
+	@test -n "$(DATA)" || { echo "make search DATA=DIR, with DIR/train|val/CLASS/*" >&2; exit 2; }
+	@$(MAKE) --no-print-directory install USE=train
+	$(BIN)/python -m training search --data "$(DATA)" --weights "$(WEIGHTS)" $(ARGS) $(RECIPES)
 
 bench: ## the service beside others, under load; ARGS="--quick" for a first look; needs wrk
 	@$(MAKE) --no-print-directory install USE=bench

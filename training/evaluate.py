@@ -20,6 +20,7 @@ from training.metrics import (
     estimate,
     expected_calibration_error,
     macro_auroc_of_those_present,
+    recall,
     share_reaching,
 )
 
@@ -202,6 +203,21 @@ class Evaluation:
                 if chosen.any():
                     figure = estimate(accuracy, self.labels[chosen], self.probabilities[chosen])
                     found[f"{source} / {name}"] = (int(chosen.sum()), figure)
+        return found
+
+    @cached_property
+    def balanced_accuracy(self) -> dict[str, float]:
+        """Of each source the mean recall of the classes it holds, 0 to 1; "all" if none is known.
+
+        So neither a large class nor a large source hides a small one.
+        """
+        names = np.array(self.sources or ("all",) * len(self.labels))
+        found = {}
+        for source in np.unique(names).tolist():
+            labels = self.labels[names == source]
+            probabilities = self.probabilities[names == source]
+            recalls = [recall(labels, probabilities, label) for label in np.unique(labels)]
+            found[source] = float(np.mean(recalls))
         return found
 
     def report(self, *, as_dict: bool = False) -> Any:

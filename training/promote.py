@@ -6,6 +6,8 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from app.xray.errors import TrainingError
 from training.card import render_card
 from training.config import FitConfig
@@ -23,9 +25,10 @@ if TYPE_CHECKING:
 def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Console) -> bool:
     """Put `run`'s checkpoint and its card into the folder `into`; False where it is no better.
 
-    The two are compared by accuracy on the val split of `data`, so that the test split has no
-    part in the choice; the card then tells what the chosen one reaches on test. Of two with the
-    same accuracy that is better which alone is calibrated or has a gate.
+    The two are compared on the val split of `data`, so that the test split has no part in the
+    choice, by the mean over its sources of the balanced accuracy; then by accuracy. The card tells
+    what the chosen one reaches on test. Of two that are alike that is better which alone is
+    calibrated or has a gate.
 
     Raises:
         TrainingError: `run` or `notes` lacks what is needed, or `data` is not what `run` was
@@ -47,7 +50,10 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
     reached = _merits(candidate)
     if current.exists():
         to_beat = _merits(Judge(current, data, ["val"], console))
-        console.print(f"accuracy on val: {reached[0]:.4f}, of {current}: {to_beat[0]:.4f}")
+        console.print(
+            f"balanced accuracy on val, mean of the sources: {reached[0]:.4f}, "
+            f"of {current}: {to_beat[0]:.4f}"
+        )
         if reached <= to_beat:
             console.print(f"{current} stays")
             return False
@@ -63,11 +69,12 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
     return True
 
 
-def _merits(judge: Judge) -> tuple[float, bool, bool]:
-    """What one checkpoint must have more of than another: first of all accuracy on val."""
+def _merits(judge: Judge) -> tuple[float, float, bool, bool]:
+    """What one checkpoint must have more of than another, the first of them first."""
     evaluation, contract = judge.evaluate("val"), judge.checkpoint.contract
+    balanced = float(np.mean(list(evaluation.balanced_accuracy.values())))
     reached = accuracy(evaluation.labels, evaluation.probabilities)
-    return reached, contract.is_calibrated, contract.ood is not None
+    return balanced, reached, contract.is_calibrated, contract.ood is not None
 
 
 def _read_settings(run: Path) -> FitConfig:

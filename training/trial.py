@@ -17,7 +17,7 @@ from training.dataset import Split, find_files, load_dataset
 from training.evaluate import Evaluation, evaluate
 from training.fit import contract_of, make_repeatable
 from training.manifest import read_sources, sources_of
-from training.metrics import accuracy, macro_auroc_of_those_present, recall
+from training.metrics import accuracy, macro_auroc_of_those_present
 from training.network import build_mobilenet
 from training.recipe import Trial
 from training.runner import Runner
@@ -89,19 +89,13 @@ def _command(name: str, held_out: Sequence[str]) -> str:
 
 
 def _trial(command: str, minutes: float, found: Evaluation) -> Trial:
-    balanced = {}
-    names = np.array(found.sources or ["all"] * len(found.labels))
-    for source in np.unique(names):
-        labels, probabilities = found.labels[names == source], found.probabilities[names == source]
-        recalls = [recall(labels, probabilities, label) for label in np.unique(labels)]
-        balanced[str(source)] = float(np.mean(recalls))
     return Trial(
         command=command,
         minutes=minutes,
         pictures=len(found.labels),
         accuracy=accuracy(found.labels, found.probabilities),
         macro_auroc=macro_auroc_of_those_present(found.labels, found.probabilities),
-        balanced_accuracy=balanced,
+        balanced_accuracy=found.balanced_accuracy,
     )
 
 

@@ -88,8 +88,21 @@ def test_a_better_checkpoint_takes_the_place_of_a_worse(data: Path, tmp_path: Pa
     better = write_run(tmp_path / "better", data, label=1)
     done, printed = run_promote(better, data, into)
     assert done
-    assert "0.6000" in printed
+    assert "mean of the sources: 0.3333, of" in printed
     assert file_sha256(into / "best_model.h5") == file_sha256(better / "best_model.h5")
+
+
+def test_what_holds_in_more_sources_is_better_whatever_their_size(
+    data: Path, tmp_path: Path
+) -> None:
+    rows = [f"val/COVID/covid-{index}.png,clinic {index}" for index in range(2)]
+    rows += [f"val/NORMAL/more-{index}.png,large" for index in range(4)]
+    (data / "manifest.csv").write_text("\n".join(["file,source", *rows]))
+    into = tmp_path / "models"
+    run_promote(write_run(tmp_path / "commonest", data, label=1), data, into)
+    done, printed = run_promote(write_run(tmp_path / "broad", data, label=0), data, into)
+    assert done
+    assert "mean of the sources: 0.5000, of" in printed
 
 
 @pytest.mark.parametrize("label", [0, 1], ids=["worse", "no-better"])
