@@ -73,12 +73,16 @@ _GENERAL = """\
 
 
 def render_card(
-    checkpoint: Checkpoint, examination: Examination, settings: FitConfig, notes: str = ""
+    checkpoint: Checkpoint,
+    examination: Examination,
+    settings: FitConfig,
+    notes: str = "",
+    comparison: Section | None = None,
 ) -> str:
     """The card in Markdown.
 
     `examination` is that of the test split, `settings` those of the run's `config.json`, `notes`
-    Markdown on the data and what it cannot teach.
+    Markdown on the data and what it cannot teach, `comparison` what it is beside another.
 
     Raises:
         TrainingError: the checkpoint's contract does not describe its data.
@@ -87,13 +91,14 @@ def render_card(
     if contract.dataset is None:
         raise TrainingError(f"{checkpoint.path}: a card needs a contract that describes its data")
     counts = contract.dataset.counts
+    all_sections = [*sections(examination), *([comparison] if comparison else [])]
     return _CARD.format(
         name=checkpoint.name,
         what=_wrap(
             "MobileNet v1 (ImageNet weights, max pooling, a dense head), fine-tuned to tell "
             f"{', '.join(contract.classes)} on frontal chest X-rays."
         ),
-        sections="\n\n".join(map(_section, sections(examination))),
+        sections="\n\n".join(map(_section, all_sections)),
         limits=(
             ("" if contract.is_calibrated else _UNCALIBRATED)
             + ("" if contract.ood else _UNGATED)

@@ -159,7 +159,7 @@ def _calibrate(options: argparse.Namespace, console: Console) -> None:
 def _promote(options: argparse.Namespace, console: Console) -> None:
     from training.promote import promote
 
-    promote(options.run_folder, options.data, options.into, options.notes, console)
+    promote(options.run_folder, options.data, options.into, options.notes, console, options.beside)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -220,6 +220,9 @@ def _parser() -> argparse.ArgumentParser:
     promote.add_argument("run_folder", type=Path, metavar="RUN", help="a folder that fit wrote")
     _add_data(promote)
     promote.add_argument("--into", type=Path, default=Path("models"), metavar="DIR")
+    promote.add_argument(
+        "--beside", type=Path, metavar="RUN", help="another run, for the card to compare with"
+    )
     promote.add_argument("--notes", type=Path, metavar="FILE", help="Markdown for the card")
 
     trial = commands.add_parser("trial", help="try one recipe, and note what it reached on val")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from app.xray.errors import TrainingError
 from training.card import render_card
+from training.comparison import compare
 from training.config import FitConfig
 from training.dataset import SPLITS
 from training.export import replacing
@@ -17,22 +19,30 @@ from training.judge import Judge
 from training.metrics import accuracy
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
+    from training.examine import Examination
+    from training.text import Section
 
-def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Console) -> bool:
+
+def promote(
+    run: Path,
+    data: Path,
+    into: Path,
+    notes: Path | None,
+    console: Console,
+    beside: Path | None = None,
+) -> bool:
     """Put `run`'s checkpoint and its card into the folder `into`; False where it is no better.
 
     The two are compared on the val split of `data`, so that the test split has no part in the
     choice, by the mean over its sources of the balanced accuracy; then by accuracy. The card tells
     what the chosen one reaches on test. Of two that are alike that is better which alone is
-    calibrated or has a gate.
+    calibrated or has a gate. With another run `beside` it, the card compares the two on test.
 
     Raises:
-        TrainingError: `run` or `notes` lacks what is needed, or `data` is not what `run` was
-            trained on.
+        TrainingError: `run`, `beside` or `notes` lacks what is needed, or `data` is not what `run`
+            was trained on.
         CheckpointError, DatasetError: as `Judge`.
     """
     card_path, current = into / "MODEL_CARD.md", into / "best_model.h5"
@@ -57,7 +67,9 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
         if reached <= to_beat:
             console.print(f"{current} stays")
             return False
-    card = render_card(candidate.checkpoint, candidate.examine("test"), settings, text)
+    examination = candidate.examine("test")
+    comparison = _compare(examination, beside, data, console) if beside else None
+    card = render_card(candidate.checkpoint, examination, settings, text, comparison)
     try:
         into.mkdir(parents=True, exist_ok=True)
         with replacing(card_path) as new_card, replacing(current) as new_checkpoint:
@@ -67,6 +79,13 @@ def promote(run: Path, data: Path, into: Path, notes: Path | None, console: Cons
         raise TrainingError(f"{into}: cannot be written to: {error.strerror}") from error
     console.print(f"promoted to {current}")
     return True
+
+
+def _compare(ours: Examination, run: Path, data: Path, console: Console) -> Section:
+    recipe = _read_settings(run).recipe
+    name = f"recipe {Path(recipe).stem}" if recipe else run.name
+    theirs = Judge(run / "best_model.h5", data, ["train", "test"], console).examine("test")
+    return compare(ours, theirs, name)
 
 
 def _merits(judge: Judge) -> tuple[float, float, bool, bool]:

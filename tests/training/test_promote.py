@@ -105,6 +105,16 @@ def test_what_holds_in_more_sources_is_better_whatever_their_size(
     assert "mean of the sources: 0.5000, of" in printed
 
 
+def test_the_card_shows_another_run_beside_it(data: Path, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", data, label=1)
+    other = write_run(tmp_path / "other", data, label=0)
+    into = tmp_path / "models"
+    promote(run, data, into, None, Console(quiet=True), beside=other)
+    card = (into / "MODEL_CARD.md").read_text()
+    assert "## Beside other" in card
+    assert "| recall of NORMAL | 1.000 (1.000 to 1.000) | 0.000 (0.000 to 0.000) | +1.000" in card
+
+
 @pytest.mark.parametrize("label", [0, 1], ids=["worse", "no-better"])
 def test_a_checkpoint_that_is_no_better_stays_where_it_is(
     label: int, data: Path, tmp_path: Path
