@@ -9,6 +9,7 @@ import numpy as np
 
 from app.xray.preprocess import rescale
 from training.augment import augment
+from training.device import running_batch
 from training.sampling import chances
 
 if TYPE_CHECKING:
@@ -82,11 +83,13 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
 class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
     """A split in its own order, as it is served: for validation and test."""
 
-    def __init__(self, split: Split, contract: ModelContract, batch_size: int = 32) -> None:
+    def __init__(
+        self, split: Split, contract: ModelContract, batch_size: int | None = None
+    ) -> None:
         super().__init__()
         self._split = split
         self._contract = contract
-        self._batch_size = batch_size
+        self._batch_size = batch_size or running_batch()
         self._one_hot = one_hot(split.labels, len(contract.classes))
 
     def __len__(self) -> int:

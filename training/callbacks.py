@@ -10,6 +10,7 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.export import export_checkpoint
+from training.network import in_float32
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class Keep(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """Export the network whenever `val_accuracy` beats every epoch before, or after each epoch."""
+    """Export the network whenever `val_accuracy` beats every epoch before, or after each epoch.
+
+    What is exported computes in float32, whatever it was trained in.
+    """
 
     def __init__(
         self, path: Path, contract: ModelContract, which: Literal["best", "last"] = "best"
@@ -30,12 +34,18 @@ class Keep(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no type
         self._contract = contract
         self._which = which
         self._best = -np.inf
+        self._exported: Any = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._exported = in_float32(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         reached = (logs or {})["val_accuracy"]
         if reached > self._best or self._which == "last":
             self._best = reached
-            export_checkpoint(self.model, self._contract, self._path)
+            if self._exported is not self.model:
+                self._exported.set_weights(self.model.get_weights())
+            export_checkpoint(self._exported, self._contract, self._path)
 
 
 class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types

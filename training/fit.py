@@ -17,6 +17,7 @@ from app.xray.network import build_network
 from training.audit_tables import print_audit
 from training.calibrate import calibrate, caveats
 from training.dataset import SPLITS, find_files, load_dataset
+from training.device import precision
 from training.examine import Examination, examine
 from training.export import export_checkpoint
 from training.facts import facts_of
@@ -64,7 +65,10 @@ def fit(config: FitConfig, console: Console) -> Examination:
     manifest = read_manifest(config.data)
     sources = manifest.sources if manifest else {}
     network = build_mobilenet(
-        len(classes), input_shape=contract.input_shape, weights=config.weights
+        len(classes),
+        input_shape=contract.input_shape,
+        weights=config.weights,
+        precision=precision(),
     )
     facts: list[Facts] = []
     dataset = load_dataset(

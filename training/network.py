@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras
@@ -18,6 +19,7 @@ def build_mobilenet(
     *,
     input_shape: tuple[int, int, int] = (224, 224, 3),
     weights: Literal["imagenet", "none"] | Path = "imagenet",
+    precision: str = "float32",
 ) -> Any:
     """A `keras.Model` from float32 (n, *input_shape) to `classes` probabilities.
 
@@ -30,10 +32,36 @@ def build_mobilenet(
         input_shape: height, width, 3.
         weights: "imagenet" lets Keras download them, "none" draws them at random, a path names a
             file of MobileNet's weights without its top, in Keras' `.weights.h5` format.
+        precision: Keras' dtype policy of all but the last layer, which gives float32 in any.
 
     Raises:
         TrainingError: the weights cannot be had, or are not those of this network.
     """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        return _build(classes, input_shape, weights)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def in_float32(network: Any) -> Any:
+    """`network` itself where all of it computes in float32, else its like that does, newly drawn.
+
+    A checkpoint is to say nothing of what it was trained on.
+    """
+    policies = {layer.dtype_policy.name for layer in network.layers} - {"float32"}
+    if not policies:
+        return network
+    config = json.dumps(network.get_config())
+    for policy in policies:
+        config = config.replace(json.dumps(policy), json.dumps("float32"))
+    return keras.Model.from_config(json.loads(config))
+
+
+def _build(
+    classes: int, input_shape: tuple[int, int, int], weights: Literal["imagenet", "none"] | Path
+) -> Any:
     try:
         backbone = keras.applications.MobileNet(
             input_shape=input_shape,
@@ -54,7 +82,7 @@ def build_mobilenet(
     x = layers.Dense(512, activation="relu")(x)
     x = layers.BatchNormalization()(x)
     x = layers.Dense(16, activation="relu")(x)
-    outputs = layers.Dense(classes, activation="softmax")(x)
+    outputs = layers.Dense(classes, activation="softmax", dtype="float32")(x)
     return keras.Model(backbone.input, outputs, name="cxr_mobilenet")
 
 

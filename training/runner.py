@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from app.xray.errors import TrainingError
 from app.xray.gate import summarise
 from app.xray.network import expose_features
 from app.xray.preprocess import rescale
+from training.device import running_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from app.xray.contract import ModelContract
 
     Track = Callable[[Iterator[int], int], Iterable[int]]
-
-_BATCH: Final = 32
 
 
 class Answers(NamedTuple):
@@ -50,6 +49,7 @@ class Runner:
         self._contract = contract
         self._exposed = expose_features(network)
         self._track = track
+        self._batch = running_batch()
 
     def run(self, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:
         """Answers for pictures (n, height, width, 3) of 0 to 255.
@@ -58,9 +58,9 @@ class Runner:
             TrainingError: the network gives no numbers, as one does whose training diverged.
         """
         found: list[tuple[NDArray[np.float32], ...]] = []
-        count = -(-len(pixels) // _BATCH)
+        count = -(-len(pixels) // self._batch)
         for index in self._track(iter(range(count)), count):
-            batch = rescale(pixels[index * _BATCH : (index + 1) * _BATCH], self._contract)
+            batch = rescale(pixels[index * self._batch : (index + 1) * self._batch], self._contract)
             outputs = self._exposed.predict_on_batch(batch)
             summaries = summarise(outputs["feature_map"])
             found.append((outputs["probabilities"], outputs["pooled"], summaries))

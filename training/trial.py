@@ -14,6 +14,7 @@ from app.xray.errors import DatasetError
 from app.xray.network import build_network
 from training.config import FitConfig
 from training.dataset import Split, find_files, load_dataset
+from training.device import precision
 from training.evaluate import Evaluation, evaluate
 from training.fit import contract_of, make_repeatable
 from training.manifest import read_sources, sources_of
@@ -72,7 +73,10 @@ def run_trial(
             _refuse_unless_taught(known, val, unseen, classes, sources, held_out)
         started = time.monotonic()
         network = build_mobilenet(
-            len(classes), input_shape=contract.input_shape, weights=config.weights
+            len(classes),
+            input_shape=contract.input_shape,
+            weights=config.weights,
+            precision=precision(),
         )
         kept = config.out / "best_model.h5"
         known_sources = sources_of(known.files, sources)

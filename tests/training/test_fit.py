@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 import training.dataset
+import training.device
 import training.fit
 from app.xray.checkpoint import read_checkpoint
 from app.xray.decode import decode
@@ -222,3 +223,21 @@ def test_each_way_to_train_ends_in_a_checkpoint_that_is_served_as_it_was_trained
     assert {name: written[name] for name in settings} == settings
     again = Judge(checkpoint.path, data, ["test"], Console(quiet=True)).evaluate("test")
     assert again.raw == pytest.approx(examination.evaluation.raw, abs=1e-6)
+
+
+def test_what_was_trained_in_mixed_precision_is_exported_in_float32(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(classes: int, *, precision: str, **_: Any) -> Any:
+        assert precision == "mixed_float16"
+        keras.config.set_dtype_policy(precision)
+        try:
+            return build_tiny(keras, classes)
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    monkeypatch.setattr(training.device, "has_gpu", lambda: True)
+    monkeypatch.setattr(training.fit, "build_mobilenet", build)
+    run(data, tmp_path / "run", average=0.5, backbone_rate=0.5)
+    checkpoint = read_checkpoint(tmp_path / "run/best_model.h5")
+    assert "float16" not in json.dumps(checkpoint.config)

@@ -8,7 +8,7 @@ import pytest
 
 from app.xray.errors import TrainingError
 from tests.networks import build_tiny
-from training.network import build_mobilenet, freeze, is_below_head, split_head
+from training.network import build_mobilenet, freeze, in_float32, is_below_head, split_head
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +100,17 @@ def test_what_is_frozen_is_not_trained(
     assert network.trainable_variables[0].path == first
     if trainable is not None:
         assert count(network.trainable_variables) == trainable
+
+
+def test_a_network_of_another_precision_has_the_same_weights_and_answers_in_float32() -> None:
+    network = build_mobilenet(3, weights="none", precision="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+    assert network.layers[1].compute_dtype == "bfloat16"
+    assert network.output.dtype == "float32"
+    twin = in_float32(network)
+    assert {layer.compute_dtype for layer in twin.layers} == {"float32"}
+    twin.set_weights(network.get_weights())
+    assert in_float32(twin) is twin
+    pictures = np.random.default_rng(0).random((1, 224, 224, 3), dtype=np.float32)
+    expected = network.predict_on_batch(pictures)
+    assert twin.predict_on_batch(pictures) == pytest.approx(expected, abs=0.02)

@@ -1,0 +1,40 @@
+"""What there is to train on, asked of whichever backend Keras runs on."""
+
+from __future__ import annotations
+
+import keras
+
+
+def has_gpu() -> bool:
+    """Whether the backend would put a network on a GPU."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if backend == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "gpu")
+    if backend == "torch":
+        import torch
+
+        return bool(torch.cuda.is_available())
+    return False
+
+
+def precision() -> str:
+    """The Keras dtype policy to train with: "mixed_float16" on a GPU, "float32" elsewhere.
+
+    Weights stay float32 (Micikevicius et al. 2018, "Mixed Precision Training"), and Keras scales
+    the loss. On a CPU there is nothing to gain: bfloat16 took as long as float32.
+    """
+    return "mixed_float16" if has_gpu() else "float32"
+
+
+def running_batch() -> int:
+    """So many pictures are run at once where no gradient is taken: 256 on a GPU, 32 elsewhere.
+
+    The batch of training is the recipe's, since what is learned depends on it.
+    """
+    return 256 if has_gpu() else 32
