@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -15,10 +13,11 @@ from rich.console import Console
 from app.xray.errors import CxrError, DatasetError, TrainingError
 from app.xray.network import hush_tensorflow
 from training.config import FitConfig
-from training.dataset import SPLITS
-from training.recipe import DEFAULT, read_recipe, recipe_names, record_trial
+from training.options import build_parser
+from training.recipe import read_recipe, recipe_names, record_trial
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 EXIT_LEAKS = 1
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wrong.
     """
     hush_tensorflow()
-    options = _parser().parse_args(arguments)
+    options = build_parser(RUNS).parse_args(arguments)
     try:
         code: int = options.run(options, Console()) or 0
     except CxrError as error:
@@ -162,104 +161,12 @@ def _promote(options: argparse.Namespace, console: Console) -> None:
     promote(options.run_folder, options.data, options.into, options.notes, console, options.beside)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training",
-        description="A folder of X-rays, DIR/train|val|test/CLASS/*, to models/best_model.h5.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    check = commands.add_parser("check", help="look for leaks between splits, and for bad files")
-    check.set_defaults(run=_check)
-    _add_data(check)
-    check.add_argument(
-        "--manifest", type=Path, metavar="CSV", help="names patients (DIR/manifest.csv)"
-    )
-    check.add_argument(
-        "--out", type=Path, metavar="FILE", help="(data-check.json)",
-        default=Path("data-check.json"),
-    )  # fmt: skip
-
-    fit = commands.add_parser("fit", help="train a checkpoint and judge it on the test split")
-    fit.set_defaults(run=_fit)
-    _add_data(fit)
-    fit.add_argument("--weights", metavar="imagenet|none|FILE", help="to start from (imagenet)")
-    fit.add_argument(
-        "--recipe", default=DEFAULT, metavar="NAME|FILE", help=f"what the rest follows ({DEFAULT})"
-    )
-    fit.add_argument("--epochs", type=int, metavar="N", help="(15)")
-    fit.add_argument("--batch-size", type=int, metavar="N", help="pictures a step (64)")
-    fit.add_argument("--learning-rate", type=float, metavar="RATE", help="of Adam (1e-4)")
-    fit.add_argument("--seed", type=int, metavar="N", help="of everything random (21)")
-    fit.add_argument("--strict", action="store_true", help="end at an unreadable picture")
-    fit.add_argument("--allow-leaks", action="store_true", help="train though check finds leaks")
-    fit.add_argument(
-        "--out", type=Path, metavar="DIR", help="the run's folder (runs/TIME)",
-        default=Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
-    )  # fmt: skip
-
-    evaluate = commands.add_parser("evaluate", help="judge a checkpoint")
-    evaluate.set_defaults(run=_evaluate)
-    _add_data(evaluate)
-    _add_model(evaluate)
-    evaluate.add_argument("--split", choices=SPLITS, default="test")
-
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help="a folder for report and figures")
-
-    calibrate = commands.add_parser(
-        "calibrate", help="fit temperature, operating points and gate of a checkpoint anew"
-    )
-    calibrate.set_defaults(run=_calibrate)
-    _add_data(calibrate)
-    calibrate.add_argument("--model", type=Path, required=True, metavar="FILE")
-
-    promote = commands.add_parser(
-        "promote", help="put a run's checkpoint into models/ if it is better on val"
-    )
-    promote.set_defaults(run=_promote)
-    promote.add_argument("run_folder", type=Path, metavar="RUN", help="a folder that fit wrote")
-    _add_data(promote)
-    promote.add_argument("--into", type=Path, default=Path("models"), metavar="DIR")
-    promote.add_argument(
-        "--beside", type=Path, metavar="RUN", help="another run, for the card to compare with"
-    )
-    promote.add_argument("--notes", type=Path, metavar="FILE", help="Markdown for the card")
-
-    trial = commands.add_parser("trial", help="try one recipe, and note what it reached on val")
-    trial.set_defaults(run=_trial)
-    _add_data(trial)
-    trial.add_argument("--recipe", required=True, metavar="NAME|FILE")
-    _add_trial(trial)
-
-    search = commands.add_parser("search", help="try all recipes that were not yet; compare all")
-    search.set_defaults(run=_search)
-    search.add_argument(
-        "--data", type=Path, metavar="DIR", help="without it only the table is told"
-    )
-    search.add_argument("--again", action="store_true", help="those that were tried, too")
-    search.add_argument("recipes", nargs="*", metavar="NAME", help="only these (all)")
-    _add_trial(search)
-    return parser
-
-
-def _add_trial(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--weights", default="imagenet", metavar="imagenet|none|FILE", help="(imagenet)"
-    )
-    command.add_argument(
-        "--held-out",
-        type=lambda text: tuple(filter(None, text.split(","))),
-        default=(),
-        metavar="SOURCE,SOURCE",
-        help="train without these, and judge on them",
-    )
-
-
-def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data", type=Path, required=True, metavar="DIR", help="the folder of X-rays"
-    )
-
-
-def _add_model(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE")
+RUNS: Final = {
+    "check": _check,
+    "fit": _fit,
+    "evaluate": _evaluate,
+    "calibrate": _calibrate,
+    "promote": _promote,
+    "trial": _trial,
+    "search": _search,
+}

@@ -6,11 +6,12 @@ import csv
 import json
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.metrics import classification_report
 
+from training.figures import Calibration, OperatingPoint, SourceFigures
 from training.manifest import sources_of
 from training.metrics import (
     HEADLINE,
@@ -32,32 +33,6 @@ if TYPE_CHECKING:
     from app.xray.contract import Estimate, ModelContract
     from training.dataset import Split
     from training.runner import Answers
-
-
-class Calibration(NamedTuple):
-    """How far probabilities lie from what happens."""
-
-    ece: Estimate
-    brier: Estimate
-
-
-class OperatingPoint(NamedTuple):
-    """What a class's threshold does: the shares of its pictures and of all others that reach it."""
-
-    threshold: float
-    sensitivity: Estimate
-    false_positive_rate: Estimate
-
-
-class SourceFigures(NamedTuple):
-    """The figures on the pictures of one source."""
-
-    pictures: int
-    accuracy: Estimate
-    macro_auroc: Estimate | None
-    """Over the classes that the source holds; None where it holds one."""
-    confusion: NDArray[np.int64]
-    """(classes, classes): pictures by true class, in rows, and by the likeliest."""
 
 
 @dataclass(frozen=True)
