@@ -149,8 +149,8 @@ class Classifier:
                     )
         return predictions
 
-    def heat_map(self, prediction: Prediction, label: str) -> NDArray[np.float32]:
-        """Where the picture speaks for the class `label`: float32 (rows, columns), 0 to 1.
+    def heat_maps(self, prediction: Prediction) -> dict[str, NDArray[np.float32]]:
+        """Where the picture speaks for each class: float32 (rows, columns), 0 to 1.
 
         Raises:
             NotExplainable: the network has no map, or a head that cannot be differentiated.
@@ -159,7 +159,10 @@ class Classifier:
         if prediction.feature_map is None or prediction.pooled is None:
             raise NotExplainable("this model cannot be explained: it has no feature map")
         (gradients,) = self.engine.gradients(prediction.pooled[None])
-        return heat_map(prediction.feature_map, gradients, self.contract.classes.index(label))
+        return {
+            name: heat_map(prediction.feature_map, gradients, label)
+            for label, name in enumerate(self.contract.classes)
+        }
 
     def _predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         output = self.engine.predict(batch, with_features=True)

@@ -42,7 +42,10 @@ _BYTES_PER_PIXEL: Final = 20
 
 
 class Decoded(NamedTuple):
-    """Model input, float32 (height, width, 3), and what else is wanted of an upload."""
+    """Model input, float32 (height, width, 3), and what else is wanted of an upload.
+
+    `picture` is a small copy for display, its longest side at most the one that was asked for.
+    """
 
     model_input: NDArray[np.float32]
     warnings: tuple[str, ...]
@@ -67,7 +70,7 @@ class Decoding:
         self._apart = 0
 
     async def quickly(
-        self, data: bytes, contract: ModelContract, *, keeps_picture: bool
+        self, data: bytes, contract: ModelContract, *, picture_side: int | None
     ) -> Decoded | None:
         """Decode in a thread; None where it is not known to take no time: see `apart`.
 
@@ -75,10 +78,12 @@ class Decoding:
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
-            self.threads, _decode_if_quick, data, contract, self._max_pixels, keeps_picture
+            self.threads, _decode_if_quick, data, contract, self._max_pixels, picture_side
         )
 
-    async def apart(self, data: bytes, contract: ModelContract, *, keeps_picture: bool) -> Decoded:
+    async def apart(
+        self, data: bytes, contract: ModelContract, *, picture_side: int | None
+    ) -> Decoded:
         """Decode in a process of its own, which is ended where it takes too long.
 
         A caller that is cancelled has it ended, too.
@@ -98,7 +103,7 @@ class Decoding:
             async with self._free:
                 future = self._pool().schedule(
                     decode_upload,
-                    (data, contract, self._max_pixels, keeps_picture),
+                    (data, contract, self._max_pixels, picture_side),
                     timeout=self._timeout_s,
                 )
                 return await asyncio.wrap_future(future)
@@ -135,17 +140,17 @@ class Decoding:
 
 
 def decode_upload(
-    data: bytes, contract: ModelContract, max_pixels: int, keeps_picture: bool
+    data: bytes, contract: ModelContract, max_pixels: int, picture_side: int | None
 ) -> Decoded:
     """The road from bytes to model input. Raises as `app.xray.decode.decode`."""
     radiograph = decode(data, max_pixels=max_pixels)
-    picture = thumbnail(radiograph.image) if keeps_picture else None
+    picture = thumbnail(radiograph.image, picture_side) if picture_side else None
     return Decoded(to_input(radiograph.image, contract), radiograph.warnings, picture)
 
 
 def _decode_if_quick(
-    data: bytes, contract: ModelContract, max_pixels: int, keeps_picture: bool
+    data: bytes, contract: ModelContract, max_pixels: int, picture_side: int | None
 ) -> Decoded | None:
     if takes_long(data):
         return None
-    return decode_upload(data, contract, max_pixels, keeps_picture)
+    return decode_upload(data, contract, max_pixels, picture_side)

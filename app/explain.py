@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 SIDE: Final = 320
 """The longest side of a picture for display, in pixels: enough to see where, quick to draw."""
+PAGE_SIDE: Final = 640
+"""And of one that fills half a page."""
 DISCLAIMER: Final = "Research software, not a medical device"
 
 _MIN_SIDE: Final = 256
@@ -65,6 +67,22 @@ def overlay(
     return _to_png(canvas)
 
 
+def gray_layer(picture: Image.Image) -> bytes:
+    """A PNG file: the radiograph alone, for heat to be laid over; `picture` as in `overlay`."""
+    return _to_png(picture)
+
+
+def heat_layer(heat: NDArray[np.float32], size: tuple[int, int]) -> bytes:
+    """A PNG file of `size`, width and height: the heat's colours, as opaque as it is strong.
+
+    Laid over a `gray_layer` of that size; `heat` as in `overlay`.
+    """
+    levels = _levels(heat, size)
+    colors = _colored(levels)
+    colors.putalpha(levels)
+    return _to_png(colors)
+
+
 def color_table() -> NDArray[np.uint8]:
     """uint8 (256, 3): the colour of each level of heat."""
     anchors = np.array(_INFERNO)
@@ -85,12 +103,20 @@ def _scale(image: Image.Image, factor: float) -> Image.Image:
 
 def _blend(picture: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
     """The picture where there is no heat, and ever more of the heat's colour where there is."""
-    levels = Image.fromarray((heat * 255).round().astype(np.uint8))
-    levels = levels.resize(picture.size, Image.Resampling.BICUBIC)
+    levels = _levels(heat, picture.size)
     opacity = levels.point([round(level * _MAX_OPACITY) for level in range(256)])
+    return Image.composite(_colored(levels), picture.convert("RGB"), opacity)
+
+
+def _levels(heat: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
+    levels = Image.fromarray((heat * 255).round().astype(np.uint8))
+    return levels.resize(size, Image.Resampling.BICUBIC)
+
+
+def _colored(levels: Image.Image) -> Image.Image:
     colors = levels.copy()
     colors.putpalette(_palette())
-    return Image.composite(colors.convert("RGB"), picture.convert("RGB"), opacity)
+    return colors.convert("RGB")
 
 
 def _draw_legend(width: int, words: str, label: str, probability: str) -> Image.Image:

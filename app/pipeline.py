@@ -6,17 +6,17 @@ import asyncio
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from PIL import ImageOps
 
 from app.batching import MicroBatcher
 from app.devices import step_back
-from app.explain import overlay
-from app.xray.errors import InferenceStopped, MalformedRequest, NotAChestXray
+from app.explain import PAGE_SIDE, SIDE, gray_layer, heat_layer, overlay
+from app.xray.errors import InferenceStopped, MalformedRequest, NotAChestXray, NotExplainable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from app.classifier import Classifier, Prediction
     from app.decoding import Decoded, Decoding
     from app.settings import Settings
+
+T = TypeVar("T")
 
 
 class Pipeline:
@@ -117,12 +119,21 @@ class Pipeline:
         classes = self.classifier.contract.classes
         if name is not None and name not in classes:
             raise MalformedRequest(f"The model knows no such class; it knows {', '.join(classes)}.")
-        upload = _Upload(data, keeps_picture=True)
+        upload = _Upload(data, SIDE)
         prediction = await self._classify(upload)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._decoding.threads, self._draw, upload, prediction, name or prediction.label
-        )
+        return await self._in_thread(self._draw, upload, prediction, name or prediction.label)
+
+    async def explain_in_layers(self, data: bytes) -> LayeredExplanation:
+        """The same of every class, apart from the picture, for a page to lay over it.
+
+        There is no heat where the model's answers cannot be led back to places.
+
+        Raises:
+            QueueFull, SenderError: as `classify`.
+        """
+        upload = _Upload(data, PAGE_SIDE)
+        prediction = await self._classify(upload)
+        return await self._in_thread(self._draw_layers, upload, prediction)
 
     def retire(self) -> None:
         """Let the threads go once the last request is answered that is using them."""
@@ -154,31 +165,37 @@ class Pipeline:
             prediction = dataclasses.replace(prediction, warnings=warnings)
         return prediction
 
+    async def _in_thread(self, draw: Callable[..., T], *arguments: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._decoding.threads, draw, *arguments)
+
     async def _prepare(self, upload: _Upload) -> NDArray[np.float32] | None:
         decoded = await self._decoding.quickly(
-            upload.data, self._contract, keeps_picture=upload.keeps_picture
+            upload.data, self._contract, picture_side=upload.picture_side
         )
         return decoded and upload.keep(decoded)
 
     async def _prepare_apart(self, upload: _Upload) -> NDArray[np.float32]:
         return upload.keep(
             await self._decoding.apart(
-                upload.data, self._contract, keeps_picture=upload.keeps_picture
+                upload.data, self._contract, picture_side=upload.picture_side
             )
         )
 
     def _draw(self, upload: _Upload, prediction: Prediction, name: str) -> Explanation:
-        picture = upload.picture
-        assert picture is not None  # noqa: S101  # `_decode` has run
-        return Explanation(
-            prediction,
-            overlay(
-                ImageOps.invert(picture) if prediction.is_negative else picture,
-                self.classifier.heat_map(prediction, name),
-                label=name,
-                probability=prediction.probabilities[name],
-            ),
-        )
+        heat = self.classifier.heat_maps(prediction)[name]
+        probability = prediction.probabilities[name]
+        picture = upload.answered_picture(prediction)
+        return Explanation(prediction, overlay(picture, heat, label=name, probability=probability))
+
+    def _draw_layers(self, upload: _Upload, prediction: Prediction) -> LayeredExplanation:
+        picture = upload.answered_picture(prediction)
+        try:
+            maps = self.classifier.heat_maps(prediction)
+        except NotExplainable:
+            maps = {}
+        heat = {name: heat_layer(heat, picture.size) for name, heat in maps.items()}
+        return LayeredExplanation(prediction, gray_layer(picture), heat)
 
 
 class Explanation(NamedTuple):
@@ -188,12 +205,20 @@ class Explanation(NamedTuple):
     png: bytes
 
 
+class LayeredExplanation(NamedTuple):
+    """An answer, the picture, and what speaks for each class: PNG files of one size."""
+
+    prediction: Prediction
+    picture: bytes
+    heat: dict[str, bytes]
+
+
 @dataclasses.dataclass
 class _Upload:
     """A file on its road, and what of it is wanted once the model has answered."""
 
     data: bytes
-    keeps_picture: bool = False
+    picture_side: int | None = None
     warnings: tuple[str, ...] = ()
     picture: Image.Image | None = None
 
@@ -201,3 +226,8 @@ class _Upload:
         """Take what is wanted later; what is left is the model's."""
         self.warnings, self.picture = decoded.warnings, decoded.picture
         return decoded.model_input
+
+    def answered_picture(self, prediction: Prediction) -> Image.Image:
+        """What the answer is about, black for white where that is the negative."""
+        assert self.picture is not None  # noqa: S101  # it is decoded
+        return ImageOps.invert(self.picture) if prediction.is_negative else self.picture

@@ -14,6 +14,7 @@ from app.xray.errors import public_message
 if TYPE_CHECKING:
     from app.classifier import Classifier, Prediction
     from app.loading import Reload
+    from app.pipeline import LayeredExplanation
     from app.service import Service
 
 
@@ -35,6 +36,22 @@ class ModelIdentity(BaseModel):
         )
 
 
+class Layers(BaseModel):
+    """The picture that was answered, and what of it speaks for each class; of one size."""
+
+    picture: str = Field(description="The X-ray in gray, a PNG file as a data URI")
+    heat: dict[str, str] = Field(
+        description="For each class a PNG file as a data URI, as opaque as the heat is strong, to "
+        "lay over the picture; none where this model cannot be explained"
+    )
+
+    @classmethod
+    def of(cls, explanation: LayeredExplanation) -> Self:
+        """The layers of `explanation`."""
+        heat = {name: _data_uri(png) for name, png in explanation.heat.items()}
+        return cls(picture=_data_uri(explanation.picture), heat=heat)
+
+
 class PredictionResponse(BaseModel):
     """The class probabilities of one radiograph."""
 
@@ -53,6 +70,9 @@ class PredictionResponse(BaseModel):
         description="With explain=true: the picture with what speaks for the label marked on it, "
         "a PNG file as a data URI",
     )
+    layers: Layers | None = Field(
+        default=None, description="With layers=true: the same of every class, in layers"
+    )
 
     @classmethod
     def of(
@@ -62,8 +82,9 @@ class PredictionResponse(BaseModel):
         request_id: str,
         *,
         png: bytes | None = None,
+        layers: Layers | None = None,
     ) -> Self:
-        """The answer that carries `prediction`, and `png` where there is one."""
+        """The answer that carries `prediction`, and `png` and `layers` where there are any."""
         return cls(
             label=prediction.label,
             confidence=prediction.confidence,
@@ -72,7 +93,8 @@ class PredictionResponse(BaseModel):
             warnings=prediction.warnings,
             model=ModelIdentity.of(classifier),
             request_id=request_id,
-            heatmap=png and f"data:image/png;base64,{b64encode(png).decode()}",
+            heatmap=png and _data_uri(png),
+            layers=layers,
         )
 
 
@@ -184,3 +206,7 @@ class Problem(BaseModel):
         default=None, description="Of a picture that is no chest X-ray: how far from one it is"
     )
     threshold: float | None = Field(default=None, description="Up to which score it is answered")
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(png).decode()}"

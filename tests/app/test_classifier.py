@@ -146,14 +146,14 @@ def test_a_network_without_a_map_is_served_but_not_explained() -> None:
     (found,) = classifier.predict(gray(0.9))
     assert (found.label, found.verdict) == ("PNEUMONIA", None)
     with pytest.raises(NotExplainable, match="no feature map"):
-        classifier.heat_map(found, "COVID")
+        classifier.heat_maps(found)
 
 
 @pytest.mark.parametrize(("name", "place"), [("COVID", (0, 0)), ("PNEUMONIA", (0, 2))])
 def test_a_heat_map_is_of_the_class_that_is_asked_for(name: str, place: tuple[int, int]) -> None:
     classifier = fake_classifier()
     (found,) = classifier.predict(model_inputs(1))
-    heat = classifier.heat_map(found, name)
+    heat = classifier.heat_maps(found)[name]
     assert heat.shape == (2, 3)
     assert np.unravel_index(heat.argmax(), heat.shape) == place
 

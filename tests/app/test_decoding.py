@@ -11,6 +11,7 @@ import pytest
 from app import decoding
 from app.batching import QueueFull
 from app.decoding import Decoding, decode_upload
+from app.explain import SIDE
 from app.settings import read_settings
 from app.xray.errors import UnusableImage, WrongModality
 from app.xray.preprocess import preprocess
@@ -49,17 +50,17 @@ async def test_a_thread_takes_what_is_quick_and_leaves_the_rest(
     make: object, png: bytes, contract: ModelContract
 ) -> None:
     one = make()
-    decoded = await one.quickly(png, contract, keeps_picture=True)
+    decoded = await one.quickly(png, contract, picture_side=SIDE)
     assert np.array_equal(decoded.model_input, preprocess(png, contract))
     assert decoded.picture.size == (300, 260)
-    assert await one.quickly(DICOM, contract, keeps_picture=False) is None
+    assert await one.quickly(DICOM, contract, picture_side=None) is None
 
 
 async def test_a_process_of_its_own_gives_the_very_same(
     make: object, contract: ModelContract
 ) -> None:
-    here = decode_upload(DICOM, contract, 1_000_000, True)
-    there = await make().apart(DICOM, contract, keeps_picture=True)
+    here = decode_upload(DICOM, contract, 1_000_000, SIDE)
+    there = await make().apart(DICOM, contract, picture_side=SIDE)
     assert np.array_equal(there.model_input, here.model_input)
     assert there.warnings == here.warnings != ()
     assert there.picture.tobytes() == here.picture.tobytes()
@@ -69,10 +70,10 @@ async def test_an_error_there_is_the_error_here(make: object, contract: ModelCon
     one = make()
     with pytest.raises(WrongModality, match="CT"):
         await one.apart(
-            write_dicom(np.asarray(draw_radiograph()), Modality="CT"), contract, keeps_picture=False
+            write_dicom(np.asarray(draw_radiograph()), Modality="CT"), contract, picture_side=None
         )
     with pytest.raises(UnusableImage, match="cut off within PixelData"):
-        await one.apart(DICOM[:1000], contract, keeps_picture=False)
+        await one.apart(DICOM[:1000], contract, picture_side=None)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +95,8 @@ async def test_what_breaks_a_decoder_is_refused_and_the_next_is_decoded(
     with monkeypatch.context() as patch:
         patch.setattr(decoding, "decode_upload", work)
         with pytest.raises(UnusableImage, match=message):
-            await one.apart(DICOM, contract, keeps_picture=False)
-    assert (await one.apart(DICOM, contract, keeps_picture=False)).picture is None
+            await one.apart(DICOM, contract, picture_side=None)
+    assert (await one.apart(DICOM, contract, picture_side=None)).picture is None
 
 
 async def test_quick_ones_are_decoded_while_slow_ones_take_all_processes(
@@ -105,16 +106,16 @@ async def test_quick_ones_are_decoded_while_slow_ones_take_all_processes(
     with monkeypatch.context() as patch:
         patch.setattr(decoding, "decode_upload", dawdle)
         slow = [
-            asyncio.create_task(one.apart(DICOM, contract, keeps_picture=False)) for _ in range(4)
+            asyncio.create_task(one.apart(DICOM, contract, picture_side=None)) for _ in range(4)
         ]
         await asyncio.sleep(0.1)
         with pytest.raises(QueueFull, match="4 requests that take long are waiting"):
-            await one.apart(DICOM, contract, keeps_picture=False)
-    assert await one.quickly(png, contract, keeps_picture=False) is not None
+            await one.apart(DICOM, contract, picture_side=None)
+    assert await one.quickly(png, contract, picture_side=None) is not None
     for task in slow:
         task.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
-    assert (await one.apart(DICOM, contract, keeps_picture=False)).warnings
+    assert (await one.apart(DICOM, contract, picture_side=None)).warnings
 
 
 def processes() -> set[psutil.Process]:
@@ -128,14 +129,14 @@ async def test_processes_that_died_when_idle_are_started_anew(
     make: object, contract: ModelContract
 ) -> None:
     one, before = make(), processes()
-    await one.apart(DICOM, contract, keeps_picture=False)
+    await one.apart(DICOM, contract, picture_side=None)
     for child in (killed := processes() - before):
         child.kill()
     assert killed
     until = time.monotonic() + 20
     while True:  # the first may meet a process as it dies
         try:
-            decoded = await one.apart(DICOM, contract, keeps_picture=False)
+            decoded = await one.apart(DICOM, contract, picture_side=None)
             break
         except UnusableImage:
             assert time.monotonic() < until
@@ -145,7 +146,7 @@ async def test_processes_that_died_when_idle_are_started_anew(
 
 async def test_processes_end_when_it_is_closed(make: object, contract: ModelContract) -> None:
     one, before = make(), processes()
-    await one.apart(DICOM, contract, keeps_picture=False)
+    await one.apart(DICOM, contract, picture_side=None)
     started = processes() - before
     assert started
     one.close()

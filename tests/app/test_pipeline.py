@@ -206,3 +206,25 @@ async def test_the_explanation_of_a_negative_shows_what_was_answered() -> None:
         pipeline = Pipeline(classifier, read_settings(), Decoding(read_settings()))
         files.append((await pipeline.explain(encode(picture))).png)
     assert files[0] == files[1]
+
+
+async def test_in_layers_the_picture_stands_apart_from_the_heat_of_every_class() -> None:
+    wide = draw_radiograph(size=(800, 400))
+    prediction, file, heat = await pipeline_of().explain_in_layers(encode(wide))
+    picture = Image.open(io.BytesIO(file))
+    layers = {name: Image.open(io.BytesIO(png)) for name, png in heat.items()}
+    assert (prediction.label, picture.mode, picture.size) == ("PNEUMONIA", "L", (640, 320))
+    assert {(layer.mode, layer.size) for layer in layers.values()} == {("RGBA", (640, 320))}
+    opacity = {name: np.asarray(layer)[..., 3] for name, layer in layers.items()}
+    assert [*opacity] == ["COVID", "NORMAL", "PNEUMONIA"]
+    # Of the 2 x 3 places the first speaks for COVID alone, the last but none for PNEUMONIA.
+    assert opacity["COVID"][:100, :100].mean() > 200 > 20 > opacity["COVID"][200:].mean()
+    assert opacity["PNEUMONIA"][:100, -100:].mean() > 200
+
+
+async def test_in_layers_a_negative_is_shown_as_it_was_answered() -> None:
+    dark = Image.new("L", (300, 300), 40)
+    classifier = fake_classifier(BrightnessEngine(), ood=gate_at(40 / 255, within=0.1))
+    pipeline = Pipeline(classifier, read_settings(), Decoding(read_settings()))
+    found = await pipeline.explain_in_layers(encode(ImageOps.invert(dark)))
+    assert Image.open(io.BytesIO(found.picture)).getextrema() == (40, 40)

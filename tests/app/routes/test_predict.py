@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from app.classifier import NEGATIVE, UNCALIBRATED, UNGATED
+from app.xray.errors import NotExplainable
 from tests.app.fakes import (
     SHA256,
     BrightnessEngine,
+    FakeEngine,
     SlowLoad,
     StuckEngine,
     client_of,
@@ -312,3 +314,28 @@ async def test_another_method_is_a_problem_too() -> None:
     assert answer.headers["Allow"] == "POST"
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["title"] == "Method Not Allowed"
+
+
+async def test_layers_come_when_they_are_asked_for(png: bytes) -> None:
+    async with client_of(fake_app()) as client:
+        body = (await client.post("/predict?layers=true", content=png)).json()
+        plain = (await client.post("/predict", content=png)).json()
+    layers = body.pop("layers")
+    assert {**body, "request_id": ""} == {**plain, "request_id": ""}
+    assert [*layers["heat"]] == [*body["probabilities"]]
+    for uri in (layers["picture"], *layers["heat"].values()):
+        head, _, content = uri.partition(",")
+        assert head == "data:image/png;base64"
+        assert Image.open(io.BytesIO(b64decode(content))).size == (300, 260)
+
+
+async def test_a_model_that_cannot_be_explained_still_shows_the_picture(png: bytes) -> None:
+    class Opaque(FakeEngine):
+        def gradients(self, pooled: object) -> None:  # type: ignore[override]
+            raise NotExplainable("this model cannot be explained: its head is a fork")
+
+    async with client_of(fake_app(lambda _: fake_classifier(Opaque()))) as client:
+        answer = await client.post("/predict?layers=true", content=png)
+    assert answer.status_code == 200
+    assert answer.json()["layers"]["heat"] == {}
+    assert answer.json()["layers"]["picture"].startswith("data:image/png;base64,")
