@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PROBES: Final = frozenset({"/health", "/health/live", "/health/ready"})
 """Orchestrators ask these, and have no key."""
+PAGE: Final = frozenset({"/", "/app.css", "/app.js"})
+"""Where a person types one in."""
 ADMIN: Final = "/admin/"
 """Paths that start so need the admin key, and no other key opens them."""
 KEY_HEADER: Final = "X-API-Key"
@@ -50,7 +52,7 @@ class AccessMiddleware:
         if scope["type"] == "http":
             is_admins = scope["path"].startswith(ADMIN)
             keys = self._admin_keys if is_admins else self._api_keys
-            if keys and scope["path"] not in PROBES and not _opens(scope, keys):
+            if keys and scope["path"] not in PROBES | PAGE and not _opens(scope, keys):
                 refusal = self._on_refusal(Request(scope), Unauthorized(_HOW))
                 await refusal(scope, receive, send)
                 return

@@ -15,7 +15,7 @@ from app.head import HeadMiddleware
 from app.problems import add_problem_handlers, internal_error, refusal
 from app.request_id import HEADER as REQUEST_ID_HEADER
 from app.request_id import RequestIdMiddleware
-from app.routes import admin, docs, explain, ops, predict
+from app.routes import admin, docs, explain, ops, page, predict
 from app.security_headers import SecurityHeadersMiddleware
 from app.service import Service
 from app.settings import VERSION, Settings, read_settings
@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
     app.include_router(predict.router)
     app.include_router(explain.router)
     app.include_router(ops.router)
+    app.include_router(page.router)
     if settings.admin_key:
         app.include_router(admin.router)
     if settings.docs:

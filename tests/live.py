@@ -38,13 +38,21 @@ def served(model: Path, **settings: str) -> Iterator[httpx.Client]:
         yield client
 
 
-@contextmanager
-def live(model: Path, **settings: str) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    """The same, and the server's process."""
+def free_port() -> int:
+    """One on which nobody listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    process = run_app("--port", port, model_path=str(model), **settings)
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def live(
+    model: Path, *, port: int | None = None, **settings: str
+) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
+    """The same, and the server's process."""
+    port = port or free_port()
+    process = run_app("--port", str(port), model_path=str(model), **settings)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
             _wait_until_ready(client, process)

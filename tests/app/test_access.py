@@ -62,10 +62,12 @@ async def test_probes_need_no_key() -> None:
     assert statuses == [200, 200, 200]
 
 
-@pytest.mark.parametrize("path", ["/health/", "/health/../predict", "//health", "/HEALTH"])
-async def test_what_only_looks_like_a_probe_needs_one(path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["/health/", "/health/../predict", "//health", "/HEALTH", "//", "/app.css/", "/app.py"]
+)
+async def test_what_only_looks_open_needs_one(path: str) -> None:
     async with client_of(fake_app(api_keys=KEYS)) as client:
-        answer = await client.get(path)
+        answer = await client.get(f"http://test{path}")  # else "//health" names a host
     assert answer.status_code == 401
 
 

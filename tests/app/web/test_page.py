@@ -1,0 +1,481 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+from base64 import b64encode
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import expect
+
+from tests.dicoms import write_dicom
+from tests.drawing import draw_radiograph, encode
+from tests.live import free_port, live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    Open = Callable[..., Page]
+
+PICTURE = encode(draw_radiograph(), "JPEG")
+OTHER = encode(draw_radiograph(5, (200, 400)))
+DICOM = write_dicom(np.asarray(draw_radiograph(size=(400, 300))))
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+CLASSES = ["COVID", "NORMAL", "PNEUMONIA"]
+
+
+def file_of(data: bytes, name: str = "DOE^JANE.jpg") -> Any:
+    return {"name": name, "mimeType": "", "buffer": data}
+
+
+def choose(page: Page, *files: Any) -> None:
+    page.locator("#files").set_input_files(list(files))
+
+
+def answered(page: Page) -> None:
+    expect(page.locator("#answer .answer")).to_be_visible()
+
+
+HEADLINE = "#answer .card h2"
+
+
+def test_a_chosen_picture_is_answered_with_bars_heat_and_what_answered(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE))
+    answered(page)
+    rows = page.locator(".bars tbody tr")
+    assert rows.locator("th").all_text_contents() == CLASSES
+    shares = [float(share.split()[0]) for share in rows.locator(".share").all_text_contents()]
+    assert sum(shares) == pytest.approx(100, abs=0.2)
+    likeliest = page.locator(".bars .likeliest th").text_content()
+    assert likeliest == CLASSES[int(np.argmax(shares))]
+    assert page.locator(".bars .tick").count() == 3
+    assert "calibrated" in page.locator("#model").inner_text()
+    assert "ms" in page.locator(".facts").inner_text()
+    size = "image => [image.naturalWidth, image.naturalHeight]"
+    assert page.locator(".stack .picture").evaluate(size) == [300, 260]
+    assert page.locator(".stack .heat").evaluate(size) == [300, 260]
+
+
+def test_the_files_name_is_not_sent_and_nothing_is_stored(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(RECORD_FORMS)
+    choose(page, file_of(PICTURE))
+    answered(page)
+    assert page.evaluate("forms") == [["file", "picture"]]
+    assert page.locator(".thumbnail .name").text_content() == "DOE^JANE.jpg"
+    kept = page.evaluate(
+        "async () => [localStorage.length, sessionStorage.length, document.cookie,"
+        " (await indexedDB.databases()).length]"
+    )
+    assert kept == [0, 0, "", 0]
+
+
+def test_what_an_answer_means_is_said_in_words(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE))
+    answered(page)
+    point = {"COVID": 0.2, "NORMAL": 0.9, "PNEUMONIA": 0.5}
+    shares = dict(zip(CLASSES, bar_widths(page), strict=True))
+    is_certain = any(shares[name] >= point[name] for name in CLASSES)
+    words = "Looks most like" if is_certain else "Uncertain"
+    expect(page.locator(HEADLINE)).to_contain_text(words)
+
+
+def bar_widths(page: Page) -> list[float]:
+    widths = page.locator(".bars .fill").evaluate_all("bars => bars.map(b => b.style.width)")
+    return [float(width.rstrip("%")) / 100 for width in widths]
+
+
+# Chromium does not show what a form with a file was sent as.
+RECORD_FORMS = """() => {
+  globalThis.forms = [];
+  const append = FormData.prototype.append;
+  FormData.prototype.append = function (name, file, ...rest) {
+    forms.push([name, ...rest]);
+    append.call(this, name, file, ...rest);
+  };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("uncertain", "words"),
+    [
+        pytest.param(True, "take this as no answer", id="uncertain"),
+        pytest.param(False, "of pictures like those it was judged on", id="certain"),
+    ],
+)
+def test_certain_and_uncertain_answers_read_differently(
+    uncertain: bool, words: str, open_page: Open
+) -> None:
+    page = open_page()
+
+    def answer(route: Any) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, json={**reply.json(), "uncertain": uncertain})
+
+    page.route("**/predict*", answer)
+    choose(page, file_of(PICTURE))
+    expect(page.locator(".meaning")).to_contain_text(words)
+
+
+def test_a_picture_can_be_pasted(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(GIVE, [b64encode(PICTURE).decode(), "paste"])
+    answered(page)
+
+
+def test_a_picture_can_be_dropped_anywhere(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(GIVE, [b64encode(PICTURE).decode(), "dragover"])
+    expect(page.locator("#add")).to_have_class("add over")
+    page.evaluate(GIVE, [b64encode(PICTURE).decode(), "drop"])
+    answered(page)
+    expect(page.locator("#add")).to_have_class("add")
+
+
+# What a browser makes of a picture that a person pastes or drops.
+GIVE = """([data, kind]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const held = new DataTransfer();
+  held.items.add(new File([bytes], "image.png", { type: "image/png" }));
+  const given = { bubbles: true, cancelable: true };
+  document.body.dispatchEvent(
+    kind === "paste"
+      ? new ClipboardEvent(kind, { ...given, clipboardData: held })
+      : new DragEvent(kind, { ...given, dataTransfer: held }),
+  );
+}"""
+
+
+def test_several_are_answered_each_with_its_label_and_can_be_gone_through(
+    open_page: Open,
+) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE), file_of(b"hello", "note.txt"), file_of(OTHER), file_of(DICOM))
+    labels = page.locator(".thumbnail .label")
+    expect(labels.nth(1)).to_have_text("Not an image type that is taken")
+    for index in (0, 2, 3):
+        expect(labels.nth(index)).not_to_contain_text("…")
+        assert labels.nth(index).text_content() in {*CLASSES, "Uncertain"}
+    thumbnails = page.locator(".thumbnail")
+    expect(thumbnails.nth(0)).to_have_attribute("aria-pressed", "true")
+    thumbnails.nth(1).click()
+    expect(page.locator(HEADLINE)).to_have_text("Not an image type that is taken")
+    thumbnails.nth(2).click()
+    answered(page)
+    size = page.locator(".stack .picture").evaluate("i => [i.naturalWidth, i.naturalHeight]")
+    assert size == [200, 400]
+
+
+def test_a_dicom_file_is_drawn_by_the_service(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(DICOM, "IM0001"))
+    answered(page)
+    for image in (".stack .picture", ".thumbnail img"):
+        expect(page.locator(image)).to_be_visible()
+        assert page.locator(image).evaluate("i => [i.naturalWidth, i.naturalHeight]") == [400, 300]
+
+
+def test_another_class_shows_another_map_and_the_slider_its_strength(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE))
+    answered(page)
+    seen = []
+    for name in CLASSES:
+        page.get_by_label(name, exact=True).check()
+        seen.append(page.locator(".heat").get_attribute("src"))
+        alt = page.locator(".stack .picture").get_attribute("alt")
+        assert alt is not None
+        assert name in alt
+    assert len(set(seen)) > 1
+    page.get_by_label("Strength of the heat map").fill("20")
+    assert page.locator(".heat").evaluate("i => i.style.opacity") == "0.2"
+
+
+def test_result_and_overlay_can_be_saved(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE))
+    answered(page)
+    with page.expect_download() as saved:
+        page.get_by_text("Result as JSON").click()
+    result = json.loads(Path(saved.value.path()).read_text())
+    assert saved.value.suggested_filename == f"cxr-{result['request_id'][:8]}.json"
+    assert [*result["probabilities"]] == CLASSES
+    assert "layers" not in result
+    page.get_by_label("COVID", exact=True).check()
+    with page.expect_download() as saved:
+        page.get_by_text("Overlay as PNG").click()
+    assert saved.value.suggested_filename.endswith("-COVID.png")
+    with Image.open(io.BytesIO(Path(saved.value.path()).read_bytes())) as overlay:
+        assert overlay.size > (300, 260), "the legend is part of it"
+
+
+def test_a_sample_is_drawn_and_says_that_it_is_one(open_page: Open) -> None:
+    page = open_page()
+    page.get_by_role("button", name="Draw a sample").click()
+    answered(page)
+    expect(page.locator(".thumbnail .name")).to_have_text("drawn sample.png")
+
+
+@pytest.mark.parametrize(
+    ("data", "title", "advice"),
+    [
+        pytest.param(b"", "malformed", "It may be empty", id="empty"),
+        pytest.param(b"hello", "Not an image type", "Save it as JPEG or PNG", id="text"),
+        pytest.param(PICTURE[:2000], "cannot be used", "Export it again", id="truncated"),
+        pytest.param(b"\0" * 1_100_000, "too large", "Export the picture smaller", id="large"),
+        pytest.param(
+            write_dicom(np.asarray(draw_radiograph()), Modality="CT"),
+            "Not a modality",
+            "projection radiographs",
+            id="computed-tomography",
+        ),
+    ],
+)
+def test_a_file_that_is_refused_is_told_why_and_what_to_do(
+    data: bytes, title: str, advice: str, open_page: Open
+) -> None:
+    page = open_page()
+    choose(page, file_of(data))
+    problem = page.locator("#answer .problem")
+    expect(problem.locator("h2")).to_contain_text(title)
+    expect(problem.locator(".advice")).to_contain_text(advice)
+    expect(problem.locator(".detail")).not_to_be_empty()
+    expect(problem.locator(".request")).to_contain_text("Request ")
+    expect(problem.locator(".again")).to_be_hidden()
+
+
+def test_what_is_no_chest_x_ray_is_shown_beside_the_refusal(
+    refusing: Path, open_page: Open
+) -> None:
+    with live(refusing, drain_s="0") as (client, _):
+        page = open_page(str(client.base_url))
+        choose(page, file_of(PICTURE))
+        problem = page.locator("#answer .problem")
+        expect(problem.locator("h2")).to_have_text("Not a chest X-ray")
+        expect(problem.locator(".detail")).to_contain_text("is answered")
+        expect(problem.locator("img")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "title"),
+    [
+        pytest.param(503, "queue-full", "Too many requests wait already", id="busy"),
+        pytest.param(504, "deadline-exceeded", "The answer took too long", id="late"),
+        pytest.param(500, None, "Internal Server Error", id="bug"),
+    ],
+)
+def test_what_may_pass_can_be_tried_again(
+    status: int, kind: str | None, title: str, open_page: Open
+) -> None:
+    page = open_page()
+    problem = {"type": f"urn:cxr:problem:{kind}", "title": title, "status": status, "detail": "-"}
+    refusals = iter([problem])
+
+    def answer(route: Any) -> None:
+        refusal = next(refusals, None)
+        route.fulfill(status=status, json=refusal) if refusal else route.continue_()
+
+    page.route("**/predict*", answer)
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text(title)
+    page.get_by_role("button", name="Try again").click()
+    answered(page)
+
+
+def test_an_answer_that_is_no_problem_document_is_still_told(open_page: Open) -> None:
+    page = open_page()
+    page.route("**/predict*", lambda route: route.fulfill(status=502, body="<html>Bad Gateway"))
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text("The service cannot answer")
+    expect(page.locator(".detail")).to_have_text("It said 502.")
+
+
+def test_a_key_is_asked_for_only_where_one_is_needed(calibrated: Path, open_page: Open) -> None:
+    without = open_page()
+    expect(without.locator("#key")).to_be_hidden()
+    with live(calibrated, drain_s="0", api_keys="right-key") as (client, _):
+        page = open_page(str(client.base_url))
+        field = page.get_by_label("This service asks for an API key.")
+        expect(field).to_be_visible()
+        choose(page, file_of(PICTURE))
+        expect(page.locator(HEADLINE)).to_have_text("A key is needed")
+        field.fill("wrong-key")
+        field.press("Enter")
+        expect(page.locator("#news")).to_have_text("The service does not take this key.")
+        expect(field).to_be_focused()
+        field.fill("right-key")
+        field.press("Enter")
+        answered(page)
+        expect(field).to_be_hidden()
+        expect(page.locator(".bars .tick")).to_have_count(3)
+
+
+def test_the_service_may_go_away_and_come_back(calibrated: Path, open_page: Open) -> None:
+    port = free_port()
+    with live(calibrated, port=port, drain_s="0") as (client, _):
+        page = open_page(str(client.base_url))
+    page.locator("[data-state=unreachable]").wait_for()
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text("The service cannot be reached")
+    with live(calibrated, port=port, drain_s="0"):
+        page.locator("[data-state=ready]").wait_for()
+        page.get_by_role("button", name="Try again").click()
+        answered(page)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        pytest.param("loading", "Loading the model", id="loading"),
+        pytest.param("draining", "Shutting down", id="draining"),
+        pytest.param("failed", "Cannot serve its model: no such file", id="failed"),
+    ],
+)
+def test_the_state_of_the_service_is_seen_at_a_glance(
+    status: str, words: str, open_page: Open
+) -> None:
+    page = open_page()
+    reason = "no such file" if status == "failed" else None
+    page.route(
+        "**/health",
+        lambda route: route.fulfill(status=503, json={"status": status, "reason": reason}),
+    )
+    page.reload()
+    expect(page.locator("#state")).to_contain_text(words)
+
+
+def test_while_a_picture_waits_that_is_shown_and_it_can_be_removed(open_page: Open) -> None:
+    page = open_page()
+    page.route("**/predict*", lambda _: None)  # no answer, ever
+    choose(page, *(file_of(PICTURE) for _ in range(3)))
+    expect(page.locator(HEADLINE)).to_have_text(re.compile("Sending …|Waiting for the answer …"))
+    expect(page.locator("#answer progress")).to_be_visible()
+    expect(page.locator(".thumbnail .label").nth(2)).to_have_text("Waiting …")
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.locator("#strip")).to_be_hidden()
+    expect(page.locator("#answer")).to_be_hidden()
+    page.unroute("**/predict*")
+    choose(page, file_of(PICTURE))
+    answered(page)
+
+
+def test_a_model_that_cannot_be_explained_still_answers(open_page: Open) -> None:
+    page = open_page()
+
+    def without_heat(route: Any) -> None:
+        reply = route.fetch()
+        body = reply.json()
+        body["layers"]["heat"] = {}
+        route.fulfill(response=reply, json=body)
+
+    page.route("**/predict*", without_heat)
+    choose(page, file_of(PICTURE))
+    answered(page)
+    expect(page.locator(".stack .picture")).to_be_visible()
+    for gone in (".stack .heat", ".controls", ".as-png"):
+        expect(page.locator(gone)).to_be_hidden()
+
+
+def test_everything_can_be_done_with_the_keyboard_alone(open_page: Open) -> None:
+    page = open_page()
+    press = page.keyboard.press
+    press("Tab")
+    expect(page.get_by_text("Skip to adding a picture")).to_be_focused()
+    press("Enter")
+    press("Tab")
+    expect(page.locator("#files")).to_be_focused()
+    with page.expect_file_chooser() as chooser:
+        press("Enter")
+    chooser.value.set_files([file_of(PICTURE), file_of(OTHER)])
+    answered(page)
+    press("Tab")
+    expect(page.locator("#sample")).to_be_focused()
+    press("Tab")
+    expect(page.locator("#clear")).to_be_focused()
+    press("Tab")
+    press("Tab")
+    press("Enter")
+    expect(page.locator(".thumbnail").nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".thumbnail").nth(1)).to_be_focused()
+    press("Tab")
+    with page.expect_download():
+        press("Enter")
+    press("Tab")
+    with page.expect_download():
+        press("Space")
+    press("Tab")
+    before = page.locator(".heat").get_attribute("src")
+    press("ArrowDown")
+    assert page.locator(".heat").get_attribute("src") != before
+    press("Tab")
+    press("ArrowLeft")
+    assert page.locator(".heat").evaluate("i => i.style.opacity") == "0.55"
+
+
+def test_what_happens_is_told_to_a_screen_reader(open_page: Open) -> None:
+    page = open_page()
+    expect(page.get_by_role("status").first).to_contain_text("Ready")
+    choose(page, file_of(PICTURE))
+    expect(page.locator("#news")).to_contain_text("DOE^JANE.jpg: ")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_rule_of_wcag_is_broken(scheme: str, width: int, open_page: Open) -> None:
+    page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
+    axe = Axe()
+
+    def check(where: str) -> None:
+        found = axe.run(page, options=RULES)
+        assert found.violations_count == 0, f"{where}: {found.generate_report()}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, where
+
+    check("empty")
+    choose(page, file_of(PICTURE), file_of(b"hello", "a-name-that-is-rather-long.txt"))
+    answered(page)
+    check("answer")
+    page.locator(".thumbnail").nth(1).click()
+    expect(page.locator("#answer .problem")).to_be_visible()
+    check("problem")
+    page.evaluate("document.getElementById('key').hidden = false")
+    check("key")
+
+
+def test_the_line_about_medical_devices_stays_in_sight(open_page: Open) -> None:
+    page = open_page(viewport={"width": 360, "height": 500})
+    choose(page, file_of(PICTURE))
+    answered(page)
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    assert page.evaluate("scrollY") > 200
+    expect(page.get_by_text("not a medical device").first).to_be_in_viewport()
+
+
+def test_without_javascript_the_page_says_so(open_page: Open) -> None:
+    page = open_page(until="", java_script_enabled=False)
+    expect(page.get_by_text("This page needs JavaScript")).to_be_visible()
+    expect(page.locator("#add")).to_be_hidden()
+
+
+def test_with_javascript_nothing_is_said_of_it(open_page: Open) -> None:
+    page = open_page()
+    expect(page.get_by_text("This page needs JavaScript")).to_have_count(0)
+
+
+def test_the_page_comes_in_three_requests_and_fifty_kilobytes_at_most(open_page: Open) -> None:
+    page = open_page(until="")
+    sizes: dict[str, int] = {}
+    page.on("response", lambda r: sizes.update({r.url: sum(r.request.sizes().values())}))
+    page.goto(page.url)
+    page.locator("[data-state=ready]").wait_for()
+    own = {url: size for url, size in sizes.items() if not url.endswith(("/health", "/model"))}
+    assert sorted(url.rsplit("/", 1)[1] for url in own) == ["", "app.css", "app.js"]
+    assert sum(own.values()) < 50_000
