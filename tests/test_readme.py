@@ -51,7 +51,7 @@ def test_every_status_stands_in_the_table() -> None:
 def test_the_example_is_an_answer_of_this_version() -> None:
     (example,) = re.findall(r"```json\n(.+?)```", README, re.DOTALL)
     answer = PredictionResponse.model_validate_json(example)
-    assert set(json.loads(example)) == set(PredictionResponse.model_fields) - {"heatmap"}
+    assert set(json.loads(example)) == set(PredictionResponse.model_fields) - {"heatmap", "layers"}
     assert sum(answer.probabilities.values()) == pytest.approx(1, abs=1e-6)
 
 
