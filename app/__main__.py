@@ -93,7 +93,7 @@ def _compile(settings: Settings) -> int:
 
 
 def _set_up(settings: Settings) -> None:
-    set_up_logs(settings.log_level)
+    set_up_logs(settings.log_level, as_json=settings.log_json)
     warnings.filterwarnings("ignore", module="PIL")  # it would say what the metadata hold
     for name in unknown_variables():
         log.warning("%s is no setting of this version; it is ignored", name)

@@ -40,7 +40,8 @@ class MicroBatcher(Generic[Answer]):
     which is given up to `max_running` batches at a time. Until then the next batch gathers; one
     that is not full waits for more until its first item has waited `max_wait_s`. No more items
     are prepared ahead than those batches hold, for what is prepared is large; at most `max_queue`
-    wait, prepared or not.
+    wait, prepared or not. `on_batch` is told of each that was run: how long each of its items had
+    waited once it was prepared, and how long the batch took, in seconds.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class MicroBatcher(Generic[Answer]):
         max_size: int = 1,
         max_wait_s: float = 0.0,
         max_running: int = 1,
+        on_batch: Callable[[Sequence[float], float], None] = lambda *_: None,
     ) -> None:
         self._predict = predict
         self._executor = executor
@@ -59,6 +61,7 @@ class MicroBatcher(Generic[Answer]):
         self._max_wait_s = max_wait_s
         self._max_queue = max_queue
         self._max_running = max_running
+        self._on_batch = on_batch
         self._ahead = asyncio.Semaphore(max_size * max_running)
         self._unprepared = 0
         self._queue: dict[asyncio.Future[Answer], _Item] = {}
@@ -189,8 +192,8 @@ class MicroBatcher(Generic[Answer]):
     async def _run(self, chosen: dict[asyncio.Future[Answer], _Item]) -> None:
         loop = asyncio.get_running_loop()
         arrays = [item.array for item in chosen.values()]
-        run = object()
-        self._running[run] = _Running(time.monotonic(), chosen)
+        run, begun_at = object(), time.monotonic()
+        self._running[run] = _Running(begun_at, chosen)
         try:
             answers = await loop.run_in_executor(self._executor, self._predict_all, arrays)
         except asyncio.CancelledError:  # the executor was shut down
@@ -204,6 +207,8 @@ class MicroBatcher(Generic[Answer]):
             return
         finally:
             del self._running[run]
+        waited_s = [begun_at - item.queued_at for item in chosen.values()]
+        self._on_batch(waited_s, time.monotonic() - begun_at)
         for waiting, answer in zip(chosen, answers, strict=True):
             if not waiting.done():
                 waiting.set_result(answer)

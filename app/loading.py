@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
@@ -12,8 +13,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from app.classifier import Classifier
+    from app.metrics import Metrics
     from app.settings import Settings
     from app.xray.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
 
 LIMIT_S: Final = 600
 """A model that is not there by then, compiled if need be, is given up."""
@@ -55,3 +59,26 @@ async def load_in_a_thread(
         raise InferenceStopped(f"the model is not loaded within {LIMIT_S} s") from error
     finally:
         thread.shutdown(wait=False, cancel_futures=True)
+
+
+def announce(how: str, classifier: Classifier, metrics: Metrics) -> None:
+    """Say to log and `metrics` what is served from now on, and how it came to that."""
+    checkpoint, engine = classifier.checkpoint, classifier.engine
+    is_calibrated = checkpoint.contract.is_calibrated
+    metrics.set_model(
+        name=checkpoint.name,
+        sha256=checkpoint.sha256,
+        calibrated=is_calibrated,
+        engine=engine.name,
+        device=engine.device,
+        classes=classifier.contract.classes,
+    )
+    log.info(
+        "%s %s (sha256 %s), engine %s on %s%s",
+        how,
+        checkpoint.path,
+        checkpoint.sha256[:12],
+        engine.name,
+        engine.device,
+        "" if is_calibrated else ", uncalibrated",
+    )

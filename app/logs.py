@@ -9,10 +9,13 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
+from pythonjsonlogger.json import JsonFormatter
+
 _STDERR: Final = 2
 _CAPACITY: Final = 10_000
 _INTERVAL_S: Final = 0.1
 _FAREWELL_S: Final = 2.0
+_JSON_FIELDS: Final = {"timestamp": "time", "levelname": "level", "name": "logger"}
 _FORMAT: Final = "%(asctime)s %(levelname)-8s %(name)s: %(message)s"
 
 
@@ -24,9 +27,9 @@ class LogWriter(logging.Handler):
     counted. Nobody is woken up for a line, which under load would cost as much as the line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter(_FORMAT))
+        self.setFormatter(formatter)
         self._lines: deque[str] = deque()
         self._dropped = 0
         self._is_closed = threading.Event()
@@ -59,7 +62,7 @@ class LogWriter(logging.Handler):
         dropped, self._dropped = self._dropped, 0
         lines = [self._lines.popleft() for _ in range(len(self._lines))]
         if dropped:
-            lines.append(f"{dropped} lines after this were dropped: nobody read them")
+            lines.append(self.format(_say_dropped(dropped)))
         if not lines:
             return
         text = "".join(f"{line}\n" for line in lines)
@@ -67,10 +70,26 @@ class LogWriter(logging.Handler):
             os.write(_STDERR, text.encode(errors="backslashreplace"))
 
 
-def set_up_logs(level: str) -> None:
-    """Have this process' log written to stderr, ours from `level` on, of others' the warnings."""
-    logging.basicConfig(handlers=[LogWriter()])
+def _say_dropped(count: int) -> logging.LogRecord:
+    words = "%d lines after this were dropped: nobody read them"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, words, (count,), None)
+
+
+def set_up_logs(level: str, *, as_json: bool = False) -> None:
+    """Have this process' log written to stderr, ours from `level` on, of others' the warnings.
+
+    As JSON, a line is an object of time (ISO 8601, UTC), level, logger and message; a request's
+    has request_id, method, route, status and duration_ms besides, an error's exc_info.
+    """
+    formatter = _json_formatter() if as_json else logging.Formatter(_FORMAT)
+    logging.basicConfig(handlers=[LogWriter(formatter)])
     for name in ("app", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
     # What it says holds bytes of an upload: metadata of the picture.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+
+def _json_formatter() -> logging.Formatter:
+    return JsonFormatter(
+        ["levelname", "name", "message"], timestamp=True, rename_fields=_JSON_FIELDS
+    )

@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.access import KEY_HEADER, AccessMiddleware
 from app.classifier import load_classifier
 from app.head import HeadMiddleware
+from app.metrics import Metrics
 from app.problems import add_problem_handlers, internal_error, refusal
 from app.request_id import HEADER as REQUEST_ID_HEADER
 from app.request_id import RequestIdMiddleware
@@ -38,7 +39,8 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
     Raises `SettingsError` where a CXR_ variable has a value that is not allowed.
     """
     settings = settings or read_settings()
-    service = Service(settings, load)
+    metrics = Metrics()
+    service = Service(settings, load, metrics)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -83,6 +85,6 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
             expose_headers=["Retry-After", REQUEST_ID_HEADER, explain.HEADER],
         )
     app.add_middleware(HeadMiddleware)
-    app.add_middleware(RequestIdMiddleware, on_bug=internal_error)
+    app.add_middleware(RequestIdMiddleware, on_bug=internal_error, on_done=metrics.count_request)
     app.add_middleware(SecurityHeadersMiddleware)
     return app

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
-
-from PIL import ImageOps
+from functools import partial
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from app.batching import MicroBatcher
 from app.devices import step_back
-from app.explain import PAGE_SIDE, SIDE, gray_layer, heat_layer, overlay
-from app.xray.errors import InferenceStopped, MalformedRequest, NotAChestXray, NotExplainable
+from app.explain import PAGE_SIDE, SIDE
+from app.explanation import explain, explain_in_layers
+from app.metrics import Metrics
+from app.xray.errors import InferenceStopped, MalformedRequest, NotAChestXray
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from app.classifier import Classifier, Prediction
     from app.decoding import Decoded, Decoding
+    from app.explanation import Explanation, LayeredExplanation
     from app.settings import Settings
 
 T = TypeVar("T")
@@ -36,8 +39,15 @@ class Pipeline:
     say, unless the settings do.
     """
 
-    def __init__(self, classifier: Classifier, settings: Settings, decoding: Decoding) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        settings: Settings,
+        decoding: Decoding,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.classifier = classifier
+        self._metrics = metrics or Metrics()
         self._refuses = settings.ood == "refuse"
         self._decoding = decoding
         # What decoding needs of the contract, which travels to other processes.
@@ -51,6 +61,7 @@ class Pipeline:
             max_size=settings.max_batch_size or batching.max_size,
             max_wait_s=batching.max_wait_s if wait_ms is None else wait_ms / 1000,
             max_running=batching.threads + batching.ahead,
+            on_batch=self._metrics.count_batch,
         )
         self._users = 0
         self._is_retired = False
@@ -121,7 +132,7 @@ class Pipeline:
             raise MalformedRequest(f"The model knows no such class; it knows {', '.join(classes)}.")
         upload = _Upload(data, SIDE)
         prediction = await self._classify(upload)
-        return await self._in_thread(self._draw, upload, prediction, name or prediction.label)
+        return await self._draw(explain, upload, prediction, name or prediction.label)
 
     async def explain_in_layers(self, data: bytes) -> LayeredExplanation:
         """The same of every class, apart from the picture, for a page to lay over it.
@@ -133,7 +144,7 @@ class Pipeline:
         """
         upload = _Upload(data, PAGE_SIDE)
         prediction = await self._classify(upload)
-        return await self._in_thread(self._draw_layers, upload, prediction)
+        return await self._draw(explain_in_layers, upload, prediction)
 
     def retire(self) -> None:
         """Let the threads go once the last request is answered that is using them."""
@@ -158,59 +169,43 @@ class Pipeline:
             lambda: self._prepare(upload), lambda: self._prepare_apart(upload)
         )
         verdict = prediction.verdict
+        if verdict:
+            self._metrics.count_score(*verdict)
         if self._refuses and verdict and verdict.is_strange:
             raise NotAChestXray(*verdict)
         if upload.warnings:
             warnings = upload.warnings + prediction.warnings
             prediction = dataclasses.replace(prediction, warnings=warnings)
+        self._metrics.count_answer(
+            prediction.label, prediction.confidence, uncertain=prediction.uncertain
+        )
         return prediction
 
-    async def _in_thread(self, draw: Callable[..., T], *arguments: object) -> T:
+    async def _draw(
+        self, draw: Callable[..., T], upload: _Upload, prediction: Prediction, *arguments: str
+    ) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoding.threads, draw, *arguments)
+        work = partial(draw, self.classifier, prediction, upload.picture, *arguments)
+        with self._metrics.stage("explain"):
+            return await loop.run_in_executor(self._decoding.threads, work)
 
     async def _prepare(self, upload: _Upload) -> NDArray[np.float32] | None:
+        begun = time.perf_counter()
         decoded = await self._decoding.quickly(
             upload.data, self._contract, picture_side=upload.picture_side
         )
-        return decoded and upload.keep(decoded)
+        if decoded is None:
+            return None
+        self._metrics.count_stage("decode", time.perf_counter() - begun)
+        return upload.keep(decoded)
 
     async def _prepare_apart(self, upload: _Upload) -> NDArray[np.float32]:
-        return upload.keep(
-            await self._decoding.apart(
-                upload.data, self._contract, picture_side=upload.picture_side
+        with self._metrics.stage("decode"):
+            return upload.keep(
+                await self._decoding.apart(
+                    upload.data, self._contract, picture_side=upload.picture_side
+                )
             )
-        )
-
-    def _draw(self, upload: _Upload, prediction: Prediction, name: str) -> Explanation:
-        heat = self.classifier.heat_maps(prediction)[name]
-        probability = prediction.probabilities[name]
-        picture = upload.answered_picture(prediction)
-        return Explanation(prediction, overlay(picture, heat, label=name, probability=probability))
-
-    def _draw_layers(self, upload: _Upload, prediction: Prediction) -> LayeredExplanation:
-        picture = upload.answered_picture(prediction)
-        try:
-            maps = self.classifier.heat_maps(prediction)
-        except NotExplainable:
-            maps = {}
-        heat = {name: heat_layer(heat, picture.size) for name, heat in maps.items()}
-        return LayeredExplanation(prediction, gray_layer(picture), heat)
-
-
-class Explanation(NamedTuple):
-    """An answer, and where it comes from: a PNG file, the picture under its heat map."""
-
-    prediction: Prediction
-    png: bytes
-
-
-class LayeredExplanation(NamedTuple):
-    """An answer, the picture, and what speaks for each class: PNG files of one size."""
-
-    prediction: Prediction
-    picture: bytes
-    heat: dict[str, bytes]
 
 
 @dataclasses.dataclass
@@ -226,8 +221,3 @@ class _Upload:
         """Take what is wanted later; what is left is the model's."""
         self.warnings, self.picture = decoded.warnings, decoded.picture
         return decoded.model_input
-
-    def answered_picture(self, prediction: Prediction) -> Image.Image:
-        """What the answer is about, black for white where that is the negative."""
-        assert self.picture is not None  # noqa: S101  # it is decoded
-        return ImageOps.invert(self.picture) if prediction.is_negative else self.picture

@@ -90,6 +90,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def _(request: Request, error: RequestValidationError) -> Response:
         detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         row = TABLE[errors.MalformedRequest]
+        _count(request, row)
         return problem(request, row.status, row.title, detail, kind=row.kind)
 
     @app.exception_handler(StarletteHTTPException)
@@ -106,6 +107,7 @@ def refusal(request: Request, error: Exception) -> Response:
     row = TABLE.get(type(error))
     if row is None:
         raise error
+    _count(request, row)
     headers = {}
     if row.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(_RETRY_AFTER_S)}
@@ -117,6 +119,10 @@ def refusal(request: Request, error: Exception) -> Response:
     return problem(
         request, row.status, row.title, str(error), kind=row.kind, headers=headers, **verdict
     )
+
+
+def _count(request: Request, row: _Row) -> None:
+    request.app.state.service.metrics.count_refusal(row.kind)
 
 
 def internal_error(request: Request, error: Exception) -> Response:

@@ -25,27 +25,36 @@ _KEY: Final = "cxr.request_id"
 _METHODS: Final = frozenset(HTTPMethod)
 _CLIENT_CLOSED_REQUEST: Final = 499  # as nginx logs it; nobody is there to receive it
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_TRACE: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<id>[0-9a-f]{32})-[0-9a-f]{16}-.+")
+NO_ROUTE: Final = "(no route)"
 
 
 class RequestIdMiddleware:
     """Give each request an id and a line in the log, and answer what nobody caught.
 
-    The line has method, route, status and duration, and of the client's own words only an
-    `X-Request-ID` of harmless characters. `on_bug` answers an exception that no handler knew; it
-    is called once, at the edge. A client that went away is no bug: its line says 499.
+    The id is the client's own `X-Request-ID`, of harmless characters, or the trace-id of its
+    `traceparent` (W3C Trace Context, section 3.2); else it is drawn. The line has that, method,
+    route, status and duration; `on_done` is told the last four. `on_bug` answers an exception that
+    no handler knew; it is called once, at the edge. A client that went away is no bug: its line
+    says 499.
     """
 
-    def __init__(self, app: ASGIApp, on_bug: Callable[[Request, Exception], Response]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        on_bug: Callable[[Request, Exception], Response],
+        on_done: Callable[[str, str, int, float], None] = lambda *_: None,
+    ) -> None:
         self._app = app
         self._on_bug = on_bug
+        self._on_done = on_done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        scope[_KEY] = given if _ACCEPTED.fullmatch(given) else _draw()
+        scope[_KEY] = _given(Headers(scope=scope)) or _draw()
         status = 0
         start = time.perf_counter()
 
@@ -65,16 +74,37 @@ class RequestIdMiddleware:
                 raise
             await self._on_bug(Request(scope), error)(scope, receive, send_with_id)
         finally:
-            route = getattr(scope.get("route"), "path", "(no route)")
-            milliseconds = (time.perf_counter() - start) * 1000
-            log.info(
-                "%s %s %d %.0f ms %s",
-                scope["method"] if scope["method"] in _METHODS else "-",
-                route,
-                status,
-                milliseconds,
-                request_id_of(scope),
-            )
+            seconds = time.perf_counter() - start
+            method = scope["method"] if scope["method"] in _METHODS else "-"
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            self._on_done(method, route, status, seconds)
+            _log_line(method, route, status, 1000 * seconds, request_id_of(scope))
+
+
+def _log_line(method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:
+    log.info(
+        "%s %s %d %.0f ms %s",
+        method,
+        route,
+        status,
+        milliseconds,
+        request_id,
+        extra={
+            "method": method,
+            "route": route,
+            "status": status,
+            "duration_ms": round(milliseconds, 1),
+            "request_id": request_id,
+        },
+    )
+
+
+def _given(headers: Headers) -> str | None:
+    own = headers.get(HEADER, "")
+    if _ACCEPTED.fullmatch(own):
+        return own
+    trace = _TRACE.fullmatch(headers.get("traceparent", ""))
+    return trace["id"] if trace else None
 
 
 def _draw() -> str:

@@ -13,8 +13,8 @@ from app.xray.errors import public_message
 
 if TYPE_CHECKING:
     from app.classifier import Classifier, Prediction
+    from app.explanation import LayeredExplanation
     from app.loading import Reload
-    from app.pipeline import LayeredExplanation
     from app.service import Service
 
 

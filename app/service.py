@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from app.batching import QueueFull
 from app.decoding import Decoding
-from app.loading import Reload, load_in_a_thread
+from app.loading import Reload, announce, load_in_a_thread
+from app.metrics import Metrics
 from app.pipeline import Pipeline
 from app.upload_memory import UploadMemory
 from app.watchdog import INTERVAL_S, watch
@@ -44,7 +45,12 @@ class Service:
     """
 
     def __init__(
-        self, settings: Settings, load: Load, *, watch_interval_s: float = INTERVAL_S
+        self,
+        settings: Settings,
+        load: Load,
+        metrics: Metrics | None = None,
+        *,
+        watch_interval_s: float = INTERVAL_S,
     ) -> None:
         self.settings = settings
         self.status: Status = "loading"
@@ -53,6 +59,7 @@ class Service:
         self.last_reload: Reload | None = None
         self.on_failure: Callable[[], None] = lambda: None
         self.memory = UploadMemory(settings.max_held_bytes)
+        self.metrics = metrics or Metrics()
         self._load = load
         self._watch_interval_s = watch_interval_s
         self._pipeline: Pipeline | None = None
@@ -61,6 +68,10 @@ class Service:
         self._is_to_reload = False
         self._reloading: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.metrics.watch(
+            waiting=lambda: self._pipeline.waiting if self._pipeline else 0,
+            is_ready=lambda: self.status == "ready",
+        )
 
     @property
     def loaded(self) -> Classifier | None:
@@ -212,20 +223,11 @@ class Service:
     def _take(self, how: str, classifier: Classifier) -> None:
         """Send new requests to `classifier`; the old one is let go when it has answered its own."""
         retired = self._pipeline
-        self._pipeline = Pipeline(classifier, self.settings, self._decoding)
+        self._pipeline = Pipeline(classifier, self.settings, self._decoding, self.metrics)
         if retired is not None:
             retired.retire()
         self._change_status("loading", "ready")
-        checkpoint, engine = classifier.checkpoint, classifier.engine
-        log.info(
-            "%s %s (sha256 %s), engine %s on %s%s",
-            how,
-            checkpoint.path,
-            checkpoint.sha256[:12],
-            engine.name,
-            engine.device,
-            "" if checkpoint.contract.is_calibrated else ", uncalibrated",
-        )
+        announce(how, classifier, self.metrics)
 
     def _fail(self, what: str, error: Exception) -> None:
         self.failure = error

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     docs: bool = True
     """Whether `/docs` and `/openapi.json` are there."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = False
+    """Whether each line of the log is a JSON object."""
 
     @field_validator("classes", "api_keys", "cors_origins", mode="before")
     @classmethod

@@ -45,3 +45,14 @@ async def live(request: Request, response: Response) -> Liveness:
 async def model(request: Request) -> ModelDescription:
     """The served checkpoint's contract: classes, preprocessing, data, metrics, digest."""
     return ModelDescription.of_classifier(service_of(request).pipeline.classifier)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}, **responses(errors.Unauthorized)},
+)
+async def metrics(request: Request) -> Response:
+    """What Prometheus asks: counts, durations, and how sure the model was; nothing of a patient."""
+    text, media_type = service_of(request).metrics.expose(request.headers.get("accept", ""))
+    return Response(text, headers={"Content-Type": media_type})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -19,9 +20,9 @@ log.info("the last one")
 """
 
 
-def start() -> subprocess.Popen[str]:
+def start(code: str = CODE) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", CODE],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -51,3 +52,44 @@ def test_it_does_not_hold_up_the_end_either() -> None:
     process.stderr.close()
     assert process.stdout is not None
     process.stdout.close()
+
+
+AS_JSON = """
+import logging
+from app.logs import set_up_logs
+set_up_logs("info", as_json=True)
+log = logging.getLogger("app.test")
+log.info("said %d times", 2, extra={"request_id": "id-1", "duration_ms": 1.5})
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("two\\nlines")
+logging.getLogger("PIL").error("what a picture holds")
+"""
+
+
+def test_as_json_each_line_is_an_object_a_trace_within_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AS_JSON], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    said, failed = map(json.loads, done.stderr.splitlines())
+    assert said.pop("time")[:2] == "20"
+    assert said == {
+        "level": "INFO",
+        "logger": "app.test",
+        "message": "said 2 times",
+        "request_id": "id-1",
+        "duration_ms": 1.5,
+    }
+    assert failed["message"] == "two\nlines"
+    assert "ZeroDivisionError" in failed["exc_info"]
+
+
+def test_as_json_what_was_dropped_is_said_in_an_object_too() -> None:
+    code = CODE.replace('set_up_logs("info")', 'set_up_logs("info", as_json=True)')
+    process = start(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "done\n"
+    _, log = process.communicate(timeout=30)
+    messages = [json.loads(line)["message"] for line in log.splitlines()]
+    assert any("were dropped" in message for message in messages)

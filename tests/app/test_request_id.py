@@ -34,6 +34,34 @@ async def test_an_id_that_is_unsafe_to_log_is_replaced(given: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+SPAN = "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        pytest.param({"traceparent": f"00-{TRACE}-{SPAN}-01"}, TRACE, id="trace"),
+        pytest.param({"traceparent": f"cc-{TRACE}-{SPAN}-01-x"}, TRACE, id="later-version"),
+        pytest.param(
+            {"traceparent": f"00-{TRACE}-{SPAN}-01", "X-Request-ID": "own"},
+            "own",
+            id="its-own-id-goes-first",
+        ),
+        pytest.param({"traceparent": f"00-{'0' * 32}-{SPAN}-01"}, None, id="no-trace"),
+        pytest.param({"traceparent": f"ff-{TRACE}-{SPAN}-01"}, None, id="no-version"),
+        pytest.param({"traceparent": f"00-{TRACE.upper()}-{SPAN}-01"}, None, id="capitals"),
+        pytest.param({"traceparent": "garbage"}, None, id="garbage"),
+    ],
+)
+async def test_a_trace_id_is_the_requests_id(headers: dict[str, str], expected: str | None) -> None:
+    async with client_of(fake_app()) as client:
+        answer = await client.get("/health", headers=headers)
+    given = answer.headers["X-Request-ID"]
+    assert given == expected if expected else re.fullmatch("[0-9a-f]{32}", given)
+    assert expected or given != TRACE
+
+
 async def test_a_bug_is_answered_without_a_trace_and_logged_with_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

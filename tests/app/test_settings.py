@@ -43,6 +43,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "CORS_ORIGINS": "https://viewer.example.org,http://localhost:3000",
         "DOCS": "false",
         "LOG_LEVEL": "debug",
+        "LOG_JSON": "true",
     }
     assert set(given) == {name.upper() for name in Settings.model_fields}
     for name, value in given.items():
@@ -77,6 +78,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "cors_origins": ["https://viewer.example.org", "http://localhost:3000"],
         "docs": False,
         "log_level": "debug",
+        "log_json": True,
     }
 
 

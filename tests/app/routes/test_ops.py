@@ -113,6 +113,7 @@ async def test_the_description_of_the_api_says_what_it_is_not() -> None:
         "/health/live",
         "/health/ready",
         "/model",
+        "/metrics",
     }
     predict = document["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {

@@ -1,0 +1,165 @@
+"""What Prometheus is told: every name in one place, with labels that cannot grow."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.exposition import choose_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Stage = Literal["decode", "queue", "inference", "explain"]
+
+_REQUEST_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_STAGE_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10)
+_SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
+_SHARES: Final = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
+_OF_THRESHOLD: Final = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2, 3, 5)
+
+
+class Metrics:
+    """The figures of one service, in a registry of its own.
+
+    Nothing of a patient is in them: counts, durations, and how sure the model was.
+    """
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        for collect in (ProcessCollector, PlatformCollector, GCCollector):
+            collect(registry=registry)
+        self._requests = Histogram(
+            "cxr_http_request_duration_seconds",
+            "From the end of a request's head to that of its answer",
+            ("method", "route", "code"),
+            buckets=_REQUEST_S,
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "cxr_stage_duration_seconds",
+            "Of one upload: decoded; waiting for the model; in the model, its whole batch; drawn",
+            ("stage",),
+            buckets=_STAGE_S,
+            registry=registry,
+        )
+        self._sizes = Histogram(
+            "cxr_batch_size",
+            "Pictures that the model answered at once",
+            buckets=_SIZES,
+            registry=registry,
+        )
+        self._refused = Counter(
+            "cxr_refused", "Requests that got no answer", ("reason",), registry=registry
+        )
+        self._predictions = Counter(
+            "cxr_predictions",
+            "Answers by their likeliest class, and whether none was sure enough",
+            ("class", "uncertain"),
+            registry=registry,
+        )
+        self._confidence = Histogram(
+            "cxr_prediction_confidence_ratio",
+            "Probability of the likeliest class",
+            ("class",),
+            buckets=_SHARES,
+            registry=registry,
+        )
+        self._scores = Histogram(
+            "cxr_gate_score_ratio",
+            "How far a picture is from the X-rays of training, of what is still answered",
+            buckets=_OF_THRESHOLD,
+            registry=registry,
+        )
+        self._model = Gauge(
+            "cxr_model_info",
+            "1 for the checkpoint that is served",
+            ("name", "sha256", "calibrated", "engine", "device"),
+            registry=registry,
+        )
+        self._depth = Gauge(
+            "cxr_queue_depth", "Uploads that wait for the model, decoded or not", registry=registry
+        )
+        self._ready = Gauge("cxr_ready", "1 where the service takes uploads", registry=registry)
+
+    def watch(self, *, waiting: Callable[[], int], is_ready: Callable[[], bool]) -> None:
+        """Have the queue and the state looked at whenever somebody asks."""
+        self._depth.set_function(waiting)
+        self._ready.set_function(is_ready)
+
+    def set_model(
+        self,
+        *,
+        name: str,
+        sha256: str,
+        calibrated: bool,
+        engine: str,
+        device: str,
+        classes: Sequence[str],
+    ) -> None:
+        """Name the checkpoint that is served from now on.
+
+        Its classes are counted from 0 on: a counter that is not there yet has no rate.
+        """
+        self._model.clear()
+        self._model.labels(name, sha256, _spell(calibrated), engine, device).set(1)
+        for label in classes:
+            self._confidence.labels(label)
+            for uncertain in (False, True):
+                self._predictions.labels(label, _spell(uncertain))
+
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One request that was answered."""
+        self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def count_refusal(self, reason: str) -> None:
+        """One that was refused."""
+        self._refused.labels(reason).inc()
+
+    def count_batch(self, waited_s: Sequence[float], took_s: float) -> None:
+        """One batch that the model has run, and how long each of its pictures had waited."""
+        self._sizes.observe(len(waited_s))
+        for seconds in waited_s:
+            self.count_stage("queue", seconds)
+            self.count_stage("inference", took_s)
+
+    def count_answer(self, label: str, confidence: float, *, uncertain: bool) -> None:
+        """One answer of the model's."""
+        self._predictions.labels(label, _spell(uncertain)).inc()
+        self._confidence.labels(label).observe(confidence)
+
+    def count_score(self, score: float, threshold: float) -> None:
+        """What the gate made of one picture, whether that was answered or not."""
+        self._scores.observe(score / threshold)
+
+    def count_stage(self, name: Stage, seconds: float) -> None:
+        """One upload that went through a stage."""
+        self._stages.labels(name).observe(seconds)
+
+    @contextmanager
+    def stage(self, name: Stage) -> Iterator[None]:
+        """Measure the block, whatever becomes of it."""
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.count_stage(name, time.perf_counter() - begun)
+
+    def expose(self, accept: str) -> tuple[bytes, str]:
+        """All figures, and the media type of how they are written: as `accept` asks."""
+        encode, media_type = choose_encoder(accept)
+        return encode(self._registry), media_type
+
+
+def _spell(flag: bool) -> str:
+    return "true" if flag else "false"
