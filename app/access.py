@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-PROBES: Final = frozenset({"/health", "/health/live", "/health/ready"})
+PROBES: Final = frozenset(
+    {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
+)
 """Orchestrators ask these, and have no key."""
 PAGE: Final = frozenset({"/", "/app.css", "/app.js"})
 """Where a person types one in."""

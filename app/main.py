@@ -16,7 +16,7 @@ from app.metrics import Metrics
 from app.problems import add_problem_handlers, internal_error, refusal
 from app.request_id import HEADER as REQUEST_ID_HEADER
 from app.request_id import RequestIdMiddleware
-from app.routes import admin, docs, explain, ops, page, predict
+from app.routes import admin, docs, explain, inference_protocol, ops, page, predict
 from app.security_headers import SecurityHeadersMiddleware
 from app.service import Service
 from app.settings import VERSION, Settings, read_settings
@@ -64,6 +64,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
     app.state.service = service
     app.include_router(predict.router)
     app.include_router(explain.router)
+    app.include_router(inference_protocol.router)
     app.include_router(ops.router)
     app.include_router(page.router)
     if settings.admin_key:

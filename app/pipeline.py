@@ -117,6 +117,18 @@ class Pipeline:
         """
         return await self._classify(_Upload(data))
 
+    async def classify_input(self, model_input: NDArray[np.float32]) -> Prediction:
+        """What the model says of one model input, float32 (height, width, 3), as it is.
+
+        Raises:
+            QueueFull, NotAChestXray: as `classify`.
+        """
+
+        async def prepare() -> NDArray[np.float32]:
+            return model_input
+
+        return self._judge(await self._batcher.submit(prepare))
+
     async def explain(self, data: bytes, name: str | None = None) -> Explanation:
         """The same, and the picture with the heat map of the class `name` laid over it.
 
@@ -168,14 +180,18 @@ class Pipeline:
         prediction = await self._batcher.submit(
             lambda: self._prepare(upload), lambda: self._prepare_apart(upload)
         )
+        if upload.warnings:
+            warnings = upload.warnings + prediction.warnings
+            prediction = dataclasses.replace(prediction, warnings=warnings)
+        return self._judge(prediction)
+
+    def _judge(self, prediction: Prediction) -> Prediction:
+        """The prediction as it is answered, counted, unless the gate refuses its picture."""
         verdict = prediction.verdict
         if verdict:
             self._metrics.count_score(*verdict)
         if self._refuses and verdict and verdict.is_strange:
             raise NotAChestXray(*verdict)
-        if upload.warnings:
-            warnings = upload.warnings + prediction.warnings
-            prediction = dataclasses.replace(prediction, warnings=warnings)
         self._metrics.count_answer(
             prediction.label, prediction.confidence, uncertain=prediction.uncertain
         )

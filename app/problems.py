@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE_PREFIX: Final = "urn:cxr:problem:"
 _RETRY_AFTER_S: Final = 5
+_PROTOCOL: Final = "/v2/"
 
 
 class _Row(NamedTuple):
@@ -145,8 +147,12 @@ def problem(
 ) -> Response:
     """A problem document; `kind` names its type, "about:blank" where the status says it all.
 
-    `verdict` is the gate's score and threshold, where it is the gate that refuses.
+    `verdict` is the gate's score and threshold, where it is the gate that refuses. Under `/v2` it
+    has the Open Inference Protocol's own form instead.
     """
+    if f"{request.url.path}/".startswith(_PROTOCOL):
+        content = json.dumps({"error": f"{title}: {detail}"})
+        return Response(content, status, dict(headers or {}), media_type="application/json")
     body = Problem(
         type=f"{_TYPE_PREFIX}{kind}" if kind else "about:blank",
         title=title,

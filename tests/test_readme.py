@@ -40,7 +40,8 @@ def test_every_route_stands_in_the_table() -> None:
         for path, methods in fake_app(admin_key="key").openapi()["paths"].items()
         for method in methods
     }
-    assert routes <= set(re.findall(r"`((?:GET|POST) /[\w/]*)`", README))
+    listed = set(re.findall(r"`((?:GET|POST) /[\w/{}]*)`", README))
+    assert {route.replace("/versions/{version}", "") for route in routes} <= listed
 
 
 def test_every_status_stands_in_the_table() -> None:

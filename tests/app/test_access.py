@@ -9,7 +9,12 @@ from tests.app.fakes import client_of, fake_app
 pytestmark = pytest.mark.anyio
 
 KEYS = "first-key,second-key"
-PROBES = ["/health", "/health/live", "/health/ready"]
+PROBES = ["/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"]
+V2 = ["/v2"] + [
+    f"/v2/models/{{name}}{version}{what}"
+    for version in ("", "/versions/{version}")
+    for what in ("", "/ready", "/infer")
+]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +64,7 @@ async def test_without_a_right_key_nothing_opens(
 async def test_probes_need_no_key() -> None:
     async with client_of(fake_app(api_keys=KEYS)) as client:
         statuses = [(await client.get(path)).status_code for path in PROBES]
-    assert statuses == [200, 200, 200]
+    assert statuses == [200] * len(PROBES)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,9 @@ async def test_without_an_admin_key_there_are_no_admins_paths() -> None:
 @pytest.mark.parametrize(
     ("settings", "guarded"),
     [
-        pytest.param({"api_keys": KEYS}, {"/predict", "/explain", "/model"}, id="keys"),
+        pytest.param(
+            {"api_keys": KEYS}, {"/predict", "/explain", "/model", "/metrics", *V2}, id="keys"
+        ),
         pytest.param({"admin_key": "admins-own"}, {"/admin/reload"}, id="admins-key-alone"),
     ],
 )
