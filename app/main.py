@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
         app.include_router(docs.router)
     if settings.api_keys or settings.admin_key:
         docs.describe_keys(app, settings)
-    add_problem_handlers(app)
+    add_problem_handlers(app, metrics)
     # The last one added is the first to see a request.
     app.add_middleware(SheddingMiddleware, service, refusal)
     app.add_middleware(AccessMiddleware, settings.api_keys, settings.admin_key, refusal)

@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Stage = Literal["decode", "queue", "inference", "explain"]
 
@@ -61,6 +61,9 @@ class Metrics:
         )
         self._refused = Counter(
             "cxr_refused", "Requests that got no answer", ("reason",), registry=registry
+        )
+        self._faults = Counter(
+            "cxr_faults", "Requests that met a bug, answered with 500", registry=registry
         )
         self._predictions = Counter(
             "cxr_predictions",
@@ -121,6 +124,15 @@ class Metrics:
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request that was answered."""
         self._requests.labels(method, route, str(status)).observe(seconds)
+
+    def set_reasons(self, reasons: Iterable[str]) -> None:
+        """Have refusals for each of these counted from 0 on, as the classes of `set_model` are."""
+        for reason in reasons:
+            self._refused.labels(reason)
+
+    def count_fault(self) -> None:
+        """One that met a bug."""
+        self._faults.inc()
 
     def count_refusal(self, reason: str) -> None:
         """One that was refused."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request
 
+    from app.metrics import Metrics
+    from app.service import Service
+
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -80,8 +83,9 @@ TABLE: Final[dict[type[Exception], _Row]] = {
 }
 
 
-def add_problem_handlers(app: FastAPI) -> None:
-    """Answer every refusal of `app` as problem+json."""
+def add_problem_handlers(app: FastAPI, metrics: Metrics) -> None:
+    """Answer every refusal of `app` as problem+json, and count it from 0 on in `metrics`."""
+    metrics.set_reasons(row.kind for row in TABLE.values())
 
     @app.exception_handler(QueueFull)
     @app.exception_handler(errors.CxrError)
@@ -92,7 +96,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     async def _(request: Request, error: RequestValidationError) -> Response:
         detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         row = TABLE[errors.MalformedRequest]
-        _count(request, row)
+        _metrics(request).count_refusal(row.kind)
         return problem(request, row.status, row.title, detail, kind=row.kind)
 
     @app.exception_handler(StarletteHTTPException)
@@ -109,7 +113,7 @@ def refusal(request: Request, error: Exception) -> Response:
     row = TABLE.get(type(error))
     if row is None:
         raise error
-    _count(request, row)
+    _metrics(request).count_refusal(row.kind)
     headers = {}
     if row.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(_RETRY_AFTER_S)}
@@ -123,12 +127,14 @@ def refusal(request: Request, error: Exception) -> Response:
     )
 
 
-def _count(request: Request, row: _Row) -> None:
-    request.app.state.service.metrics.count_refusal(row.kind)
+def _metrics(request: Request) -> Metrics:
+    service: Service = request.app.state.service
+    return service.metrics
 
 
 def internal_error(request: Request, error: Exception) -> Response:
     """Answer a bug: the trace goes to the log under the request's id, and to nobody else."""
+    _metrics(request).count_fault()
     log.error("request %s failed", request_id_of(request.scope), exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "This is a fault of the service; its operator finds it in the log by request_id."

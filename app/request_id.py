@@ -26,6 +26,8 @@ _METHODS: Final = frozenset(HTTPMethod)
 _CLIENT_CLOSED_REQUEST: Final = 499  # as nginx logs it; nobody is there to receive it
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TRACE: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<id>[0-9a-f]{32})-[0-9a-f]{16}-.+")
+ROUTE_KEY: Final = "cxr.route"
+"""Where middleware that answers for a route names it."""
 NO_ROUTE: Final = "(no route)"
 
 
@@ -76,7 +78,8 @@ class RequestIdMiddleware:
         finally:
             seconds = time.perf_counter() - start
             method = scope["method"] if scope["method"] in _METHODS else "-"
-            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            named = str(scope.get(ROUTE_KEY, NO_ROUTE))
+            route = getattr(scope.get("route"), "path", named)
             self._on_done(method, route, status, seconds)
             _log_line(method, route, status, 1000 * seconds, request_id_of(scope))
 

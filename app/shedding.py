@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
 
+from app.request_id import ROUTE_KEY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,6 +38,7 @@ class SheddingMiddleware:
         if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in UPLOADS:
             reason = self._service.refusal()
             if reason is not None:
+                scope[ROUTE_KEY] = scope["path"]
                 await self._on_refusal(Request(scope), reason)(scope, receive, send)
                 return
         await self._app(scope, receive, send)

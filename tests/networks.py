@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from app.xray.contract import ModelContract
+from app.xray.gate import Gate, PackedArray
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,20 @@ def build_tiny(keras: Any, classes: int = 3) -> Any:
     x = layers.GlobalMaxPooling2D()(x)
     x = layers.Dropout(0.5)(x)
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
+
+
+def tiny_gate(*, threshold: float, mean: float = 0.0) -> Gate:
+    """A gate for the tiny network: how far two summaries of each of 8 channels are from `mean`."""
+    size = 16
+    return Gate(
+        mean=PackedArray.pack(np.full(size, mean)),
+        scale=PackedArray.pack(np.ones(size)),
+        axes=PackedArray.pack(np.eye(size)[:1]),
+        variances=PackedArray.pack(np.ones(1)),
+        rest=1.0,
+        threshold=threshold,
+        refused_on_val=0.01,
+    )
 
 
 def build_branched(keras: Any) -> Any:

@@ -13,9 +13,11 @@ from tests.live import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("FROM ") :]
-SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
+COMPOSED: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
     "services"
 ]
+OTHERS = {"prometheus", "grafana"}
+SERVICES = {name: service for name, service in COMPOSED.items() if name not in OTHERS}
 IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
 
 
@@ -75,3 +77,14 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
     for service in SERVICES.values():
         named |= set(service["environment"])
     assert named <= {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_what_looks_on_is_a_profile_of_its_own_pinned_and_for_this_machine(name: str) -> None:
+    service = COMPOSED[name]
+    assert service["profiles"] == ["observability"]
+    assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", service["image"])
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    for volume in service["volumes"]:
+        source, _, _ = volume.partition(":")
+        assert not source.startswith("./") or (ROOT / source).exists()

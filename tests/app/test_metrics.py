@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.problems import TABLE
 from tests.app.fakes import (
     BrightnessEngine,
     FakeEngine,
@@ -119,6 +120,23 @@ async def test_refusals_are_counted_by_reason(
     assert value(found, "cxr_refused_total", reason=reason) == 1
 
 
+async def test_refusals_and_bugs_are_counted_from_0_on_so_that_the_first_is_a_rise() -> None:
+    app = fake_app()
+
+    @app.get("/bug")
+    async def _() -> None:
+        raise ZeroDivisionError
+
+    async with client_of(app) as client:
+        before = await scrape(client)
+        await client.get("/bug")
+        after = await scrape(client)
+    reasons = [value(before, "cxr_refused_total", reason=row.kind) for row in TABLE.values()]
+    assert set(reasons) == {0}
+    assert value(before, "cxr_faults_total") == 0
+    assert value(after, "cxr_faults_total") == 1
+
+
 async def test_a_service_without_a_model_says_that_it_is_not_ready(png: bytes) -> None:
     load = SlowLoad()
     async with client_of(fake_app(load), until=None) as client:
@@ -130,6 +148,8 @@ async def test_a_service_without_a_model_says_that_it_is_not_ready(png: bytes) -
                 await anyio.sleep(0.01)
     assert value(loading, "cxr_ready") == 0
     assert value(loading, "cxr_refused_total", reason="not-ready") == 1
+    name = "cxr_http_request_duration_seconds_count"
+    assert value(loading, name, method="POST", route="/predict", code="503") == 1
     assert not [name for name, _ in loading if name == "cxr_model_info"]
 
 

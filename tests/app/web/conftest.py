@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
 from app.xray.contract import ModelContract
-from app.xray.gate import Gate, PackedArray
 from tests.live import live
-from tests.networks import write_tiny_checkpoint
+from tests.networks import tiny_gate, write_tiny_checkpoint
+from tests.tools import find_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +25,7 @@ REFUSED = "Failed to load resource"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if path is None:
-        assert not os.environ.get("BROWSER_REQUIRED"), "no chromium"
-        pytest.skip("no chromium")
+    path = find_tool("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
@@ -50,16 +44,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def refusing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny checkpoint whose gate takes nothing for a chest X-ray."""
-    size = 16  # two summaries of each of the eight channels of its last map
-    gate = Gate(
-        mean=PackedArray.pack(np.full(size, 1e3)),
-        scale=PackedArray.pack(np.ones(size)),
-        axes=PackedArray.pack(np.eye(size)[:1]),
-        variances=PackedArray.pack(np.ones(1)),
-        rest=1.0,
-        threshold=1.0,
-        refused_on_val=0.01,
-    )
+    gate = tiny_gate(threshold=1.0, mean=1e3)
     contract = ModelContract.recipe_of_2022().model_copy(update={"ood": gate})
     return write_tiny_checkpoint(tmp_path_factory.mktemp("models") / "refusing.h5", contract)
 

@@ -1,0 +1,120 @@
+"""The manifests of deploy/kubernetes, against the schemas that Kubernetes publishes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonpatch
+import kubernetes_validate
+import pytest
+import yaml
+
+from app.settings import PREFIX, Settings
+from tests.live import ROOT
+
+BASE = ROOT / "deploy/kubernetes/base"
+GPU = ROOT / "deploy/kubernetes/gpu"
+LABEL = {"app.kubernetes.io/name": "cxr-inference"}
+
+
+def read(path: Any) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text())
+    return found
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    """Those that kustomize would apply, by kind."""
+    files = [read(BASE / name) for name in read(BASE / "kustomization.yaml")["resources"]]
+    return {manifest["kind"]: manifest for manifest in files}
+
+
+def gpu_manifests() -> dict[str, dict[str, Any]]:
+    """The same, with the JSON patches (RFC 6902) of the GPU's overlay."""
+    found = manifests()
+    for patch in read(GPU / "kustomization.yaml")["patches"]:
+        kind = patch["target"]["kind"]
+        assert patch["target"]["name"] == found[kind]["metadata"]["name"]
+        found[kind] = jsonpatch.apply_patch(found[kind], yaml.safe_load(patch["patch"]))
+    return found
+
+
+SETS = {"base": manifests(), "gpu": gpu_manifests()}
+# The validator does not carry the schemas of the Prometheus Operator.
+EACH = [(name, kind) for name, found in SETS.items() for kind in found if kind != "ServiceMonitor"]
+CONTAINERS = {
+    name: found["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    for name, found in SETS.items()
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), EACH)
+def test_a_manifest_is_valid(name: str, kind: str) -> None:
+    version = kubernetes_validate.latest_version()
+    kubernetes_validate.validate(SETS[name][kind], version, strict=True)
+
+
+def test_everything_selects_the_pods_of_the_deployment() -> None:
+    found = SETS["base"]
+    deployment = found["Deployment"]["spec"]
+    assert deployment["template"]["metadata"]["labels"] == LABEL
+    assert deployment["selector"]["matchLabels"] == LABEL
+    assert found["Service"]["spec"]["selector"] == LABEL
+    assert found["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == LABEL
+    assert found["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == LABEL
+    assert found["ServiceMonitor"]["spec"]["selector"]["matchLabels"] == LABEL
+    assert found["Service"]["metadata"]["labels"] == LABEL, "which the monitor looks for"
+    target = found["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
+    assert target["name"] == found["Deployment"]["metadata"]["name"]
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_probes_ask_what_they_should(name: str) -> None:
+    container = CONTAINERS[name]
+    paths = {probe: container[probe]["httpGet"]["path"] for probe in container if "Probe" in probe}
+    assert paths == {
+        "startupProbe": "/health/ready",
+        "readinessProbe": "/health/ready",
+        "livenessProbe": "/health/live",
+    }
+    startup = container["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60, "it may have to compile"
+    (port,) = container["ports"]
+    assert port["containerPort"] == Settings.model_fields["port"].default
+    assert {container[probe]["httpGet"]["port"] for probe in paths} == {port["name"]}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_kubernetes_waits_longer_than_we_drain(name: str) -> None:
+    pod = SETS[name]["Deployment"]["spec"]["template"]["spec"]
+    given = {entry["name"]: entry["value"] for entry in CONTAINERS[name]["env"]}
+    ours = float(given["CXR_DRAIN_S"]) + float(given["CXR_REQUEST_TIMEOUT_S"])
+    assert pod["terminationGracePeriodSeconds"] > ours + 5
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_every_variable_is_a_setting_and_every_value_allowed(name: str) -> None:
+    given = {entry["name"]: entry["value"] for entry in CONTAINERS[name]["env"]}
+    known = {PREFIX + field.upper(): field for field in Settings.model_fields}
+    Settings(**{known[variable]: value for variable, value in given.items()})
+    assert given["CXR_DEVICE"] == ("gpu" if name == "gpu" else "cpu")
+    assert CONTAINERS[name]["resources"]["limits"].get("nvidia.com/gpu") == (
+        1 if name == "gpu" else None
+    )
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_pod_is_shut_in(name: str) -> None:
+    pod = SETS[name]["Deployment"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["runAsUser"] == 10001, "as the image has it"
+    assert pod["automountServiceAccountToken"] is False
+    inside = CONTAINERS[name]["securityContext"]
+    assert inside["readOnlyRootFilesystem"]
+    assert not inside["allowPrivilegeEscalation"]
+    assert inside["capabilities"]["drop"] == ["ALL"]
+    assert "memory" in CONTAINERS[name]["resources"]["limits"]
+    writable = {volume["mountPath"] for volume in CONTAINERS[name]["volumeMounts"]}
+    assert writable == {"/tmp", "/dev/shm"}  # noqa: S108
+    policy = SETS[name]["NetworkPolicy"]["spec"]
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
+    assert "egress" not in policy, "it asks nobody"

@@ -1,0 +1,132 @@
+"""deploy/prometheus and deploy/grafana, in a real Prometheus that watches a live server."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+import yaml
+
+from app.xray.contract import ModelContract
+from tests.drawing import draw_radiograph, encode
+from tests.live import ROOT, free_port, live
+from tests.networks import tiny_gate, write_tiny_checkpoint
+from tests.tools import find_tool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RULES = ROOT / "deploy/prometheus"
+DASHBOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/dashboard.json").read_text())
+QUERIES = [
+    pytest.param(target["expr"], id=re.sub(r"\W+", "-", f"{panel['title']}-{target['refId']}"))
+    for panel in DASHBOARD["panels"]
+    for target in panel["targets"]
+]
+RULE_TESTS = sorted(RULES.glob("*_test.yml"))
+WITHIN_S = 60
+SCRAPE_S = 1
+
+
+def test_prometheus_own_tool_accepts_rules_and_configuration() -> None:
+    tool = find_tool("promtool")
+    subprocess.run([tool, "check", "config", RULES / "prometheus.yml"], check=True)
+    subprocess.run([tool, "test", "rules", *RULE_TESTS], check=True)
+
+
+def test_every_alert_has_a_test_that_fires_and_one_that_does_not() -> None:
+    rules = yaml.safe_load((RULES / "alerts.yml").read_text())["groups"]
+    alerts = {rule["alert"] for group in rules for rule in group["rules"] if "alert" in rule}
+    tests = [test for file in RULE_TESTS for test in yaml.safe_load(file.read_text())["tests"]]
+    cases = [case for test in tests for case in test["alert_rule_test"]]
+    for expected in (True, False):
+        assert alerts == {
+            case["alertname"] for case in cases if bool(case["exp_alerts"]) is expected
+        }
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    contract = ModelContract.recipe_of_2022().model_copy(update={"ood": tiny_gate(threshold=1e6)})
+    path = write_tiny_checkpoint(tmp_path_factory.mktemp("models") / "gated.h5", contract)
+    with live(path, drain_s="0") as (client, _):
+        yield client
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    server: httpx.Client, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """One that asks the server every second, by our own configuration and rules."""
+    program = find_tool("prometheus")
+    folder = tmp_path_factory.mktemp("prometheus")
+    config = yaml.safe_load((RULES / "prometheus.yml").read_text())
+    config["global"] = dict.fromkeys(config["global"], f"{SCRAPE_S}s")
+    config["rule_files"] = [str(RULES / "alerts.yml")]
+    (job,) = config["scrape_configs"]
+    job["static_configs"] = [{"targets": [f"127.0.0.1:{server.base_url.port}"]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    address = f"127.0.0.1:{free_port()}"
+    command = [
+        program,
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address={address}",
+    ]
+    with (
+        subprocess.Popen(command, stderr=subprocess.DEVNULL) as process,
+        httpx.Client(base_url=f"http://{address}/api/v1") as client,
+    ):
+        yield client
+        process.terminate()
+
+
+def ask(prometheus: httpx.Client, query: str) -> list[dict[str, Any]]:
+    answer = prometheus.get("/query", params={"query": query})
+    assert answer.status_code == 200, f"{query}: {answer.text}"
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def watched(server: httpx.Client, prometheus: httpx.Client) -> httpx.Client:
+    """The same, once it has seen answers, refusals and explanations come and grow."""
+    picture = encode(draw_radiograph())
+    until = time.monotonic() + WITHIN_S
+    seen = "cxr:predictions:ratio_6h and on () cxr:gate_refusals:ratio_1h"
+    while time.monotonic() < until:
+        server.post("/predict", content=picture)
+        server.post("/explain", content=picture)
+        server.post("/predict", content=b"hello")
+        try:
+            if ask(prometheus, seen):
+                return prometheus
+        except httpx.TransportError:  # it is still starting
+            pass
+        time.sleep(0.2)
+    raise AssertionError(f"Prometheus saw nothing within {WITHIN_S} s")
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_every_query_of_the_dashboard_finds_something(query: str, watched: httpx.Client) -> None:
+    found = ask(watched, query.replace("$__rate_interval", "1m"))
+    assert found, query
+    assert [series for series in found if series["value"][1] != "NaN"], query
+
+
+def test_no_alert_is_raised_by_a_service_that_is_well(watched: httpx.Client) -> None:
+    alerts = watched.get("/alerts").json()["data"]["alerts"]
+    assert [alert["labels"]["alertname"] for alert in alerts] == []
+
+
+def test_prometheus_own_tool_accepts_the_metrics(server: httpx.Client) -> None:
+    text = server.get("/metrics").content
+    done = subprocess.run(
+        [find_tool("promtool"), "check", "metrics"], input=text, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
