@@ -22,7 +22,11 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/venv/bin/python -m pip uninstall --yes pip
 
 FROM python:${PYTHON}
+ARG VERSION=unknown
+ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cxr-inference" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Chest X-ray classification; research software, not a medical device" \
       org.opencontainers.image.licenses="Apache-2.0"
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cxr \

@@ -11,7 +11,7 @@ RECIPES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format train search bench soak fuzz requirements clean
+.PHONY: help install serve test lint format train search bench soak fuzz requirements sbom image clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -83,6 +83,20 @@ requirements: ## compile requirements/*.txt anew from pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra train -o requirements/train.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra bench -o requirements/bench.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra fuzz -o requirements/fuzz.txt pyproject.toml
+
+sbom: ## what the CPU image installs, as CycloneDX JSON in sbom.json
+	@$(MAKE) --no-print-directory install USE=dev
+	rm -rf build/sbom
+	$(BIN)/python -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
+	build/sbom/bin/python -m pip uninstall --quiet --yes pip setuptools
+	$(BIN)/cyclonedx-py environment --output-reproducible --output-file sbom.json build/sbom/bin/python
+
+VERSION = $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' app/settings.py)
+BUILDER ?= docker
+image: ## the CPU image, by BUILDER=docker|podman|buildah; ARGS go to its `build`
+	$(BUILDER) build --tag cxr-inference:cpu --build-arg VERSION=$(VERSION) \
+		--build-arg REVISION=$$(git rev-parse HEAD) $(ARGS) .
 
 clean: ## remove .venv and caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
