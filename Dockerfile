@@ -13,7 +13,7 @@ COPY models models
 RUN CXR_CACHE_DIR=/srv/cache /opt/venv/bin/python -m app compile
 
 FROM python:${PYTHON} AS build
-# serve, or gpu for TensorFlow and CUDA's libraries.
+# serve; traces for OpenTelemetry too; or gpu for TensorFlow and CUDA's libraries.
 ARG REQUIREMENTS=serve
 COPY requirements/${REQUIREMENTS}.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \

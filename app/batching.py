@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
@@ -23,9 +24,13 @@ class QueueFull(Exception):
     """As many are waiting already as are allowed to."""
 
 
-class _Item(NamedTuple):
+@dataclass
+class _Item:
     array: NDArray[np.float32]
     queued_at: float
+    begun_at: float = 0.0
+    took_s: float | None = None
+    """None until its batch was run."""
 
 
 class _Running(NamedTuple):
@@ -40,8 +45,9 @@ class MicroBatcher(Generic[Answer]):
     which is given up to `max_running` batches at a time. Until then the next batch gathers; one
     that is not full waits for more until its first item has waited `max_wait_s`. No more items
     are prepared ahead than those batches hold, for what is prepared is large; at most `max_queue`
-    wait, prepared or not. `on_batch` is told of each that was run: how long each of its items had
-    waited once it was prepared, and how long the batch took, in seconds.
+    wait, prepared or not. `on_batch` is told how many items each batch had that was run, and
+    `on_item`, in the caller's own context, how many seconds an item waited once it was prepared,
+    and how many its batch took.
     """
 
     def __init__(
@@ -53,7 +59,8 @@ class MicroBatcher(Generic[Answer]):
         max_size: int = 1,
         max_wait_s: float = 0.0,
         max_running: int = 1,
-        on_batch: Callable[[Sequence[float], float], None] = lambda *_: None,
+        on_batch: Callable[[int], None] = lambda _: None,
+        on_item: Callable[[float, float], None] = lambda *_: None,
     ) -> None:
         self._predict = predict
         self._executor = executor
@@ -62,6 +69,7 @@ class MicroBatcher(Generic[Answer]):
         self._max_queue = max_queue
         self._max_running = max_running
         self._on_batch = on_batch
+        self._on_item = on_item
         self._ahead = asyncio.Semaphore(max_size * max_running)
         self._unprepared = 0
         self._queue: dict[asyncio.Future[Answer], _Item] = {}
@@ -124,7 +132,7 @@ class MicroBatcher(Generic[Answer]):
             self._ahead.release()
             raise self._abandoned
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue[answer] = _Item(array, time.monotonic())
+        item = self._queue[answer] = _Item(array, time.monotonic())
         if len(self._queue) >= self._max_size:
             self._is_full.set()
         if len(self._workers) < self._max_running:
@@ -134,6 +142,8 @@ class MicroBatcher(Generic[Answer]):
         finally:
             if self._queue.pop(answer, None):
                 self._ahead.release()
+            if item.took_s is not None:
+                self._on_item(item.begun_at - item.queued_at, item.took_s)
 
     def abandon(self, error: Exception) -> None:
         """Give all that wait, in a batch that runs or for one, `error` for an answer.
@@ -207,8 +217,9 @@ class MicroBatcher(Generic[Answer]):
             return
         finally:
             del self._running[run]
-        waited_s = [begun_at - item.queued_at for item in chosen.values()]
-        self._on_batch(waited_s, time.monotonic() - begun_at)
+        self._on_batch(len(chosen))
+        for item in chosen.values():
+            item.begun_at, item.took_s = begun_at, time.monotonic() - begun_at
         for waiting, answer in zip(chosen, answers, strict=True):
             if not waiting.done():
                 waiting.set_result(answer)

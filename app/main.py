@@ -21,6 +21,7 @@ from app.security_headers import SecurityHeadersMiddleware
 from app.service import Service
 from app.settings import VERSION, Settings, read_settings
 from app.shedding import SheddingMiddleware
+from app.tracing import Tracing, TracingMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +40,8 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
     Raises `SettingsError` where a CXR_ variable has a value that is not allowed.
     """
     settings = settings or read_settings()
-    metrics = Metrics()
+    tracing = Tracing(VERSION) if settings.traces else None
+    metrics = Metrics(tracing.add_stage) if tracing else Metrics()
     service = Service(settings, load, metrics)
 
     @asynccontextmanager
@@ -51,6 +53,8 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
         with suppress(asyncio.CancelledError):
             await loading
         service.close()
+        if tracing:
+            tracing.close()
 
     app = FastAPI(
         title="CXR inference",
@@ -87,5 +91,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
         )
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware, on_bug=internal_error, on_done=metrics.count_request)
+    if tracing:
+        app.add_middleware(TracingMiddleware, tracing)
     app.add_middleware(SecurityHeadersMiddleware)
     return app

@@ -32,10 +32,12 @@ _OF_THRESHOLD: Final = (0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2, 3,
 class Metrics:
     """The figures of one service, in a registry of its own.
 
-    Nothing of a patient is in them: counts, durations, and how sure the model was.
+    Nothing of a patient is in them: counts, durations, and how sure the model was. `on_stage` is
+    told of each stage of an upload: its name, how many seconds it took, and how many ago it ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_stage: Callable[[str, float, float], None] = lambda *_: None) -> None:
+        self._on_stage = on_stage
         self._registry = registry = CollectorRegistry()
         for collect in (ProcessCollector, PlatformCollector, GCCollector):
             collect(registry=registry)
@@ -138,12 +140,14 @@ class Metrics:
         """One that was refused."""
         self._refused.labels(reason).inc()
 
-    def count_batch(self, waited_s: Sequence[float], took_s: float) -> None:
-        """One batch that the model has run, and how long each of its pictures had waited."""
-        self._sizes.observe(len(waited_s))
-        for seconds in waited_s:
-            self.count_stage("queue", seconds)
-            self.count_stage("inference", took_s)
+    def count_batch(self, size: int) -> None:
+        """One batch that the model has run."""
+        self._sizes.observe(size)
+
+    def count_item(self, waited_s: float, took_s: float) -> None:
+        """One picture of a batch: how long it had waited, and how long the batch took."""
+        self.count_stage("queue", waited_s, ended_ago_s=took_s)
+        self.count_stage("inference", took_s)
 
     def count_answer(self, label: str, confidence: float, *, uncertain: bool) -> None:
         """One answer of the model's."""
@@ -154,9 +158,10 @@ class Metrics:
         """What the gate made of one picture, whether that was answered or not."""
         self._scores.observe(score / threshold)
 
-    def count_stage(self, name: Stage, seconds: float) -> None:
+    def count_stage(self, name: Stage, seconds: float, *, ended_ago_s: float = 0.0) -> None:
         """One upload that went through a stage."""
         self._stages.labels(name).observe(seconds)
+        self._on_stage(name, seconds, ended_ago_s)
 
     @contextmanager
     def stage(self, name: Stage) -> Iterator[None]:

@@ -62,6 +62,7 @@ class Pipeline:
             max_wait_s=batching.max_wait_s if wait_ms is None else wait_ms / 1000,
             max_running=batching.threads + batching.ahead,
             on_batch=self._metrics.count_batch,
+            on_item=self._metrics.count_item,
         )
         self._users = 0
         self._is_retired = False

@@ -77,9 +77,7 @@ class RequestIdMiddleware:
             await self._on_bug(Request(scope), error)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - start
-            method = scope["method"] if scope["method"] in _METHODS else "-"
-            named = str(scope.get(ROUTE_KEY, NO_ROUTE))
-            route = getattr(scope.get("route"), "path", named)
+            method, route = request_labels(scope)
             self._on_done(method, route, status, seconds)
             _log_line(method, route, status, 1000 * seconds, request_id_of(scope))
 
@@ -113,6 +111,13 @@ def _given(headers: Headers) -> str | None:
 def _draw() -> str:
     # It is no secret. `uuid4` asks the kernel, and lets the interpreter go to another thread.
     return f"{random.getrandbits(128):032x}"
+
+
+def request_labels(scope: Scope) -> tuple[str, str]:
+    """Method and route of a request that was served, of which there are only so many."""
+    method = scope["method"] if scope["method"] in _METHODS else "-"
+    named = str(scope.get(ROUTE_KEY, NO_ROUTE))
+    return method, getattr(scope.get("route"), "path", named)
 
 
 def request_id_of(scope: Scope) -> str:

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     docs: bool = True
     """Whether `/docs` and `/openapi.json` are there."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    traces: bool = False
+    """Whether spans are sent to where OpenTelemetry's own variables say."""
     log_json: bool = False
     """Whether each line of the log is a JSON object."""
 

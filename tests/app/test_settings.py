@@ -44,6 +44,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "DOCS": "false",
         "LOG_LEVEL": "debug",
         "LOG_JSON": "true",
+        "TRACES": "true",
     }
     assert set(given) == {name.upper() for name in Settings.model_fields}
     for name, value in given.items():
@@ -79,6 +80,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "docs": False,
         "log_level": "debug",
         "log_json": True,
+        "traces": True,
     }
 
 
