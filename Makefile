@@ -11,10 +11,10 @@ RECIPES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format train search bench soak fuzz requirements sbom image clean
+.PHONY: help install serve test lint format train search bench soak fuzz requirements sbom image check-deploy clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|traces|tensorflow|gpu|train|bench|fuzz|dev (dev)
 
@@ -98,6 +98,10 @@ BUILDER ?= docker
 image: ## the CPU image, by BUILDER=docker|podman|buildah; ARGS go to its `build`
 	$(BUILDER) build --tag cxr-inference:cpu --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$$(git rev-parse HEAD) $(ARGS) .
+
+check-deploy: ## Compose's own look at its file; the image built and run without an engine, needs root
+	docker-compose --profile gpu --profile observability config --quiet
+	deploy/build_here.sh $(ARGS)
 
 clean: ## remove .venv and caches
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
