@@ -99,8 +99,7 @@ image: ## the CPU image, by BUILDER=docker|podman|buildah; ARGS go to its `build
 	$(BUILDER) build --tag cxr-inference:cpu --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$$(git rev-parse HEAD) $(ARGS) .
 
-check-deploy: ## Compose's own look at its file; the image built and run without an engine, needs root
-	docker-compose --profile gpu --profile observability config --quiet
+check-deploy: ## the image built, run and stopped without a container engine; needs root; ARGS go to its `build`
 	deploy/build_here.sh $(ARGS)
 
 clean: ## remove .venv and caches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 
 from app.settings import PREFIX, Settings
 from tests.live import ROOT
+from tests.tools import find_tool
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("FROM ") :]
@@ -70,6 +72,16 @@ def test_up_alone_serves_on_8000_and_the_gpu_is_a_profile() -> None:
     (device,) = gpu["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
     assert (ROOT / f"requirements/{gpu['build']['args']['REQUIREMENTS']}.txt").exists()
+
+
+def test_compose_itself_takes_the_file() -> None:
+    tool = find_tool("docker-compose")
+    command = [tool, "--profile", "gpu", "--profile", "observability", "config"]
+    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    found = yaml.safe_load(said.stdout)["services"]
+    assert set(found) == set(COMPOSED)
+    assert found["cxr"]["read_only"] is True
+    assert found["cxr"]["stop_grace_period"] == "40s"
 
 
 def test_every_variable_that_is_set_is_a_setting() -> None:
