@@ -11,12 +11,12 @@ RECIPES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint format train search bench soak fuzz requirements sbom image check-deploy clean
+.PHONY: help install serve score test lint format train search bench soak fuzz requirements sbom image check-deploy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|traces|tensorflow|gpu|train|bench|fuzz|dev (dev)
+install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|traces|score|tensorflow|gpu|train|bench|fuzz|dev (dev)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -30,6 +30,11 @@ install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=ser
 serve: ## serve models/best_model.h5 on port 8000; CXR_ settings, or ARGS="--port 9000"
 	@$(MAKE) --no-print-directory install USE=tensorflow
 	$(BIN)/python -m app $(ARGS)
+
+score: ## an archive SOURCE=DIR|PATTERN|LIST.txt into the table OUT=FILE.parquet, on where it was stopped
+	@test -n "$(SOURCE)" -a -n "$(OUT)" || { echo "make score SOURCE=DIR OUT=FILE.parquet" >&2; exit 2; }
+	@$(MAKE) --no-print-directory install USE=score
+	$(BIN)/python -m app.score "$(SOURCE)" --out "$(OUT)"
 
 test: ## the tests; ARGS go to pytest
 	@$(MAKE) --no-print-directory install USE=dev
@@ -76,9 +81,10 @@ COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-ha
 	--no-emit-index-url --no-emit-find-links --no-header
 requirements: ## compile requirements/*.txt anew from pyproject.toml
 	@$(MAKE) --no-print-directory install USE=dev
-	$(COMPILE) --extra train --extra traces --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra train --extra traces --extra score --extra dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt -o requirements/serve.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra traces -o requirements/traces.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra score -o requirements/score.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra tensorflow -o requirements/tensorflow.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra gpu -o requirements/gpu.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra train -o requirements/train.txt pyproject.toml

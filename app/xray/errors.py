@@ -18,6 +18,7 @@
     │   │   └── NotExplainable            it can be served, but not say where it looked
     │   ├── DatasetError              a folder of X-rays that cannot be trained on
     │   ├── TrainingError             settings or weights that training cannot use
+    │   ├── ScoringError              an archive or a table that cannot be worked on
     │   ├── EngineError               a device that is not to be had, or an engine that fails
     │   ├── ReloadFailed              a new checkpoint that cannot take the place of the old
     │   └── SettingsError             a CXR_ variable with a value that is not allowed
@@ -110,6 +111,10 @@ class DatasetError(OperatorError):
 
 class TrainingError(OperatorError):
     """Training was asked for something that it cannot do, or given weights that do not fit."""
+
+
+class ScoringError(OperatorError):
+    """An archive of pictures is not there, or its table cannot be begun or gone on with."""
 
 
 class EngineError(OperatorError):

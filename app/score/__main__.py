@@ -1,0 +1,130 @@
+"""`python -m app.score`: settings and flags to a finished table."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from app.children import give_memory_back, leave_no_core
+from app.classifier import load_classifier
+from app.engines.compiled import stop_compiling
+from app.score.scorer import Scorer
+from app.score.source import list_pictures
+from app.score.table import About, ScoreTable
+from app.settings import VERSION, Settings, read_settings
+from app.xray.errors import CxrError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.classifier import Classifier
+
+EXIT_OPERATOR = 2
+EXIT_STOPPED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Score what has no row yet; 2 where the operator must mend something, 130 where stopped."""
+    parser = argparse.ArgumentParser(
+        prog="python -m app.score",
+        description="Score an archive of X-rays once, into a Parquet table. The same command goes "
+        "on where it was stopped. CXR_ settings are those of the service.",
+    )
+    parser.add_argument(
+        "source", help="a folder, a pattern, a .txt list; paths, or addresses such as s3://..."
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.parquet")
+    flags = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    console = Console(stderr=True, highlight=False)
+    try:
+        leave_no_core()
+        give_memory_back()
+        settings = read_settings()
+        classifier = load_classifier(settings)
+        about = _about(flags.source, classifier, settings)
+        with ScoreTable(flags.out, about, list_pictures(flags.source)) as table:
+            asyncio.run(_score(classifier, settings, table, console))
+            table.finish()
+    except CxrError as error:
+        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        return EXIT_OPERATOR
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.print("stopped; the same command goes on from here")
+        return EXIT_STOPPED
+    finally:
+        stop_compiling()
+    console.print(f"{table.total:,} rows in {flags.out}", soft_wrap=True)
+    return 0
+
+
+async def _score(
+    classifier: Classifier, settings: Settings, table: ScoreTable, console: Console
+) -> None:
+    task = asyncio.current_task()
+    if task:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    failed = 0
+    with _progress(console) as progress:
+        bar = progress.add_task("scoring", total=table.total, completed=table.done, failed=0)
+        async with Scorer(classifier, settings) as scorer:
+            async for row in scorer.score_all(table.remaining()):
+                table.add(row)
+                failed += "error" in row
+                progress.update(bar, advance=1, failed=failed)
+
+
+def _about(source: str, classifier: Classifier, settings: Settings) -> About:
+    checkpoint = classifier.checkpoint
+    return About(
+        source=source,
+        model=checkpoint.name,
+        sha256=checkpoint.sha256,
+        calibrated=checkpoint.contract.is_calibrated,
+        classes=checkpoint.contract.classes,
+        ood=settings.ood,
+        engine=classifier.engine.name,
+        version=VERSION,
+    )
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f}/s" if speed else "")
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TextColumn("{task.fields[failed]} without an answer"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

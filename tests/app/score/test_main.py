@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+import pytest
+
+from app.score import table
+from app.score.__main__ import main
+from tests.drawing import draw_radiograph, encode
+from tests.live import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COUNT = 400
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """400 names of one picture, and two that are none."""
+    folder = tmp_path_factory.mktemp("archive")
+    picture = folder / "0000.png"
+    picture.write_bytes(encode(draw_radiograph()))
+    for n in range(1, COUNT - 2):
+        (folder / f"{n:04}.png").symlink_to(picture)
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("hello")
+    return folder
+
+
+@pytest.fixture
+def settings(tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXR_MODEL_PATH", str(tiny_checkpoint))
+
+
+@pytest.mark.usefixtures("settings")
+def test_an_archive_becomes_a_table(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scores.parquet"
+    assert main([str(archive), "--out", str(out)]) == 0
+    found = pq.read_table(out)
+    assert found.num_rows == COUNT
+    assert found["error"].null_count == COUNT - 2
+    assert json.loads(found.schema.metadata[table.METADATA_KEY])["model"] == "tiny"
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{COUNT} rows in {out}" in said
+    assert f"{COUNT}/{COUNT}" in said
+    assert "2 without an answer" in said
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_a_run_that_is_ended_goes_on_and_comes_to_the_same_table(
+    archive: Path, tmp_path: Path, name: str
+) -> None:
+    out, whole = tmp_path / "scores.parquet", tmp_path / "whole.parquet"
+    parts = tmp_path / "scores.parquet.parts"
+    flags = [str(archive), "--out", str(out)]
+    script = f"""
+from app.score import __main__, table
+table.PART_ROWS = 20
+__main__.main({flags!r})
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=os.environ)
+    until = time.monotonic() + 60
+    while len(list(parts.glob("part-*"))) < 3 and time.monotonic() < until:
+        time.sleep(0.005)
+    process.send_signal(signal.Signals[name])
+    process.wait(30)
+    done = sum(pq.read_metadata(part).num_rows for part in parts.glob("part-*"))
+    assert 60 <= done < COUNT
+    assert main(flags) == 0
+    assert main([str(archive), "--out", str(whole)]) == 0
+    assert pq.read_table(out).equals(pq.read_table(whole))
+
+
+@pytest.mark.usefixtures("settings")
+def test_what_the_operator_must_mend_is_said_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "nowhere"), "--out", str(tmp_path / "a.parquet")]) == 2
+    said = capsys.readouterr().err
+    assert "no pictures there" in said
+    assert "Traceback" not in said
