@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.classifier import load_classifier
+from app.decoding import Decoding
 from app.devices import usable_cpus
 from app.pipeline import Pipeline
 from app.settings import read_settings
@@ -37,22 +37,23 @@ def main() -> None:
     classifier = load_classifier(settings)
     table = Table("picture", "explained, ms", "plain, ms", "ratio", title=f"{usable_cpus()} CPUs")
     loop = asyncio.new_event_loop()
-    with ThreadPoolExecutor(usable_cpus()) as decoding:
-        pipeline = Pipeline(classifier, settings, decoding)
+    decoding = Decoding(settings)
+    pipeline = Pipeline(classifier, settings, decoding)
 
-        def call(answer: Awaitable[object]) -> object:
-            return loop.run_until_complete(answer)
+    def call(answer: Awaitable[object]) -> object:
+        return loop.run_until_complete(answer)
 
-        for side in SIDES:
-            data = gray_jpeg(side, side)
-            explained, plain = interleave(
-                lambda data=data: call(pipeline.explain(data)),
-                lambda data=data: call(pipeline.classify(data)),
-                rounds=options.rounds,
-            )
-            ratio = f"{explained / plain:.2f}"
-            table.add_row(f"{side} x {side}", f"{explained:.1f}", f"{plain:.1f}", ratio)
-        pipeline.close()
+    for side in SIDES:
+        data = gray_jpeg(side, side)
+        explained, plain = interleave(
+            lambda data=data: call(pipeline.explain(data)),
+            lambda data=data: call(pipeline.classify(data)),
+            rounds=options.rounds,
+        )
+        ratio = f"{explained / plain:.2f}"
+        table.add_row(f"{side} x {side}", f"{explained:.1f}", f"{plain:.1f}", ratio)
+    pipeline.close()
+    decoding.close()
     Console().print(table)
 
     gate = classifier.contract.ood
