@@ -74,7 +74,8 @@ function formOf(picture) {
 
 async function problemOf(request) {
   const { status, response } = request;
-  const found = response instanceof Blob ? JSON.parse(await response.text()) : response;
+  let found = response;
+  if (found instanceof Blob) found = await new Response(found).json().catch(() => null);
   return found ?? { status, title: "The service cannot answer", detail: `It said ${status}.` };
 }
 

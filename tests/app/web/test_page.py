@@ -218,6 +218,18 @@ def test_result_and_overlay_can_be_saved(open_page: Open) -> None:
         assert overlay.size > (300, 260), "the legend is part of it"
 
 
+@pytest.mark.parametrize("path", ["**/predict*", "**/explain*"], ids=["answer", "overlay"])
+def test_an_error_of_a_proxy_in_between_is_told_in_words(open_page: Open, path: str) -> None:
+    page = open_page()
+    page.route(path, lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+    choose(page, file_of(PICTURE))
+    if "explain" in path:
+        answered(page)
+        page.get_by_text("Overlay as PNG").click()
+    expect(page.get_by_text("The service cannot answer").last).to_be_visible()
+    expect(page.get_by_text("It said 502.")).to_be_visible()
+
+
 def test_a_sample_is_drawn_and_says_that_it_is_one(open_page: Open) -> None:
     page = open_page()
     page.get_by_role("button", name="Draw a sample").click()
