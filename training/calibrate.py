@@ -11,7 +11,7 @@ from app.xray.gate import Gate, PackedArray
 from training.metrics import negative_log_likelihoods
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,22 +65,32 @@ def caveats(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
 def fit_temperature(
     contract: ModelContract, labels: NDArray[np.int64], raw: NDArray[np.float32]
 ) -> float:
-    """The smallest correction that these pictures cannot tell from the best.
+    """The nearest to 1 that these pictures cannot tell from the likeliest: see `smallest_share`.
 
-    Temperature scaling minimises the negative log-likelihood (Guo et al. 2017, section 4.2). A few
-    hundred pictures, of which the network gets a few dozen wrong, do not tell that minimum well:
-    so of the temperatures whose mean lies within one standard error of it, over the pictures'
-    differences, that nearest to 1 is taken (the one-standard-error rule of Breiman et al. 1984,
-    "Classification and Regression Trees", section 3.4.3).
+    Temperature scaling minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
     """
     best = likeliest_temperature(contract, labels, raw)
-    least = _losses(best, contract, labels, raw)
     steps = max(1, round(abs(best - 1) / _STEP))
-    for temperature in np.linspace(1, best, steps + 1).tolist():
-        excess = _losses(temperature, contract, labels, raw) - least
+    share = smallest_share(
+        lambda share: _losses(1 + share * (best - 1), contract, labels, raw), steps
+    )
+    return float(1 + share * (best - 1))
+
+
+def smallest_share(losses: Callable[[float], NDArray[np.float64]], steps: int) -> float:
+    """How much of a correction is made, 0 to 1 in so many steps; `losses` are then each picture's.
+
+    A few hundred pictures, of which the network gets a few dozen wrong, do not tell the minimum of
+    the mean loss well. So the least is taken whose mean lies within one standard error of that
+    with all of it, over the pictures' differences (the one-standard-error rule of Breiman et al.
+    1984, "Classification and Regression Trees", section 3.4.3).
+    """
+    least = losses(1)
+    for share in np.linspace(0, 1, steps + 1).tolist():
+        excess = losses(share) - least
         if excess.mean() <= excess.std() / np.sqrt(len(excess)):
-            return float(temperature)
-    return best
+            return float(share)
+    return 1.0
 
 
 def likeliest_temperature(

@@ -88,6 +88,11 @@ def _weights(recipe: Recipe) -> Iterator[str]:
         else ""
     )
     yield f"{kept}{averaged}."
+    if recipe.offsets:
+        yield (
+            "Then a constant for each class was added to its logit, fitted on the validation split "
+            "(Alexandari et al. 2020)."
+        )
 
 
 def _pictures(recipe: Recipe) -> Iterator[str]:

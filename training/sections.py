@@ -121,8 +121,8 @@ def _changes(examination: Examination) -> Section:
         "changes",
         "Small changes",
         (
-            "The same pictures, moved, turned, brighter or darker by little, which alters nothing "
-            f"of what the patient has. The label stays for at least {least:.1%}.",
+            "The same pictures, moved, turned, brighter, darker, grainy or soft by little, which "
+            f"alters nothing of what the patient has. The label stays for at least {least:.1%}.",
             Table(
                 ("change", "same label", "mean change of its probability"),
                 tuple(

@@ -10,9 +10,11 @@ Intelligence 3, 610-619).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from PIL import Image, ImageFilter
 
 from training.augment import Change, apply_change
 from training.metrics import accuracy, estimate
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from training.metrics import Labels, Probabilities, Score
 
     Pixels = NDArray[np.uint8]
+    Alter = Callable[[Pixels], NDArray[np.float32]]
+    """Takes and gives one picture (height, width, 3), 0 to 255."""
     Predict = Callable[[NDArray[np.uint8] | NDArray[np.float32]], Probabilities]
 
 LUNGS_TOP: Final = 6
@@ -36,17 +40,11 @@ LUNGS_RIGHT: Final = 95
 BORDER: Final = 4
 """The width of the frame that is kept, in hundredths of the sides."""
 
-CHANGES: Final[Mapping[str, Change]] = {
-    "moved right by 4 %": Change(across=0.04),
-    "moved left by 4 %": Change(across=-0.04),
-    "moved up by 4 %": Change(down=-0.04),
-    "moved down by 4 %": Change(down=0.04),
-    "turned clockwise by 5°": Change(rotation_degrees=5),
-    "turned anticlockwise by 5°": Change(rotation_degrees=-5),
-    "10 % brighter": Change(brightness=0.1),
-    "10 % darker": Change(brightness=-0.1),
-}
-"""Changes that alter nothing about the patient; by default all lie within what training draws."""
+GRAIN: Final = 5
+"""Standard deviation of the noise that is added, in levels of 255."""
+
+SOFTNESS: Final = 0.7
+"""Standard deviation of the Gaussian that blurs, in pixels as the network sees them."""
 
 
 @dataclass(frozen=True)
@@ -109,10 +107,41 @@ def keep_border(pixels: Pixels) -> Pixels:
     return masked
 
 
+def add_grain(picture: Pixels) -> NDArray[np.float32]:
+    """The picture with noise that is the same in every channel, and for every picture."""
+    grain = np.random.default_rng(0).normal(0, GRAIN, (*picture.shape[:2], 1))
+    return np.clip(picture + grain.astype(np.float32), 0, 255)
+
+
+def soften(picture: Pixels) -> NDArray[np.float32]:
+    """The picture a little less sharp."""
+    softer = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(SOFTNESS))
+    return np.asarray(softer, np.float32)
+
+
+def _by(**change: float) -> Alter:
+    return partial(apply_change, change=Change(**change))
+
+
+CHANGES: Final[Mapping[str, Alter]] = {
+    "moved right by 4 %": _by(across=0.04),
+    "moved left by 4 %": _by(across=-0.04),
+    "moved up by 4 %": _by(down=-0.04),
+    "moved down by 4 %": _by(down=0.04),
+    "turned clockwise by 5°": _by(rotation_degrees=5),
+    "turned anticlockwise by 5°": _by(rotation_degrees=-5),
+    "10 % brighter": _by(brightness=0.1),
+    "10 % darker": _by(brightness=-0.1),
+    "with a little grain": add_grain,
+    "a little less sharp": soften,
+}
+"""Changes that alter nothing about the patient."""
+
+
 def agreement_under_changes(
     pixels: Pixels,
     predict: Predict,
-    changes: Mapping[str, Change] = CHANGES,
+    changes: Mapping[str, Alter] = CHANGES,
     *,
     chunk: int = 64,
 ) -> dict[str, Agreement]:
@@ -133,9 +162,9 @@ def agreement_under_changes(
     likeliest = before.argmax(axis=1)
     of_likeliest = np.arange(len(before)), likeliest
     found = {}
-    for name, change in changes.items():
+    for name, alter in changes.items():
         after = np.concatenate(
-            [predict(np.stack([apply_change(picture, change) for picture in p])) for p in parts]
+            [predict(np.stack([alter(picture) for picture in part])) for part in parts]
         )
         found[name] = Agreement(
             pictures=len(pixels),

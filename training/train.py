@@ -10,6 +10,7 @@ from training.batches import PlainBatches, TrainingBatches
 from training.callbacks import EpochBars, Keep
 from training.head import train_head
 from training.network import freeze
+from training.offsets import add_offsets
 from training.optimizer import build_optimizer
 from training.sampling import class_weights
 
@@ -74,4 +75,6 @@ def train(
             callbacks=[*callbacks, bars],
             verbose=0,
         ).history
+    if config.offsets:
+        add_offsets(kept, contract, watched)
     return found

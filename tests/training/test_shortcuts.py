@@ -2,16 +2,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
 
-from training.augment import Change
+from training.augment import Change, apply_change
 from training.shortcuts import (
     CHANGES,
     agreement_under_changes,
     black_out_lungs,
     keep_border,
+    soften,
 )
 
 SIZES = [(224, 224), (100, 50), (101, 37), (50, 201), (7, 9), (1, 1)]
@@ -106,7 +108,7 @@ def test_one_who_always_says_the_same_agrees_with_themselves() -> None:
 
 
 def test_one_who_looks_at_one_pixel_changes_their_mind_when_the_picture_moves() -> None:
-    right = {"right": Change(across=0.1)}
+    right = {"right": partial(apply_change, change=Change(across=0.1))}
     moved = agreement_under_changes(pictures(200), by_one_pixel, right)["right"]
     assert 0.3 < moved.same.value < 0.7
     assert moved.same.low < moved.same.value < moved.same.high
@@ -124,9 +126,28 @@ def test_one_who_sees_only_the_middle_of_an_even_picture_ignores_shifts() -> Non
 
 def test_drift_is_that_of_the_class_that_was_likeliest() -> None:
     gray = np.full((4, 40, 30, 3), 51, np.uint8)  # the second class, 0.8
-    found = agreement_under_changes(gray, by_mean, {"brighter": Change(brightness=0.1)})
+    brighter = {"brighter": partial(apply_change, change=Change(brightness=0.1))}
+    found = agreement_under_changes(gray, by_mean, brighter)
     assert found["brighter"].same.value == 1
     assert found["brighter"].drift == pytest.approx(0.1, abs=1e-6)
+
+
+def test_one_who_looks_for_grain_finds_it_only_where_it_was_added() -> None:
+    def by_roughness(pixels: np.ndarray) -> np.ndarray:
+        rough = np.abs(np.diff(pixels.astype(np.float32), axis=2)).mean(axis=(1, 2, 3))
+        return two_classes(np.clip(rough / 10, 0, 1))
+
+    even = np.repeat(np.arange(60, 200, dtype=np.uint8), 40 * 30 * 3).reshape(-1, 40, 30, 3)
+    found = agreement_under_changes(even, by_roughness)
+    assert found["with a little grain"].same.value == 0
+    assert found["a little less sharp"].same.value == 1
+
+
+def test_a_soft_picture_keeps_its_mean_and_loses_its_edges() -> None:
+    (picture,) = pictures(1)
+    softer = soften(picture)
+    assert softer.mean() == pytest.approx(picture.mean(), abs=1)
+    assert softer.std() < picture.std()
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 10, 1000])
