@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from app.xray.checkpoint import Checkpoint, read_checkpoint
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+
+    from training.shortcuts import Alter
 
 
 class Judge:
@@ -52,11 +56,14 @@ class Judge:
         """What the checkpoint makes of the pictures of one of the splits."""
         return self.runner.run(self.dataset.splits[split].pixels)
 
-    def evaluate(self, split: str) -> Evaluation:
-        """What that is worth."""
-        return evaluate(
-            self.answers(split), self.dataset.splits[split], self.checkpoint.contract, self.sources
-        )
+    def evaluate(self, split: str, alter: Alter | None = None) -> Evaluation:
+        """What that is worth; or what it makes of them once `alter` was at each."""
+        judged = self.dataset.splits[split]
+        pixels = judged.pixels
+        if alter is not None:
+            pixels = np.stack([np.rint(alter(picture)).astype(np.uint8) for picture in pixels])
+        answers = self.runner.run(pixels)
+        return evaluate(answers, judged, self.checkpoint.contract, self.sources)
 
     def examine(self, split: str) -> Examination:
         """And what limits it; needs the train split too."""
