@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RECIPES: Final = Path(__file__).parent / "recipes"
-DEFAULT: Final = "two-stages-offsets"
+DEFAULT: Final = "grain"
 """The recipe that `fit` follows where none is named."""
 
 
