@@ -25,6 +25,8 @@ Row = dict[str, Any]
 
 _BESIDE_THE_MODEL: Final = 16
 """Pictures that are being read or decoded while the model has what it can take."""
+_AT_ONCE: Final = 8
+"""Pictures in a call, though the engine run them one by one: nobody waits for the first of them."""
 
 
 class Scorer:
@@ -32,10 +34,11 @@ class Scorer:
 
     def __init__(self, classifier: Classifier, settings: Settings) -> None:
         batching = classifier.engine.batching
-        size = settings.max_batch_size or batching.max_size
+        size = settings.max_batch_size or max(_AT_ONCE, batching.max_size)
         self._in_flight = _BESIDE_THE_MODEL + 2 * size * (batching.threads + batching.ahead)
         self._max_bytes = settings.max_upload_bytes
-        roomy = settings.model_copy(update={"max_queue": 2 * self._in_flight})  # none is refused
+        none_refused = 2 * self._in_flight
+        roomy = settings.model_copy(update={"max_queue": none_refused, "max_batch_size": size})
         self._decoding = Decoding(roomy)
         self._pipeline = Pipeline(classifier, roomy, self._decoding)
         self._readers = ThreadPoolExecutor(_BESIDE_THE_MODEL, "reading")

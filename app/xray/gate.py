@@ -85,9 +85,13 @@ class Gate(_Frozen):
     """The share of val, all of it chest X-rays, that lies above the threshold."""
 
     def score(self, summaries: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Scores (n,), 0 or more, of what `summarise` gives for n pictures."""
+        """Scores (n,), 0 or more, of what `summarise` gives for n pictures, at least one.
+
+        A picture's score is the same to the last bit whichever others it comes with.
+        """
         centred = (summaries.astype(np.float32) - self.mean.values) / self.scale.values
-        along = centred @ self.axes.values.T
+        # One by one: a product of all rows at once rounds each by how many there are.
+        along = np.stack([self.axes.values @ row for row in centred])
         total = np.square(centred, dtype=np.float64).sum(axis=1)
         inside = np.square(along, dtype=np.float64)
         outside = np.maximum(total - inside.sum(axis=1), 0)

@@ -70,6 +70,20 @@ def test_the_score_is_the_mahalanobis_distance(point: list[float], distance: flo
     assert score == pytest.approx(distance / np.sqrt(DIMENSIONS))
 
 
+def test_a_score_hangs_on_no_other_picture_of_its_batch() -> None:
+    dimensions, count = 2048, 64
+    axes = np.linalg.qr(RNG.normal(size=(dimensions, count)))[0].T
+    wide = gate(
+        mean=PackedArray.pack(np.zeros(dimensions)),
+        scale=PackedArray.pack(np.ones(dimensions)),
+        axes=PackedArray.pack(axes),
+        variances=PackedArray.pack(RNG.uniform(1, 9, count)),
+    )
+    summaries = RNG.normal(size=(8, dimensions)).astype(np.float32)
+    alone = [wide.score(summaries[i : i + 1])[0] for i in range(len(summaries))]
+    assert wide.score(summaries).tolist() == alone
+
+
 def test_the_score_is_that_of_the_whole_covariance_matrix() -> None:
     axes = np.linalg.qr(RNG.normal(size=(DIMENSIONS, DIMENSIONS)))[0][:2]
     variances, rest = np.array([5.0, 3.0]), 0.5
