@@ -32,7 +32,7 @@ def test_it_does_as_it_says(
                 "run", description,
                 "--url", str(client.base_url),
                 "--checks", "all",
-                "--max-examples", "50",
+                "--max-examples", "30",
                 "--seed", "1",
                 "--no-color",
             ],
