@@ -13,7 +13,7 @@ COPY models models
 RUN CXR_CACHE_DIR=/srv/cache /opt/venv/bin/python -m app compile
 
 FROM python:${PYTHON} AS build
-# serve; traces for OpenTelemetry too; or gpu for TensorFlow and CUDA's libraries.
+# serve; traces for OpenTelemetry too; ray for many machines; gpu for TensorFlow and CUDA's libraries.
 ARG REQUIREMENTS=serve
 COPY requirements/${REQUIREMENTS}.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
@@ -29,7 +29,9 @@ LABEL org.opencontainers.image.title="cxr-inference" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.description="Chest X-ray classification; research software, not a medical device" \
       org.opencontainers.image.licenses="Apache-2.0"
+# KubeRay starts what it runs from a login shell, which would forget PATH.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cxr \
+    && echo 'PATH=/opt/venv/bin:$PATH' > /etc/profile.d/venv.sh \
     && python -m pip uninstall --yes pip
 COPY --from=build /opt/venv /opt/venv
 COPY --from=compile /srv/cache /srv/cache

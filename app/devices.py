@@ -22,10 +22,13 @@ def usable_cpus(
     """CPUs that this process can keep busy: those it may run on, within its cgroup's quota.
 
     A container on a large machine sees all of the machine's CPUs; threads beyond its quota only
-    make it wait for the next period. A part of a CPU does not count, but for the first.
+    make it wait for the next period. A part of a CPU does not count, but for the first. Whoever
+    shares a machine out sets `OMP_NUM_THREADS` (OpenMP 5.2, section 21.1.2); no more than that.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min([allowed or 1, *map(int, _quotas(membership, controllers))]))
+    asked, _, _ = os.environ.get("OMP_NUM_THREADS", "").partition(",")
+    bounds = [int(asked)] if asked.strip().isdecimal() and int(asked) else []
+    return max(1, min([allowed or 1, *bounds, *map(int, _quotas(membership, controllers))]))
 
 
 def visible_gpus() -> int:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE_PREFIX: Final = "urn:cxr:problem:"
-_RETRY_AFTER_S: Final = 5
+RETRY_AFTER_S: Final = 5
 _PROTOCOL: Final = "/v2/"
 
 
@@ -116,7 +116,7 @@ def refusal(request: Request, error: Exception) -> Response:
     _metrics(request).count_refusal(row.kind)
     headers = {}
     if row.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = {"Retry-After": str(_RETRY_AFTER_S)}
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
     if row.status == HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer"}
     verdict = {}

@@ -64,6 +64,7 @@ class Service:
         self._watch_interval_s = watch_interval_s
         self._pipeline: Pipeline | None = None
         self._decoding = Decoding(settings)
+        self._is_begun = asyncio.Event()
         self._changing = asyncio.Lock()
         self._is_to_reload = False
         self._reloading: asyncio.Task[None] | None = None
@@ -104,9 +105,23 @@ class Service:
         except Exception as error:  # whatever it was, the service must not stay "loading"
             self._fail("cannot serve the model", error)
             self.on_failure()
-            return
-        self._take("loaded", classifier)
-        self._in_background(watch(self._check, self._restart, interval_s=self._watch_interval_s))
+        else:
+            self._take("loaded", classifier)
+            self._in_background(
+                watch(self._check, self._restart, interval_s=self._watch_interval_s)
+            )
+        finally:
+            self._is_begun.set()
+
+    async def wait_until_loaded(self) -> None:
+        """Return once the first attempt to load the model has ended.
+
+        Raises:
+            Exception: what it ended with, where the model cannot be served.
+        """
+        await self._is_begun.wait()
+        if self.failure is not None:
+            raise self.failure
 
     async def reload(self) -> Reload:
         """Load the checkpoint that stands at the settings' path now, and serve it from then on.

@@ -1,0 +1,133 @@
+"""`serve run app.cluster:application`: the very service, in replicas on Ray Serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from ray import serve
+from ray.serve.config import AutoscalingConfig, BackpressureConfig
+from starlette.datastructures import Headers, MutableHeaders
+
+from app.children import give_memory_back, leave_no_core
+from app.logs import set_up_logs
+from app.main import create_app
+from app.problems import RETRY_AFTER_S
+from app.request_id import HEADER
+from app.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from ray.serve import Application
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from app.service import Service
+
+_FAREWELL_S = 5.0
+"""Beyond the longest request: for threads and processes to end."""
+
+
+class Scale(BaseModel):
+    """How many replicas there may be, and what each is given; `serve run`'s arguments."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_replicas: Annotated[int, Field(ge=1)] = 1
+    max_replicas: Annotated[int, Field(ge=1)] = 4
+    requests_per_replica: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8
+    """In flight, on average; where there are more, replicas are added, up to `max_replicas`."""
+    cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
+    """For each replica; its model runs in as many threads."""
+    gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
+    """For each replica; a part of one shares it, and without any none is seen."""
+
+    @model_validator(mode="after")
+    def _bounds_are_in_order(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError("min_replicas must not be above max_replicas")
+        return self
+
+
+class Replica:
+    """One process with its own application, checkpoint and engine."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._service: Service | None = None
+
+    def __serve_build_asgi_app__(self) -> FastAPI:  # Ray's name for it
+        """The application, made where it runs."""
+        leave_no_core()
+        give_memory_back()
+        set_up_logs(self._settings.log_level, as_json=self._settings.log_json)
+        app = create_app(self._settings)
+        app.add_middleware(_OneRequestId)
+        self._service = app.state.service
+        return app
+
+    async def check_health(self) -> None:
+        """Raise where the service is not ready, the first time once its model is loaded.
+
+        Ray sends a new replica nothing before that, and starts one anew that goes on raising.
+        """
+        service = self._service
+        assert service is not None  # noqa: S101  # Ray builds the application first
+        await service.wait_until_loaded()
+        _ = service.pipeline
+
+
+class _OneRequestId:
+    """Leaves the id of a request to Ray's proxy, which sends and returns the one it gave us."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_without_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if headers.get(HEADER) == Headers(scope=scope).get(HEADER):
+                    del headers[HEADER]
+            await send(message)
+
+        await self._app(scope, receive, send_without_id)
+
+
+def application(arguments: dict[str, Any]) -> Application:
+    """The service as Ray Serve runs it, scaled as `arguments` say, which are those of `Scale`.
+
+    CXR_ settings are those of the environment in which this is called, for all replicas.
+
+    A replica's own queue is what refuses, in the service's own words; Ray's limits lie beyond it.
+
+    Raises:
+        SettingsError: as `read_settings`.
+        ValidationError: of `Scale`.
+    """
+    scale, settings = Scale.model_validate(arguments), read_settings()
+    deployment = serve.deployment(
+        serve.ingress()(Replica),
+        name="cxr-inference",
+        ray_actor_options={
+            "num_cpus": scale.cpus,
+            "num_gpus": scale.gpus,
+            "runtime_env": {"env_vars": _bounds(scale)},
+        },
+        max_ongoing_requests=settings.max_connections,
+        max_queued_requests=settings.max_connections,
+        backpressure_config=BackpressureConfig(retry_after_s=RETRY_AFTER_S),
+        autoscaling_config=AutoscalingConfig(
+            min_replicas=scale.min_replicas,
+            max_replicas=scale.max_replicas,
+            target_ongoing_requests=scale.requests_per_replica,
+        ),
+        graceful_shutdown_timeout_s=settings.request_timeout_s + _FAREWELL_S,
+        logging_config={"enable_access_log": False},  # the service has its own
+    )
+    return deployment.bind(settings)
+
+
+def _bounds(scale: Scale) -> dict[str, str]:
+    """What holds a process to its share, which Ray itself only keeps account of."""
+    threads = {"OMP_NUM_THREADS": str(max(1, int(scale.cpus)))}
+    return threads if scale.gpus else {**threads, "CUDA_VISIBLE_DEVICES": ""}

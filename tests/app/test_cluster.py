@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from app.classifier import load_classifier
+from app.cluster import application
+from app.settings import read_settings
+from app.xray.errors import SettingsError
+from app.xray.preprocess import preprocess
+from tests.drawing import draw_radiograph, encode
+from tests.live import ROOT, START_LIMIT_S, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RAY_SERVICE = ROOT / "deploy/ray/serve.yaml"
+SERVE = Path(sys.executable).with_name("serve")
+MAX_QUEUE = 4
+CLIENTS = 3
+REPLICA = "ray::ServeReplica:cxr-inference:cxr-inference"
+
+
+def serve_config() -> dict[str, Any]:
+    """What KubeRay hands to Ray Serve."""
+    found: dict[str, Any] = yaml.safe_load(
+        yaml.safe_load(RAY_SERVICE.read_text())["spec"]["serveConfigV2"]
+    )
+    return found
+
+
+def options(**arguments: Any) -> Any:
+    return application(arguments)._bound_deployment
+
+
+def test_what_a_replica_may_use_is_what_its_process_is_held_to() -> None:
+    asked = options(cpus=3, gpus=0).ray_actor_options
+    assert asked["num_cpus"] == 3
+    assert asked["runtime_env"]["env_vars"] == {"OMP_NUM_THREADS": "3", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_a_replica_with_a_gpu_sees_the_one_that_ray_gives_it() -> None:
+    asked = options(cpus=0.5, gpus=1).ray_actor_options
+    assert asked["num_gpus"] == 1
+    assert asked["runtime_env"]["env_vars"] == {"OMP_NUM_THREADS": "1"}
+
+
+def test_a_replica_that_is_to_end_is_given_the_longest_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CXR_REQUEST_TIMEOUT_S", "70")
+    assert options()._deployment_config.graceful_shutdown_timeout_s > 70
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param({"min_replicas": 3, "max_replicas": 2}, id="bounds-crossed"),
+        pytest.param({"min_replicas": 0}, id="none"),
+        pytest.param({"cpus": 0}, id="no-cpu"),
+        pytest.param({"gpus": -1}, id="less-than-no-gpu"),
+        pytest.param({"requests_per_replica": "many"}, id="no-number"),
+        pytest.param({"replicas": 2}, id="unknown"),
+    ],
+)
+def test_a_wrong_argument_stops_the_start(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        application(arguments)
+
+
+def test_a_wrong_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXR_ENGINE", "steam")
+    with pytest.raises(SettingsError, match="CXR_ENGINE"):
+        application({})
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tiny_checkpoint: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of two replicas, as deploy/ray/serve.yaml says but for their number and port."""
+    load_classifier(read_settings(model_path=tiny_checkpoint, cache_dir=cache_dir))  # compiles it
+    config = serve_config()
+    config["http_options"] = {"host": "127.0.0.1", "port": free_port()}
+    config["applications"][0]["args"] |= {"min_replicas": 2, "max_replicas": 2, "cpus": 0.5}
+    file = tmp_path_factory.mktemp("ray") / "serve.yaml"
+    file.write_text(yaml.safe_dump(config))
+    environment = {
+        **os.environ,
+        "CXR_MODEL_PATH": str(tiny_checkpoint),
+        "CXR_MAX_QUEUE": str(MAX_QUEUE),
+        "PYTHONPATH": str(ROOT),
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+    }
+    log = file.with_name("log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [SERVE, "run", file], cwd=ROOT, env=environment, stdout=output, stderr=output
+        )
+    address = f"http://127.0.0.1:{config['http_options']['port']}"
+    try:
+        until = time.monotonic() + START_LIMIT_S
+        while len(replicas()) < 2 or not is_ready(address):
+            assert process.poll() is None, log.read_text(errors="replace")
+            assert time.monotonic() < until, log.read_text(errors="replace")
+            time.sleep(0.2)
+        yield address
+    finally:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        process.kill()
+
+
+def is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health/ready", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def replicas() -> set[psutil.Process]:
+    """Their processes."""
+    found = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, IndexError):
+            if process.cmdline()[0].startswith(REPLICA):
+                found.add(process)
+    return found
+
+
+def wait_for_another_than(before: set[psutil.Process]) -> None:
+    until = time.monotonic() + START_LIMIT_S
+    while not replicas() - before:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
+def test_a_replica_answers_as_the_service_does_elsewhere(
+    cluster: str, tiny_checkpoint: Path, png: bytes
+) -> None:
+    classifier = load_classifier(read_settings(model_path=tiny_checkpoint))
+    (expected,) = classifier.predict(preprocess(png, classifier.contract)[np.newaxis])
+    answer = httpx.post(f"{cluster}/predict", content=png).raise_for_status().json()
+    assert answer["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
+    assert answer["model"]["sha256"] == classifier.checkpoint.sha256
+
+
+def test_a_refusal_has_the_services_own_words_and_one_id(cluster: str) -> None:
+    answer = httpx.post(f"{cluster}/predict", content=b"hello", headers={"X-Request-ID": "mine"})
+    assert answer.status_code == 415
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers.get_list("X-Request-ID") == ["mine"]
+    assert answer.json()["request_id"] == "mine"
+
+
+def test_the_page_is_there_too(cluster: str) -> None:
+    assert "chest X-ray" in httpx.get(cluster).text
+
+
+@pytest.mark.anyio
+async def test_what_finds_no_place_is_told_when_to_come_back(cluster: str) -> None:
+    slow = encode(draw_radiograph((3000, 3000)))
+    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits()) as client:
+        asked = (client.post(f"{cluster}/predict", content=slow) for _ in range(40))
+        answers = await asyncio.gather(*asked)
+    assert {answer.status_code for answer in answers} == {200, 503}
+    for answer in answers:
+        if answer.status_code == 503:
+            assert answer.json()["type"] == "urn:cxr:problem:queue-full"
+            assert int(answer.headers["Retry-After"]) > 0
+
+
+@pytest.mark.anyio
+async def test_a_replica_that_is_killed_costs_no_more_than_what_it_had(
+    cluster: str, jpeg: bytes
+) -> None:
+    before = replicas()
+    answers: list[tuple[float, int]] = []
+    is_over = asyncio.Event()
+
+    async def ask(client: httpx.AsyncClient) -> None:
+        while not is_over.is_set():
+            status = (await client.post(f"{cluster}/predict", content=jpeg)).status_code
+            answers.append((time.monotonic(), status))
+
+    async with httpx.AsyncClient(timeout=60) as client, asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(ask(client))
+        await asyncio.sleep(1)
+        killed_at = time.monotonic()
+        min(before, key=lambda process: process.pid).kill()
+        await asyncio.to_thread(wait_for_another_than, before)
+        is_over.set()
+    assert len(replicas()) == 2
+    assert sum(status != 200 for _, status in answers) <= CLIENTS
+    last_failed = max([at for at, status in answers if status != 200], default=killed_at)
+    assert last_failed < killed_at + 1, "only what was under way there"
+    assert any(at > killed_at + 1 and status == 200 for at, status in answers)
