@@ -36,6 +36,10 @@ class Scale(BaseModel):
     max_replicas: Annotated[int, Field(ge=1)] = 4
     requests_per_replica: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8
     """In flight, on average; where there are more, replicas are added, up to `max_replicas`."""
+    grow_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30
+    """So long there have to be too many requests before replicas are added."""
+    shrink_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600
+    """So long there have to be too few before one is let go, which ends what it has begun."""
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
     """For each replica; its model runs in as many threads."""
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
@@ -120,6 +124,8 @@ def application(arguments: dict[str, Any]) -> Application:
             min_replicas=scale.min_replicas,
             max_replicas=scale.max_replicas,
             target_ongoing_requests=scale.requests_per_replica,
+            upscale_delay_s=scale.grow_after_s,
+            downscale_delay_s=scale.shrink_after_s,
         ),
         graceful_shutdown_timeout_s=settings.request_timeout_s + _FAREWELL_S,
         logging_config={"enable_access_log": False},  # the service has its own
