@@ -7,6 +7,7 @@ import asyncio
 import logging
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,12 +31,13 @@ from app.score.scorer import Scorer
 from app.score.source import list_pictures
 from app.score.table import About, ScoreTable
 from app.settings import VERSION, Settings, read_settings
-from app.xray.errors import CxrError
+from app.xray.errors import CxrError, ScoringError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from app.classifier import Classifier
+    from app.score.scorer import Row
 
 EXIT_OPERATOR = 2
 EXIT_STOPPED = 130
@@ -52,6 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "source", help="a folder, a pattern, a .txt list; paths, or addresses such as s3://..."
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.parquet")
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="have a Ray cluster do it: HOST:PORT, ray://HOST:PORT, auto, or local for a new one",
+    )
     flags = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     console = Console(stderr=True, highlight=False)
@@ -62,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         classifier = load_classifier(settings)
         about = _about(flags.source, classifier, settings)
         with ScoreTable(flags.out, about, list_pictures(flags.source)) as table:
-            asyncio.run(_score(classifier, settings, table, console))
+            if flags.ray:
+                _score_on_ray(flags.ray, settings, about, table, console)
+            else:
+                asyncio.run(_score(classifier, settings, table, console))
             table.finish()
     except CxrError as error:
         console.print(f"error: {error}", markup=False, soft_wrap=True)
@@ -82,14 +92,27 @@ async def _score(
     task = asyncio.current_task()
     if task:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    failed = 0
-    with _progress(console) as progress:
-        bar = progress.add_task("scoring", total=table.total, completed=table.done, failed=0)
+    with _progress(console, table) as add:
         async with Scorer(classifier, settings) as scorer:
             async for row in scorer.score_all(table.remaining()):
-                table.add(row)
-                failed += "error" in row
-                progress.update(bar, advance=1, failed=failed)
+                add(row)
+
+
+def _score_on_ray(
+    cluster: str, settings: Settings, about: About, table: ScoreTable, console: Console
+) -> None:
+    try:
+        from app.score.actors import score_on_ray
+    except ImportError as error:
+        raise ScoringError(f"--ray needs the extra `ray`: {error}") from error
+    signal.signal(signal.SIGTERM, _interrupt)
+    with _progress(console, table) as add:
+        for row in score_on_ray(cluster, settings, about, table.remaining()):
+            add(row)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _about(source: str, classifier: Classifier, settings: Settings) -> About:
@@ -112,8 +135,11 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:.1f}/s" if speed else "")
 
 
-def _progress(console: Console) -> Progress:
-    return Progress(
+@contextmanager
+def _progress(console: Console, table: ScoreTable) -> Iterator[Callable[[Row], None]]:
+    """What puts a row into `table` and moves a bar."""
+    failed = 0
+    progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -124,6 +150,16 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
     )
+
+    def add(row: Row) -> None:
+        nonlocal failed
+        table.add(row)
+        failed += "error" in row
+        progress.update(bar, advance=1, failed=failed)
+
+    with progress:
+        bar = progress.add_task("scoring", total=table.total, completed=table.done, failed=0)
+        yield add
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ class ScoreTable:
         """
         self._out = out
         self._folder = out.with_name(f"{out.name}.parts")
-        self._schema = _schema(about)
+        self._schema = schema_of(about)
         self._rows: list[dict[str, Any]] = []
         if out.exists() and not self._folder.exists():
             raise ScoringError(f"{out}: is there already; delete it, or name another")
@@ -145,7 +145,8 @@ class ScoreTable:
                 writer.write_table(pq.read_table(part))
 
 
-def _schema(about: About) -> Any:
+def schema_of(about: About) -> Any:
+    """The columns of a table, as Arrow names and types them, with `about` in its metadata."""
     columns = [
         ("path", pa.string()),
         ("label", pa.string()),
