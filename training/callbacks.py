@@ -10,7 +10,6 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from training.export import export_checkpoint
-from training.network import in_float32
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,29 +22,31 @@ if TYPE_CHECKING:
 class Keep(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
     """Export the network whenever `val_accuracy` beats every epoch before, or after each epoch.
 
-    What is exported computes in float32, whatever it was trained in.
+    What is exported is `served`, with the weights of the one that is trained, which may compute in
+    another precision or on several devices.
     """
 
     def __init__(
-        self, path: Path, contract: ModelContract, which: Literal["best", "last"] = "best"
+        self,
+        path: Path,
+        contract: ModelContract,
+        served: Any,
+        which: Literal["best", "last"] = "best",
     ) -> None:
         super().__init__()
         self._path = path
         self._contract = contract
+        self._served = served
         self._which = which
         self._best = -np.inf
-        self._exported: Any = None
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._exported = in_float32(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         reached = (logs or {})["val_accuracy"]
         if reached > self._best or self._which == "last":
             self._best = reached
-            if self._exported is not self.model:
-                self._exported.set_weights(self.model.get_weights())
-            export_checkpoint(self._exported, self._contract, self._path)
+            if self._served is not self.model:
+                self._served.set_weights(self.model.get_weights())
+            export_checkpoint(self._served, self._contract, self._path)
 
 
 class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types

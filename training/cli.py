@@ -77,7 +77,11 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     from training.fit import fit
     from training.tables import print_examination
 
-    print_examination(fit(config, console), console)
+    examination = fit(config, console)
+    if examination is None:
+        console.print("done; the first worker judges and writes", highlight=False)
+        return
+    print_examination(examination, console)
     console.print(f"written to {config.out}", highlight=False)
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+StrategyName = Literal["auto", "one", "mirrored", "multiworker"]
 
 
 class AugmentConfig(BaseModel):
@@ -102,6 +103,8 @@ class FitConfig(Recipe):
     """The name of the recipe that the settings come from, as far as nothing else was asked for."""
     weights: Literal["imagenet", "none"] | Path = "imagenet"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 21
+    strategy: StrategyName = "auto"
+    """On which devices, see `training.strategy`; `batch_size` is that of all together."""
     strict: bool = False
     """Whether an unreadable picture ends the run, rather than being skipped."""
     allow_leaks: bool = False

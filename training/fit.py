@@ -28,6 +28,7 @@ from training.network import build_mobilenet
 from training.run_folder import fill_folder
 from training.runner import Runner
 from training.sampling import class_weights
+from training.strategy import choose_strategy, is_chief
 from training.tables import report_caveats, report_skipped, track
 from training.train import train
 
@@ -45,16 +46,21 @@ LEAKS_NAMED: Final = 3
 """So many leaks a refusal spells out."""
 
 
-def fit(config: FitConfig, console: Console) -> Examination:
+def fit(config: FitConfig, console: Console) -> Examination | None:
     """Train by `config`, write everything into `config.out`, and judge the best epoch on test.
+
+    Of several workers only the first writes and judges; the others give None.
 
     Raises:
         DatasetError: as `load_dataset` and `read_manifest`, or the audit found a leak and
             `config.allow_leaks` is not set.
         TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
-            the data. Nothing has been written then.
+            the data; or as `choose_strategy`. Nothing has been written then.
     """
-    if config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir())):
+    strategy = choose_strategy(config.strategy)
+    writes = is_chief(strategy)
+    is_taken = config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir()))
+    if writes and is_taken:
         raise TrainingError(f"{config.out}: holds something already; name another folder in --out")
     if config.out.resolve().is_relative_to(config.data.resolve()):
         raise TrainingError(f"{config.out}: lies in the data; name a folder elsewhere in --out")
@@ -84,15 +90,21 @@ def fit(config: FitConfig, console: Console) -> Examination:
     known, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
-    write_config(config, contract, dataset)
+    if writes:
+        begin_folder(config, contract, dataset)
     best = config.out / "best_model.h5"
     history = train(
-        network, contract, config, (known, val), sources_of(known.files, sources), best, console
+        network,
+        contract,
+        config,
+        (known, val),
+        sources_of(known.files, sources),
+        best,
+        console,
+        strategy,
     )
+    if not writes:
+        return None
 
     network = build_network(read_checkpoint(best))
     runner = Runner(network, contract, track(console, "running"))
@@ -143,8 +155,16 @@ def make_repeatable(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def write_config(config: FitConfig, contract: ModelContract, dataset: Dataset) -> None:
-    """Write `config.json`: every setting, the versions, the data and what of it was skipped."""
+def begin_folder(config: FitConfig, contract: ModelContract, dataset: Dataset) -> None:
+    """Make `config.out`, with `config.json`: settings, versions, data and what of it was skipped.
+
+    Raises:
+        TrainingError: it cannot be made.
+    """
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
     document = {
         "settings": config.model_dump(mode="json"),
         "class_weights": None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -9,10 +10,11 @@ import keras
 from training.batches import PlainBatches, TrainingBatches
 from training.callbacks import EpochBars, Keep
 from training.head import train_head
-from training.network import freeze
+from training.network import freeze, in_float32
 from training.offsets import add_offsets
 from training.optimizer import build_optimizer
 from training.sampling import class_weights
+from training.strategy import build_on_workers, is_chief, spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,11 +36,13 @@ def train(
     sources: Sequence[str],
     kept: Path,
     console: Console,
+    strategy: Any = None,
 ) -> History:
     """Train `network` on the first of `splits`, watched on the second, into a checkpoint at `kept`.
 
     `sources` are those of the pictures of the first, empty where they are not known. The epochs
-    are written to `history.csv` beside `kept`; what they came to is returned.
+    are written to `history.csv` beside `kept`; what they came to is returned. With a `strategy`
+    its devices share the work, and of several processes the chief writes.
     """
     known, watched = splits
     batches = TrainingBatches(known, contract, config, sources)
@@ -46,13 +50,19 @@ def train(
     freeze(network, config.frozen_blocks, statistics=config.frozen_statistics)
     if config.head_epochs:
         train_head(network, batches, config, loss)
-    network.compile(
-        optimizer=build_optimizer(network, config, len(batches)), loss=loss, metrics=["accuracy"]
-    )
+    served = in_float32(network)
+    with strategy.scope() if strategy else nullcontext():
+        network = spread(network, strategy) if strategy else network
+        optimizer = build_optimizer(network, config, len(batches))
+        network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
+    if strategy:
+        build_on_workers(network, strategy, batches[0])
     callbacks: list[Any] = []
     if config.average:
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
-    callbacks.append(Keep(kept, contract, config.keep))
+    if is_chief(strategy):
+        callbacks.append(Keep(kept, contract, served, config.keep))
+        callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
     if config.schedule == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
@@ -64,7 +74,6 @@ def train(
             )
         )
     callbacks.append(keras.callbacks.TerminateOnNaN())
-    callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
     with EpochBars(console, len(batches)) as bars:
         found: History = network.fit(
             batches,
@@ -75,6 +84,6 @@ def train(
             callbacks=[*callbacks, bars],
             verbose=0,
         ).history
-    if config.offsets:
+    if config.offsets and is_chief(strategy):
         add_offsets(kept, contract, watched)
     return found

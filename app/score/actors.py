@@ -79,7 +79,6 @@ def _connect(cluster: str) -> None:
     host, _, port = cluster.removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():  # Ray would try for minutes
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_LIMIT_S).close()
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what matters is raised, too
     ray.init(
         cluster,
         log_to_driver=False,

@@ -20,10 +20,9 @@ def test_only_an_epoch_better_than_all_before_is_kept(
     tmp_path: Path, contract: ModelContract
 ) -> None:
     path = tmp_path / "best_model.h5"
-    callback = Keep(path, contract)
     network = build_tiny(keras)
+    callback = Keep(path, contract, network)
     callback.set_model(network)
-    callback.on_train_begin()
     kept = []
     for epoch, reached in enumerate([0.5, 0.4, 0.5, 0.6]):
         before = file_sha256(path) if path.exists() else None
