@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from rich.padding import Padding
 from rich.progress import track as rich_track
@@ -94,6 +94,9 @@ def print_trials(recipes: Mapping[str, RecipeFile], console: Console) -> None:
         console.print(_table(text.Table(head, tuple(rows))))
 
 
+_FIGURE: Final = len("0.000")
+
+
 def _weigh(sentence: str) -> Text:
     """`**words**` in bold."""
     pieces = sentence.split("**")
@@ -104,8 +107,8 @@ def _weigh(sentence: str) -> Text:
 
 def _table(part: text.Table) -> Table:
     table = Table()
-    for cell in part.head:
-        table.add_column(Text(cell))
+    for cell in part.head:  # no name is cut short, no figure split
+        table.add_column(Text(cell), overflow="fold", min_width=_FIGURE)
     for row in part.rows:
         table.add_row(*(Text(cell.replace(" (", "\n(")) for cell in row))
     return table

@@ -63,6 +63,7 @@ def score_on_ray(
             compute=ActorPoolStrategy(min_size=1),
             num_cpus=1,
             num_gpus=1 if settings.device == "gpu" else None,
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},  # what it has one CPU for
         )
         for address, row in zip(pictures, rows.iter_rows(), strict=True):
             if row["path"] != _absolute(address):

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import numpy as np
@@ -88,23 +90,32 @@ def test_a_wrong_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> Non
         application({})
 
 
+class Cluster(NamedTuple):
+    address: str
+    folder: Path
+    """Where Ray keeps its logs, and whatever else it writes."""
+
+
 @pytest.fixture(scope="module")
 def cluster(
     tiny_checkpoint: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """The address of two replicas, as deploy/ray/serve.yaml says but for their number and port."""
+) -> Iterator[Cluster]:
+    """Two replicas, as deploy/ray/serve.yaml says but for their number and port."""
     load_classifier(read_settings(model_path=tiny_checkpoint, cache_dir=cache_dir))  # compiles it
     config = serve_config()
     config["http_options"] = {"host": "127.0.0.1", "port": free_port()}
     config["applications"][0]["args"] |= {"min_replicas": 2, "max_replicas": 2, "cpus": 0.5}
     file = tmp_path_factory.mktemp("ray") / "serve.yaml"
     file.write_text(yaml.safe_dump(config))
+    # Of its own, and short: a socket's path has at most 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="ray"))
     environment = {
         **os.environ,
         "CXR_MODEL_PATH": str(tiny_checkpoint),
         "CXR_MAX_QUEUE": str(MAX_QUEUE),
         "PYTHONPATH": str(ROOT),
         "RAY_AUTH_MODE": "disabled",
+        "RAY_TMPDIR": str(folder),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",
     }
@@ -120,12 +131,13 @@ def cluster(
             assert process.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < until, log.read_text(errors="replace")
             time.sleep(0.2)
-        yield address
+        yield Cluster(address, folder)
     finally:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(30)
         process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def is_ready(address: str) -> bool:
@@ -153,32 +165,47 @@ def wait_for_another_than(before: set[psutil.Process]) -> None:
 
 
 def test_a_replica_answers_as_the_service_does_elsewhere(
-    cluster: str, tiny_checkpoint: Path, png: bytes
+    cluster: Cluster, tiny_checkpoint: Path, png: bytes
 ) -> None:
     classifier = load_classifier(read_settings(model_path=tiny_checkpoint))
     (expected,) = classifier.predict(preprocess(png, classifier.contract)[np.newaxis])
-    answer = httpx.post(f"{cluster}/predict", content=png).raise_for_status().json()
+    answer = httpx.post(f"{cluster.address}/predict", content=png).raise_for_status().json()
     assert answer["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     assert answer["model"]["sha256"] == classifier.checkpoint.sha256
 
 
-def test_a_refusal_has_the_services_own_words_and_one_id(cluster: str) -> None:
-    answer = httpx.post(f"{cluster}/predict", content=b"hello", headers={"X-Request-ID": "mine"})
+def test_a_refusal_has_the_services_own_words_and_one_id(cluster: Cluster) -> None:
+    answer = httpx.post(
+        f"{cluster.address}/predict", content=b"hello", headers={"X-Request-ID": "mine"}
+    )
     assert answer.status_code == 415
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert answer.headers.get_list("X-Request-ID") == ["mine"]
     assert answer.json()["request_id"] == "mine"
 
 
-def test_the_page_is_there_too(cluster: str) -> None:
-    assert "chest X-ray" in httpx.get(cluster).text
+def test_nothing_of_a_patient_is_written_anywhere(cluster: Cluster) -> None:
+    """Above 100 kB, where Ray moves what is sent from process to process in another way, too."""
+    for side in (300, 1500):
+        data = encode(draw_radiograph(size=(side, side)))
+        form = {"file": ("Doe^Jane.png", data, "image/png")}
+        assert httpx.post(f"{cluster.address}/predict", files=form).status_code == 200
+        for file in cluster.folder.rglob("*"):
+            if file.is_file() and not file.is_symlink():
+                written = file.read_bytes()
+                assert b"Doe^Jane" not in written, file
+                assert data[1000:1064] not in written, file
+
+
+def test_the_page_is_there_too(cluster: Cluster) -> None:
+    assert "chest X-ray" in httpx.get(cluster.address).text
 
 
 @pytest.mark.anyio
-async def test_what_finds_no_place_is_told_when_to_come_back(cluster: str) -> None:
+async def test_what_finds_no_place_is_told_when_to_come_back(cluster: Cluster) -> None:
     slow = encode(draw_radiograph((3000, 3000)))
     async with httpx.AsyncClient(timeout=60, limits=httpx.Limits()) as client:
-        asked = (client.post(f"{cluster}/predict", content=slow) for _ in range(40))
+        asked = (client.post(f"{cluster.address}/predict", content=slow) for _ in range(40))
         answers = await asyncio.gather(*asked)
     assert {answer.status_code for answer in answers} == {200, 503}
     for answer in answers:
@@ -189,7 +216,7 @@ async def test_what_finds_no_place_is_told_when_to_come_back(cluster: str) -> No
 
 @pytest.mark.anyio
 async def test_a_replica_that_is_killed_costs_no_more_than_what_it_had(
-    cluster: str, jpeg: bytes
+    cluster: Cluster, jpeg: bytes
 ) -> None:
     before = replicas()
     answers: list[tuple[float, int]] = []
@@ -197,7 +224,7 @@ async def test_a_replica_that_is_killed_costs_no_more_than_what_it_had(
 
     async def ask(client: httpx.AsyncClient) -> None:
         while not is_over.is_set():
-            status = (await client.post(f"{cluster}/predict", content=jpeg)).status_code
+            status = (await client.post(f"{cluster.address}/predict", content=jpeg)).status_code
             answers.append((time.monotonic(), status))
 
     async with httpx.AsyncClient(timeout=60) as client, asyncio.TaskGroup() as clients:
