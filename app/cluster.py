@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from app.service import Service
 
+_HEALTH_PERIOD_S = 5.0
+"""A replica that is gone is noticed by then; one that is not ready ends after three of them."""
 _FAREWELL_S = 5.0
 """Beyond the longest request: for threads and processes to end."""
 
@@ -127,6 +129,7 @@ def application(arguments: dict[str, Any]) -> Application:
             upscale_delay_s=scale.grow_after_s,
             downscale_delay_s=scale.shrink_after_s,
         ),
+        health_check_period_s=_HEALTH_PERIOD_S,
         graceful_shutdown_timeout_s=settings.request_timeout_s + _FAREWELL_S,
         logging_config={"enable_access_log": False},  # the service has its own
     )

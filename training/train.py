@@ -62,7 +62,6 @@ def train(
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
     if is_chief(strategy):
         callbacks.append(Keep(kept, contract, served, config.keep))
-        callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
     if config.schedule == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
@@ -74,6 +73,8 @@ def train(
             )
         )
     callbacks.append(keras.callbacks.TerminateOnNaN())
+    if is_chief(strategy):
+        callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
     with EpochBars(console, len(batches)) as bars:
         found: History = network.fit(
             batches,
