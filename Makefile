@@ -36,9 +36,9 @@ score: ## an archive SOURCE=DIR|PATTERN|LIST.txt into the table OUT=FILE.parquet
 	@$(MAKE) --no-print-directory install USE=score
 	$(BIN)/python -m app.score "$(SOURCE)" --out "$(OUT)"
 
-test: ## the tests; ARGS go to pytest
+test: ## the tests, two files at a time; ARGS go to pytest
 	@$(MAKE) --no-print-directory install USE=dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: ## format, lint, types, imports, Dockerfile and Compose file; changes nothing
 	@$(MAKE) --no-print-directory install USE=dev
@@ -102,8 +102,9 @@ sbom: ## what the CPU image installs, as CycloneDX JSON in sbom.json
 
 VERSION = $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' app/settings.py)
 BUILDER ?= docker
-image: ## the CPU image, by BUILDER=docker|podman|buildah; ARGS go to its `build`
-	$(BUILDER) build --tag cxr-inference:cpu --build-arg VERSION=$(VERSION) \
+TAG ?= cxr-inference:cpu
+image: ## the image TAG (cxr-inference:cpu), by BUILDER=docker|podman|buildah; ARGS go to its `build`
+	$(BUILDER) build --tag $(TAG) --build-arg VERSION=$(VERSION) \
 		--build-arg REVISION=$$(git rev-parse HEAD) $(ARGS) .
 
 check-deploy: ## the image built, run and stopped without a container engine; needs root; ARGS go to its `build`

@@ -7,7 +7,6 @@ import logging
 import sys
 import threading
 import time
-import warnings
 from typing import TYPE_CHECKING
 
 from app.children import give_memory_back, leave_no_core
@@ -94,7 +93,6 @@ def _compile(settings: Settings) -> int:
 
 def _set_up(settings: Settings) -> None:
     set_up_logs(settings.log_level, as_json=settings.log_json)
-    warnings.filterwarnings("ignore", module="PIL")  # it would say what the metadata hold
     for name in unknown_variables():
         log.warning("%s is no setting of this version; it is ignored", name)
 

@@ -111,6 +111,8 @@ def application(arguments: dict[str, Any]) -> Application:
         ValidationError: of `Scale`.
     """
     scale, settings = Scale.model_validate(arguments), read_settings()
+    # What is relative here is not so where a replica works.
+    settings = settings.model_copy(update={"model_path": settings.model_path.resolve()})
     deployment = serve.deployment(
         serve.ingress()(Replica),
         name="cxr-inference",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from collections import deque
 from contextlib import suppress
 from typing import Final
@@ -85,8 +86,13 @@ def set_up_logs(level: str, *, as_json: bool = False) -> None:
     logging.basicConfig(handlers=[LogWriter(formatter)])
     for name in ("app", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
-    # What it says holds bytes of an upload: metadata of the picture.
+    hush_pillow()
+
+
+def hush_pillow() -> None:
+    """Have Pillow say nothing: what it says holds bytes of an upload, metadata of the picture."""
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module="PIL")
 
 
 def _json_formatter() -> logging.Formatter:

@@ -62,9 +62,13 @@ def _workers() -> Any:
 
 
 def is_chief(strategy: Any) -> bool:
-    """Whether this process is the one that writes; of several workers the first."""
+    """Whether this process is the one that writes: the chief, or where there is none worker 0."""
     resolver = strategy.cluster_resolver if strategy else None
-    return resolver is None or not resolver.task_id
+    if resolver is None or resolver.task_type is None:
+        return True
+    if "chief" in resolver.cluster_spec().jobs:
+        return bool(resolver.task_type == "chief")
+    return bool(resolver.task_type == "worker" and resolver.task_id == 0)
 
 
 def spread(network: Any, strategy: Any) -> Any:
@@ -75,8 +79,13 @@ def spread(network: Any, strategy: Any) -> Any:
     """
     text = json.dumps(network.get_config())
     config = json.loads(text.replace('"synchronized": false', '"synchronized": true'))
-    with strategy.scope():
-        spread_out = keras.Model.from_config(config)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(network.dtype_policy)  # by it `compile` scales the loss
+    try:
+        with strategy.scope():
+            spread_out = keras.Model.from_config(config)
+    finally:
+        keras.config.set_dtype_policy(before)
     spread_out.set_weights(network.get_weights())
     return spread_out
 

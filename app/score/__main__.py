@@ -27,6 +27,7 @@ from rich.text import Text
 from app.children import give_memory_back, leave_no_core
 from app.classifier import load_classifier
 from app.engines.compiled import stop_compiling
+from app.logs import hush_pillow
 from app.score.scorer import Scorer
 from app.score.source import list_pictures
 from app.score.table import About, ScoreTable
@@ -65,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         leave_no_core()
         give_memory_back()
+        hush_pillow()
         settings = read_settings()
         classifier = load_classifier(settings)
         about = _about(flags.source, classifier, settings)
@@ -105,14 +107,9 @@ def _score_on_ray(
         from app.score.actors import score_on_ray
     except ImportError as error:
         raise ScoringError(f"--ray needs the extra `ray`: {error}") from error
-    signal.signal(signal.SIGTERM, _interrupt)
     with _progress(console, table) as add:
         for row in score_on_ray(cluster, settings, about, table.remaining()):
             add(row)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _about(source: str, classifier: Classifier, settings: Settings) -> About:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,9 @@ from ray.data import ActorPoolStrategy, DataContext, from_items
 from ray.exceptions import RayError
 
 import app
+from app.children import give_memory_back, leave_no_core
 from app.classifier import load_classifier
+from app.logs import hush_pillow
 from app.score.scorer import Row, Scorer
 from app.score.table import PART_ROWS, About, schema_of
 from app.xray.errors import ScoringError
@@ -63,7 +66,7 @@ def score_on_ray(
             compute=ActorPoolStrategy(min_size=1),
             num_cpus=1,
             num_gpus=1 if settings.device == "gpu" else None,
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": "1"}},  # what it has one CPU for
+            runtime_env={"env_vars": _bounds(settings)},
         )
         for address, row in zip(pictures, rows.iter_rows(), strict=True):
             if row["path"] != _absolute(address):
@@ -86,6 +89,7 @@ def _connect(cluster: str) -> None:
         logging_level="warning",
         runtime_env={"py_modules": [Path(app.__file__).parent]},
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # in the place of Ray's own
     context = DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
@@ -97,6 +101,9 @@ class _Actor:
     """A process of the cluster with a model in it."""
 
     def __init__(self, settings: Settings, about: About) -> None:
+        leave_no_core()
+        give_memory_back()
+        hush_pillow()
         self._schema = schema_of(about)
         self._runner = asyncio.Runner()
         self._scorer = Scorer(load_classifier(settings), settings)
@@ -107,6 +114,12 @@ class _Actor:
 
     async def _score(self, addresses: list[str]) -> list[Row]:
         return [row async for row in self._scorer.score_all(addresses)]
+
+
+def _bounds(settings: Settings) -> dict[str, str]:
+    """What holds an actor to its share, which Ray itself only keeps account of."""
+    threads = {"OMP_NUM_THREADS": "1"}
+    return threads if settings.device == "gpu" else {**threads, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def _absolute(address: str) -> str:

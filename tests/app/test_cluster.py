@@ -24,6 +24,7 @@ from app.cluster import application
 from app.settings import read_settings
 from app.xray.errors import SettingsError
 from app.xray.preprocess import preprocess
+from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph, encode
 from tests.live import ROOT, START_LIMIT_S, free_port
 
@@ -127,11 +128,12 @@ def cluster(
     address = f"http://127.0.0.1:{config['http_options']['port']}"
     try:
         until = time.monotonic() + START_LIMIT_S
-        while len(replicas()) < 2 or not is_ready(address):
+        found = Cluster(address, folder)
+        while len(replicas(found)) < 2 or not is_ready(address):
             assert process.poll() is None, log.read_text(errors="replace")
             assert time.monotonic() < until, log.read_text(errors="replace")
             time.sleep(0.2)
-        yield Cluster(address, folder)
+        yield found
     finally:
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
@@ -147,19 +149,20 @@ def is_ready(address: str) -> bool:
         return False
 
 
-def replicas() -> set[psutil.Process]:
+def replicas(cluster: Cluster) -> set[psutil.Process]:
     """Their processes."""
     found = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error, IndexError):
-            if process.cmdline()[0].startswith(REPLICA):
+            is_ours = process.environ().get("RAY_TMPDIR") == str(cluster.folder)
+            if is_ours and process.cmdline()[0].startswith(REPLICA):
                 found.add(process)
     return found
 
 
-def wait_for_another_than(before: set[psutil.Process]) -> None:
+def wait_for_another_than(before: set[psutil.Process], cluster: Cluster) -> None:
     until = time.monotonic() + START_LIMIT_S
-    while not replicas() - before:
+    while not replicas(cluster) - before:
         assert time.monotonic() < until
         time.sleep(0.1)
 
@@ -186,15 +189,24 @@ def test_a_refusal_has_the_services_own_words_and_one_id(cluster: Cluster) -> No
 
 def test_nothing_of_a_patient_is_written_anywhere(cluster: Cluster) -> None:
     """Above 100 kB, where Ray moves what is sent from process to process in another way, too."""
-    for side in (300, 1500):
-        data = encode(draw_radiograph(size=(side, side)))
+    uploads = {
+        200: encode(draw_radiograph(size=(300, 300))),
+        201: encode(draw_radiograph(size=(1500, 1500))),
+        202: write_dicom(np.asarray(draw_radiograph(size=(400, 400)))),
+        415: b"Doe^Jane is no picture" * 100,
+        422: encode(draw_radiograph(size=(300, 300)))[:-2000],
+    }
+    for status, data in uploads.items():
         form = {"file": ("Doe^Jane.png", data, "image/png")}
-        assert httpx.post(f"{cluster.address}/predict", files=form).status_code == 200
-        for file in cluster.folder.rglob("*"):
-            if file.is_file() and not file.is_symlink():
-                written = file.read_bytes()
-                assert b"Doe^Jane" not in written, file
-                assert data[1000:1064] not in written, file
+        answer = httpx.post(f"{cluster.address}/predict", files=form)
+        assert answer.status_code == (200 if status < 300 else status)
+    time.sleep(1)  # for the log, which is written ten times a second
+    files = [f for f in cluster.folder.rglob("*") if f.is_file() and not f.is_symlink()]
+    written = {file: file.read_bytes() for file in files}
+    assert any(b"POST /predict 422" in text for text in written.values()), "where the log is"
+    for file, text in written.items():
+        assert b"Doe^Jane" not in text, file
+        assert not any(data[1000:1064] in text for data in uploads.values()), file
 
 
 def test_the_page_is_there_too(cluster: Cluster) -> None:
@@ -218,7 +230,7 @@ async def test_what_finds_no_place_is_told_when_to_come_back(cluster: Cluster) -
 async def test_a_replica_that_is_killed_costs_no_more_than_what_it_had(
     cluster: Cluster, jpeg: bytes
 ) -> None:
-    before = replicas()
+    before = replicas(cluster)
     answers: list[tuple[float, int]] = []
     is_over = asyncio.Event()
 
@@ -233,9 +245,9 @@ async def test_a_replica_that_is_killed_costs_no_more_than_what_it_had(
         await asyncio.sleep(1)
         killed_at = time.monotonic()
         min(before, key=lambda process: process.pid).kill()
-        await asyncio.to_thread(wait_for_another_than, before)
+        await asyncio.to_thread(wait_for_another_than, before, cluster)
         is_over.set()
-    assert len(replicas()) == 2
+    assert len(replicas(cluster)) == 2
     assert sum(status != 200 for _, status in answers) <= CLIENTS
     last_failed = max([at for at, status in answers if status != 200], default=killed_at)
     assert last_failed < killed_at + 1, "only what was under way there"
