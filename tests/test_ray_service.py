@@ -83,3 +83,12 @@ def test_there_is_a_pod_for_every_replica() -> None:
     assert cpus // scale().cpus * WORKERS["minReplicas"] >= scale().min_replicas
     assert cpus // scale().cpus * WORKERS["maxReplicas"] >= scale().max_replicas
     assert GROUPS["head"]["rayStartParams"]["num-cpus"] == "0"
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_the_probes_need_nothing_that_the_image_lacks(name: str) -> None:
+    for probe in ("readinessProbe", "livenessProbe"):
+        asked = container(name)[probe]
+        assert "httpGet" in asked or asked["exec"]["command"][0] == "python"
+    port = yaml.safe_load(SPEC["serveConfigV2"])["http_options"]["port"]
+    assert container("replicas")["readinessProbe"]["httpGet"]["port"] == port

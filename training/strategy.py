@@ -86,8 +86,32 @@ def spread(network: Any, strategy: Any) -> Any:
             spread_out = keras.Model.from_config(config)
     finally:
         keras.config.set_dtype_policy(before)
-    spread_out.set_weights(network.get_weights())
+    weights = network.get_weights()
+    spread_out.set_weights(_agreed(weights, strategy) if _has_workers(strategy) else weights)
     return spread_out
+
+
+def _agreed(weights: list[Any], strategy: Any) -> list[Any]:
+    """The mean over all workers, whose machines may round otherwise as each trains its own head."""
+    import tensorflow as tf
+
+    def mean() -> Any:
+        context = tf.distribute.get_replica_context()
+        return [
+            context.all_reduce("MEAN", tf.constant(array)) if array.dtype.kind == "f" else array
+            for array in weights
+        ]
+
+    return [
+        strategy.experimental_local_results(value)[0] if tf.is_tensor(value) else value
+        for value in strategy.run(mean)
+    ]
+
+
+def _has_workers(strategy: Any) -> bool:
+    import tensorflow as tf
+
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def build_on_workers(network: Any, strategy: Any, batch: Any) -> None:
@@ -96,9 +120,7 @@ def build_on_workers(network: Any, strategy: Any, batch: Any) -> None:
     Keras does so itself as `fit` begins, but takes the mean of a batch over all workers for it,
     which fails: TensorFlow takes that of a tensor, not of a pair (Keras 3.15).
     """
-    import tensorflow as tf
-
-    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    if _has_workers(strategy):
         with strategy.scope():
             network._symbolic_build(data_batch=batch)
         network._maybe_symbolic_build = lambda **_: None

@@ -5,16 +5,20 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import keras
 import pytest
+import tensorflow as tf
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
 from tests.drawing import write_dataset
 from tests.live import ROOT, free_port
-from training.strategy import choose_strategy
+from tests.networks import build_tiny
+from training.strategy import choose_strategy, is_chief, spread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +119,43 @@ def test_two_workers_learn_what_one_learns_and_the_first_writes(
     assert losses(tmp_path / "of-0") == pytest.approx(losses(on_one), rel=1e-3)
     assert not (tmp_path / "of-1").exists()
     assert "the first worker judges and writes" in said[1]
+
+
+def test_what_trains_in_mixed_precision_does_so_on_several_devices_too() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        network = build_tiny(keras)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    found = spread(network, strategy)
+    with strategy.scope():
+        found.compile(optimizer=keras.optimizers.Adam(), loss="categorical_crossentropy")
+    assert isinstance(found.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert keras.config.dtype_policy().name == "float32"
+
+
+@pytest.mark.parametrize(
+    ("cluster", "task", "expected"),
+    [
+        pytest.param({"worker": ["a:1", "b:1"]}, ("worker", 0), True, id="worker-0"),
+        pytest.param({"worker": ["a:1", "b:1"]}, ("worker", 1), False, id="worker-1"),
+        pytest.param({"chief": ["a:1"], "worker": ["b:1"]}, ("chief", 0), True, id="a-chief"),
+        pytest.param({"chief": ["a:1"], "worker": ["b:1"]}, ("worker", 0), False, id="its-worker"),
+    ],
+)
+def test_one_process_writes(
+    cluster: dict[str, list[str]], task: tuple[str, int], expected: bool
+) -> None:
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec(cluster), task_type=task[0], task_id=task[1]
+    )
+    assert is_chief(SimpleNamespace(cluster_resolver=resolver)) is expected
+
+
+def test_a_single_process_writes() -> None:
+    assert is_chief(None)
+    assert is_chief(tf.distribute.MirroredStrategy(["CPU:0"]))
 
 
 def test_one_device_is_what_auto_comes_to_without_several_gpus() -> None:
