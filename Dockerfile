@@ -31,7 +31,7 @@ LABEL org.opencontainers.image.title="cxr-inference" \
       org.opencontainers.image.licenses="Apache-2.0"
 # KubeRay starts what it runs from a login shell, which would forget PATH.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cxr \
-    && echo 'PATH=/opt/venv/bin:$PATH' > /etc/profile.d/venv.sh \
+    && echo "PATH=/opt/venv/bin:\$PATH" > /etc/profile.d/venv.sh \
     && python -m pip uninstall --yes pip
 COPY --from=build /opt/venv /opt/venv
 COPY --from=compile /srv/cache /srv/cache
