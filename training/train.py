@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from training.batches import PlainBatches, TrainingBatches
-from training.callbacks import EpochBars, Keep
+from training.callbacks import EpochBars, Keep, Validate
 from training.head import train_head
 from training.network import freeze, in_float32
 from training.offsets import add_offsets
@@ -57,9 +57,13 @@ def train(
         network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     if strategy:
         build_on_workers(network, strategy, batches[0])
+    validation = PlainBatches(watched, contract)
     callbacks: list[Any] = []
     if config.average:
         callbacks.append(keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    if strategy:
+        served.compile(loss=loss, metrics=["accuracy"])
+        callbacks.append(Validate(served, validation))
     if is_chief(strategy):
         callbacks.append(Keep(kept, contract, served, config.keep))
     if config.schedule == "plateau":
@@ -78,7 +82,7 @@ def train(
     with EpochBars(console, len(batches)) as bars:
         found: History = network.fit(
             batches,
-            validation_data=PlainBatches(watched, contract),
+            validation_data=None if strategy else validation,
             epochs=config.epochs,
             shuffle=False,  # the batches are shuffled already, the same way in every run
             class_weight=class_weights(known.labels) if config.source_balance is None else None,
