@@ -110,21 +110,36 @@ def refusal(request: Request, error: Exception) -> Response:
 
     An operator's error inside a request is a bug, and logged as one.
     """
-    row = TABLE.get(type(error))
-    if row is None:
-        raise error
-    _metrics(request).count_refusal(row.kind)
+    row = _count(request, error)
     headers = {}
     if row.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers = {"Retry-After": str(RETRY_AFTER_S)}
     if row.status == HTTPStatus.UNAUTHORIZED:
         headers = {"WWW-Authenticate": "Bearer"}
-    verdict = {}
-    if isinstance(error, errors.NotAChestXray):
-        verdict = {"score": error.score, "threshold": error.threshold}
+    found = _verdict(error)
     return problem(
-        request, row.status, row.title, str(error), kind=row.kind, headers=headers, **verdict
+        request, row.status, row.title, str(error), kind=row.kind, headers=headers, **found
     )
+
+
+def describe(request: Request, error: Exception) -> Problem:
+    """What `refusal` would answer, for one of several uploads in a request."""
+    row = _count(request, error)
+    return _document(request, row.status, row.title, str(error), kind=row.kind, **_verdict(error))
+
+
+def _count(request: Request, error: Exception) -> _Row:
+    row = TABLE.get(type(error))
+    if row is None:
+        raise error
+    _metrics(request).count_refusal(row.kind)
+    return row
+
+
+def _verdict(error: Exception) -> dict[str, float]:
+    if isinstance(error, errors.NotAChestXray):
+        return {"score": error.score, "threshold": error.threshold}
+    return {}
 
 
 def _metrics(request: Request) -> Metrics:
@@ -159,7 +174,21 @@ def problem(
     if f"{request.url.path}/".startswith(_PROTOCOL):
         content = json.dumps({"error": f"{title}: {detail}"})
         return Response(content, status, dict(headers or {}), media_type="application/json")
-    body = Problem(
+    body = _document(request, status, title, detail, kind=kind, **verdict)
+    content = body.model_dump_json(exclude_none=True)
+    return Response(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def _document(
+    request: Request,
+    status: HTTPStatus,
+    title: str,
+    detail: str,
+    *,
+    kind: str | None,
+    **verdict: float,
+) -> Problem:
+    return Problem(
         type=f"{_TYPE_PREFIX}{kind}" if kind else "about:blank",
         title=title,
         status=status,
@@ -168,8 +197,6 @@ def problem(
         request_id=request_id_of(request.scope),
         **verdict,
     )
-    content = body.model_dump_json(exclude_none=True)
-    return Response(content, status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 def responses(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:

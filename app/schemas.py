@@ -208,5 +208,12 @@ class Problem(BaseModel):
     threshold: float | None = Field(default=None, description="Up to which score it is answered")
 
 
+class BatchResponse(BaseModel):
+    """What became of each file of a request, in the order in which they came."""
+
+    results: list[PredictionResponse | Problem]
+    request_id: str
+
+
 def _data_uri(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"

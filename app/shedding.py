@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from app.service import Service
 
-UPLOADS: Final = frozenset({"/predict", "/explain"})
+UPLOADS: Final = frozenset({"/predict", "/predict/batch", "/explain"})
 
 
 class SheddingMiddleware:

@@ -1,4 +1,4 @@
-"""One uploaded file out of a request, bounded while it is read and kept in memory."""
+"""Uploaded files out of a request, bounded while they are read and kept in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from app.xray.errors import MalformedRequest, TooManyBytes
+from app.xray.errors import MalformedRequest, SenderError, TooManyBytes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from app.upload_memory import Share
 
 FIELD: Final = "file"
+FIELDS: Final = "files"
+MAX_FILES: Final = 64
+"""In one request of several."""
 _FRAMING_BYTES: Final = 65_536
 """What a form may hold around its file: boundaries, part headers, stray fields."""
-_MAX_PARTS: Final = 16
+_STRAY_PARTS: Final = 15
 _HEADER_BYTES: Final = 16_384
 """Of one header of one part: its file's name, of which nothing is made."""
 _HOW: Final = f"Send one image as the multipart field {FIELD!r}, or its bytes as the body."
+_HOW_MANY: Final = f"Send up to {MAX_FILES} images, each as a multipart field {FIELDS!r}."
 
 
 async def read_upload(request: Request, max_bytes: int, share: Share) -> bytes:
@@ -35,11 +39,11 @@ async def read_upload(request: Request, max_bytes: int, share: Share) -> bytes:
         TooManyBytes: more than `max_bytes`; no more than that was read.
         QueueFull: uploads take all the memory that they may.
     """
-    content_type = request.headers.get("content-type", "")
-    if content_type.lower().startswith("multipart/"):
-        data = await _read_form(request, content_type, max_bytes, share)
+    if _is_form(request):
+        data = await _read_form(request, max_bytes, share)
     else:
-        data = b"".join([chunk async for chunk in _bounded(request, max_bytes, max_bytes, share)])
+        body = _bounded(request, max_bytes, _too_many(max_bytes), share)
+        data = b"".join([chunk async for chunk in body])
     if len(data) > max_bytes:
         raise _too_many(max_bytes)
     if not data:
@@ -47,27 +51,56 @@ async def read_upload(request: Request, max_bytes: int, share: Share) -> bytes:
     return data
 
 
-async def _read_form(request: Request, content_type: str, max_bytes: int, share: Share) -> bytes:
+async def read_uploads(
+    request: Request, max_bytes: int, max_together: int, share: Share
+) -> list[bytes | SenderError]:
+    """Of each field `files` of a multipart form, in order, the bytes, or why they are not taken.
+
+    A file of more than `max_bytes`, an empty one, and a field that is none spoil no other.
+
+    Raises:
+        MalformedRequest: no such field, more than `MAX_FILES`, or a form that does not parse.
+        TooManyBytes: more than `max_together` in all; no more than that was read.
+        QueueFull: uploads take all the memory that they may.
+    """
+    if not _is_form(request):
+        raise MalformedRequest(f"The request is no multipart form. {_HOW_MANY}")
+    too_many = TooManyBytes(f"The uploads are larger than {max_together / 1e6:g} MB together.")
+    files: list[tuple[MultipartSegment, bytearray]] = []
+    is_file = False
+    parts = MAX_FILES + _STRAY_PARTS
+    async for event in _events(request, max_together, too_many, share, parts, _HOW_MANY):
+        if isinstance(event, MultipartSegment):
+            is_file = event.name == FIELDS
+            files += [(event, bytearray())] if is_file else []
+        elif is_file and len(files[-1][1]) <= max_bytes:
+            files[-1][1].extend(event)
+    if not files or len(files) > MAX_FILES:
+        raise MalformedRequest(f"The form has {len(files) or 'no'} fields {FIELDS!r}. {_HOW_MANY}")
+    return [_taken(part, data, max_bytes) for part, data in files]
+
+
+def _taken(part: MultipartSegment, data: bytearray, max_bytes: int) -> bytes | SenderError:
+    if not _is_file(part):
+        return MalformedRequest(f"This field {FIELDS!r} is text: it has no file name.")
+    if not data:
+        return MalformedRequest("The file is empty.")
+    return bytes(data) if len(data) <= max_bytes else _too_many(max_bytes)
+
+
+async def _read_form(request: Request, max_bytes: int, share: Share) -> bytes:
     names: list[str] = []
     files: list[MultipartSegment] = []
     pieces: list[bytes] = []
     part: MultipartSegment | None = None
-    try:
-        _, options = parse_options_header(content_type)
-        parser = PushMultipartParser(
-            options.get("boundary", ""), max_segment_count=_MAX_PARTS, max_header_size=_HEADER_BYTES
-        )
-        async for chunk in _bounded(request, max_bytes + _FRAMING_BYTES, max_bytes, share):
-            for event in parser.parse(chunk):
-                if isinstance(event, MultipartSegment):
-                    part = event
-                    names.append(part.name or "")
-                    files += [part] if part.name == FIELD else []
-                elif event and part in files:
-                    pieces.append(bytes(event))
-        parser.close()
-    except MultipartError as error:
-        raise MalformedRequest(f"The multipart form is broken: {error.args[0]}. {_HOW}") from error
+    limit, too_many = max_bytes + _FRAMING_BYTES, _too_many(max_bytes)
+    async for event in _events(request, limit, too_many, share, 1 + _STRAY_PARTS, _HOW):
+        if isinstance(event, MultipartSegment):
+            part = event
+            names.append(part.name or "")
+            files += [part] if part.name == FIELD else []
+        elif part in files:
+            pieces.append(bytes(event))
     _refuse_unless_one(files, names)
     return b"".join(pieces)
 
@@ -78,25 +111,51 @@ def _refuse_unless_one(files: list[MultipartSegment], names: list[str]) -> None:
         raise MalformedRequest(f"The form lacks the field {FIELD!r}; its fields: {found}. {_HOW}")
     if len(files) > 1:
         raise MalformedRequest(f"The form has {len(files)} fields {FIELD!r}. {_HOW}")
-    # The parser knows no `filename*` (RFC 5987), with which some clients write other letters.
-    if files[0].filename is None and "filename*=" not in files[0]["Content-Disposition"]:
+    if not _is_file(files[0]):
         raise MalformedRequest(f"The field {FIELD!r} is text: it has no file name. {_HOW}")
 
 
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower().startswith("multipart/")
+
+
+def _is_file(part: MultipartSegment) -> bool:
+    # The parser knows no `filename*` (RFC 5987), with which some clients write other letters.
+    return part.filename is not None or "filename*=" in part["Content-Disposition"]
+
+
+async def _events(
+    request: Request, limit: int, too_many: TooManyBytes, share: Share, parts: int, how: str
+) -> AsyncGenerator[MultipartSegment | bytearray, None]:
+    """Each part of a form as it begins, and then its bytes, piece by piece."""
+    try:
+        _, options = parse_options_header(request.headers["content-type"])
+        parser = PushMultipartParser(
+            options.get("boundary", ""), max_segment_count=parts, max_header_size=_HEADER_BYTES
+        )
+        async for chunk in _bounded(request, limit, too_many, share):
+            for event in parser.parse(chunk):
+                if isinstance(event, MultipartSegment) or event:
+                    yield event
+        parser.close()
+    except MultipartError as error:
+        raise MalformedRequest(f"The multipart form is broken: {error.args[0]}. {how}") from error
+
+
 async def _bounded(
-    request: Request, limit: int, max_bytes: int, share: Share
+    request: Request, limit: int, too_many: TooManyBytes, share: Share
 ) -> AsyncGenerator[bytes, None]:
     """The body's chunks, refused as soon as they, or their announced length, exceed `limit`."""
     announced = request.headers.get("content-length", "")
     if re.fullmatch("[0-9]{1,19}", announced):
         if int(announced) > limit:
-            raise _too_many(max_bytes)
+            raise too_many
         share.expect(int(announced))
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limit:
-            raise _too_many(max_bytes)
+            raise too_many
         share.take(len(chunk))
         if chunk:
             yield chunk

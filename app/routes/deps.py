@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from app.batching import QueueFull
 from app.problems import responses
-from app.uploads import FIELD, read_upload
+from app.uploads import FIELD, FIELDS, MAX_FILES, read_upload, read_uploads
 from app.xray import errors
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from app.pipeline import Pipeline
     from app.service import Service
-
+    from app.xray.errors import SenderError
 
 _BINARY: Final[dict[str, Any]] = {
     "schema": {
@@ -49,6 +49,30 @@ _BODY: Final[dict[str, Any]] = {
 REQUEST_BODY: Final[dict[str, Any]] = {"requestBody": _BODY}
 """How the OpenAPI page describes an upload."""
 
+BATCH_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": f"Up to {MAX_FILES} frontal chest X-rays, as `POST /predict` takes them.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELDS],
+                    "properties": {
+                        FIELDS: {
+                            "type": "array",
+                            "items": _BINARY["schema"],
+                            "minItems": 1,
+                            "maxItems": MAX_FILES,
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+"""The same of several."""
+
 REFUSALS: Final = responses(
     errors.Unauthorized,
     errors.MalformedRequest,
@@ -64,6 +88,17 @@ REFUSALS: Final = responses(
     errors.DeadlineExceeded,
 )
 """And what can become of it."""
+
+
+BATCH_REFUSALS: Final = responses(
+    errors.Unauthorized,
+    errors.MalformedRequest,
+    errors.TooManyBytes,
+    errors.NotReady,
+    QueueFull,
+    errors.DeadlineExceeded,
+)
+"""Of a request with several uploads as a whole."""
 
 
 def service_of(request: Request) -> Service:
@@ -91,3 +126,26 @@ async def upload_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
         pipeline.refuse_when_full()
         async with service.deadline():
             yield pipeline, await read_upload(request, service.settings.max_upload_bytes, share)
+
+
+@asynccontextmanager
+async def uploads_of(
+    request: Request,
+) -> AsyncIterator[tuple[Pipeline, list[bytes | SenderError]]]:
+    """The same for several files; of each its bytes, or why they are not taken.
+
+    Raises:
+        NotReady, QueueFull, DeadlineExceeded: as `upload_of`.
+        MalformedRequest, TooManyBytes: as `read_uploads`.
+    """
+    service = service_of(request)
+    settings = service.settings
+    with service.pipeline.in_use() as pipeline, service.memory.share() as share:
+        pipeline.refuse_when_full()
+        async with service.deadline():
+            yield (
+                pipeline,
+                await read_uploads(
+                    request, settings.max_upload_bytes, settings.max_held_bytes, share
+                ),
+            )

@@ -1,13 +1,33 @@
-"""`POST /predict`."""
+"""`POST /predict`, and the same for several pictures."""
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING, Final
+
 from fastapi import APIRouter, Request
 
+from app.batching import QueueFull
 from app.disconnect import unless_gone
+from app.problems import describe
 from app.request_id import request_id_of
-from app.routes.deps import REFUSALS, REQUEST_BODY, upload_of
-from app.schemas import Layers, PredictionResponse
+from app.routes.deps import (
+    BATCH_BODY,
+    BATCH_REFUSALS,
+    REFUSALS,
+    REQUEST_BODY,
+    service_of,
+    upload_of,
+    uploads_of,
+)
+from app.schemas import BatchResponse, Layers, PredictionResponse, Problem
+from app.xray.errors import SenderError, TemporaryError
+
+if TYPE_CHECKING:
+    from app.pipeline import Pipeline
+
+AT_ONCE: Final = 16
+"""Pictures of one request that may wait for the model, so that it leaves room for others."""
 
 router = APIRouter(tags=["prediction"])
 
@@ -42,3 +62,41 @@ async def predict(
         png=png,
         layers=layered and Layers.of(layered),
     )
+
+
+@router.post(
+    "/predict/batch",
+    openapi_extra=BATCH_BODY,
+    responses=BATCH_REFUSALS,
+    response_model_exclude_none=True,
+)
+async def predict_batch(request: Request) -> BatchResponse:
+    """What `POST /predict` would answer to each of several files, in order.
+
+    A file that is refused has a problem in its place, and spoils no other.
+    """
+    async with uploads_of(request) as (pipeline, uploads):
+        results = await unless_gone(request, _answer_each(request, pipeline, uploads))
+    return BatchResponse(results=results, request_id=request_id_of(request.scope))
+
+
+async def _answer_each(
+    request: Request, pipeline: Pipeline, uploads: list[bytes | SenderError]
+) -> list[PredictionResponse | Problem]:
+    slots = asyncio.Semaphore(min(AT_ONCE, service_of(request).settings.max_queue))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_answer(request, pipeline, upload, slots)) for upload in uploads]
+    return [task.result() for task in tasks]
+
+
+async def _answer(
+    request: Request, pipeline: Pipeline, upload: bytes | SenderError, slots: asyncio.Semaphore
+) -> PredictionResponse | Problem:
+    try:
+        if isinstance(upload, SenderError):
+            raise upload
+        async with slots:
+            prediction = await pipeline.classify(upload)
+    except (SenderError, TemporaryError, QueueFull) as error:
+        return describe(request, error)
+    return PredictionResponse.of(prediction, pipeline.classifier, request_id_of(request.scope))
