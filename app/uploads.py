@@ -56,10 +56,11 @@ async def read_uploads(
 ) -> list[bytes | SenderError]:
     """Of each field `files` of a multipart form, in order, the bytes, or why they are not taken.
 
-    A file of more than `max_bytes`, an empty one, and a field that is none spoil no other.
+    A file of more than `max_bytes`, and an empty one, spoil no other.
 
     Raises:
-        MalformedRequest: no such field, more than `MAX_FILES`, or a form that does not parse.
+        MalformedRequest: no such field, one that is text, more than `MAX_FILES`, or a form that
+            does not parse.
         TooManyBytes: more than `max_together` in all; no more than that was read.
         QueueFull: uploads take all the memory that they may.
     """
@@ -77,15 +78,15 @@ async def read_uploads(
             files[-1][1].extend(event)
     if not files or len(files) > MAX_FILES:
         raise MalformedRequest(f"The form has {len(files) or 'no'} fields {FIELDS!r}. {_HOW_MANY}")
-    return [_taken(part, data, max_bytes) for part, data in files]
+    if not all(_is_file(part) for part, _ in files):
+        raise MalformedRequest(f"A field {FIELDS!r} is text: it has no file name. {_HOW_MANY}")
+    return [_taken(bytes(data), max_bytes) for _, data in files]
 
 
-def _taken(part: MultipartSegment, data: bytearray, max_bytes: int) -> bytes | SenderError:
-    if not _is_file(part):
-        return MalformedRequest(f"This field {FIELDS!r} is text: it has no file name.")
+def _taken(data: bytes, max_bytes: int) -> bytes | SenderError:
     if not data:
         return MalformedRequest("The file is empty.")
-    return bytes(data) if len(data) <= max_bytes else _too_many(max_bytes)
+    return data if len(data) <= max_bytes else _too_many(max_bytes)
 
 
 async def _read_form(request: Request, max_bytes: int, share: Share) -> bytes:

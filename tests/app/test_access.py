@@ -134,7 +134,9 @@ async def test_without_an_admin_key_there_are_no_admins_paths() -> None:
     ("settings", "guarded"),
     [
         pytest.param(
-            {"api_keys": KEYS}, {"/predict", "/explain", "/model", "/metrics", *V2}, id="keys"
+            {"api_keys": KEYS},
+            {"/predict", "/predict/batch", "/explain", "/model", "/metrics", *V2},
+            id="keys",
         ),
         pytest.param({"admin_key": "admins-own"}, {"/admin/reload"}, id="admins-key-alone"),
     ],

@@ -109,6 +109,7 @@ async def test_the_description_of_the_api_says_what_it_is_not() -> None:
     assert {path for path in document["paths"] if not path.startswith("/v2")} == {
         "/explain",
         "/predict",
+        "/predict/batch",
         "/health",
         "/health/live",
         "/health/ready",
