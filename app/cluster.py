@@ -10,6 +10,7 @@ from ray.serve.config import AutoscalingConfig, BackpressureConfig
 from starlette.datastructures import Headers, MutableHeaders
 
 from app.children import give_memory_back, leave_no_core
+from app.devices import share_of_machine
 from app.logs import set_up_logs
 from app.main import create_app
 from app.problems import RETRY_AFTER_S
@@ -119,7 +120,7 @@ def application(arguments: dict[str, Any]) -> Application:
         ray_actor_options={
             "num_cpus": scale.cpus,
             "num_gpus": scale.gpus,
-            "runtime_env": {"env_vars": _bounds(scale)},
+            "runtime_env": {"env_vars": share_of_machine(scale.cpus, scale.gpus)},
         },
         max_ongoing_requests=settings.max_connections,
         max_queued_requests=settings.max_connections,
@@ -136,9 +137,3 @@ def application(arguments: dict[str, Any]) -> Application:
         logging_config={"enable_access_log": False},  # the service has its own
     )
     return deployment.bind(settings)
-
-
-def _bounds(scale: Scale) -> dict[str, str]:
-    """What holds a process to its share, which Ray itself only keeps account of."""
-    threads = {"OMP_NUM_THREADS": str(max(1, int(scale.cpus)))}
-    return threads if scale.gpus else {**threads, "CUDA_VISIBLE_DEVICES": ""}

@@ -31,6 +31,15 @@ def usable_cpus(
     return max(1, min([allowed or 1, *bounds, *map(int, _quotas(membership, controllers))]))
 
 
+def share_of_machine(cpus: float, gpus: float) -> dict[str, str]:
+    """The variables that hold a process to so many of both; Ray itself only keeps account of them.
+
+    With a GPU it is Ray that says which; without, none is seen.
+    """
+    threads = {"OMP_NUM_THREADS": str(max(1, int(cpus)))}
+    return threads if gpus else {**threads, "CUDA_VISIBLE_DEVICES": ""}
+
+
 def visible_gpus() -> int:
     """NVIDIA GPUs that the driver shows to this process, as `CUDA_VISIBLE_DEVICES` allows it."""
     try:

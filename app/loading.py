@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
-from app.xray.errors import InferenceStopped
+from app.xray.errors import InferenceStopped, ReloadFailed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -59,6 +59,16 @@ async def load_in_a_thread(
         raise InferenceStopped(f"the model is not loaded within {LIMIT_S} s") from error
     finally:
         thread.shutdown(wait=False, cancel_futures=True)
+
+
+def refuse_other_classes(served: Classifier, offered: Classifier) -> None:
+    """Raise ReloadFailed where clients would find other classes than those that are served."""
+    ours, theirs = served.contract.classes, offered.contract.classes
+    if ours != theirs:
+        raise ReloadFailed(
+            f"{offered.checkpoint.path}: its classes are {', '.join(theirs)}, those served are "
+            f"{', '.join(ours)}; a restart serves it"
+        )
 
 
 def announce(how: str, classifier: Classifier, metrics: Metrics) -> None:

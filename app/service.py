@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from app.batching import QueueFull
 from app.decoding import Decoding
-from app.loading import Reload, announce, load_in_a_thread
+from app.loading import Reload, announce, load_in_a_thread, refuse_other_classes
 from app.metrics import Metrics
 from app.pipeline import Pipeline
 from app.upload_memory import UploadMemory
@@ -105,13 +105,9 @@ class Service:
         except Exception as error:  # whatever it was, the service must not stay "loading"
             self._fail("cannot serve the model", error)
             self.on_failure()
-        else:
-            self._take("loaded", classifier)
-            self._in_background(
-                watch(self._check, self._restart, interval_s=self._watch_interval_s)
-            )
-        finally:
-            self._is_begun.set()
+            return
+        self._take("loaded", classifier)
+        self._in_background(watch(self._check, self._restart, interval_s=self._watch_interval_s))
 
     async def wait_until_loaded(self) -> None:
         """Return once the first attempt to load the model has ended.
@@ -212,7 +208,7 @@ class Service:
         _ = self.pipeline
         try:
             classifier = await load_in_a_thread(self._load, self.settings)
-            self._refuse_other_classes(classifier)
+            refuse_other_classes(self.pipeline.classifier, classifier)
         except Exception as error:  # whatever it was, the old one goes on
             reason = public_message(error)
             trace = None if isinstance(error, CxrError) else error
@@ -226,14 +222,6 @@ class Service:
         )
         self._take("reloaded", classifier)
         return self.last_reload
-
-    def _refuse_other_classes(self, new: Classifier) -> None:
-        served, offered = self.pipeline.classifier.contract.classes, new.contract.classes
-        if served != offered:
-            raise ReloadFailed(
-                f"{new.checkpoint.path}: its classes are {', '.join(offered)}, those served are "
-                f"{', '.join(served)}; a restart serves it"
-            )
 
     def _take(self, how: str, classifier: Classifier) -> None:
         """Send new requests to `classifier`; the old one is let go when it has answered its own."""
@@ -253,6 +241,7 @@ class Service:
     def _change_status(self, before: Status, after: Status) -> None:
         if self.status == before:  # and not draining already
             self.status = after
+        self._is_begun.set()
 
     def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -10,7 +10,7 @@ from multipart import MultipartError, MultipartSegment, PushMultipartParser, par
 from app.xray.errors import MalformedRequest, SenderError, TooManyBytes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from fastapi import Request
 
@@ -39,13 +39,16 @@ async def read_upload(request: Request, max_bytes: int, share: Share) -> bytes:
         TooManyBytes: more than `max_bytes`; no more than that was read.
         QueueFull: uploads take all the memory that they may.
     """
+    limit, too_many = max_bytes + _FRAMING_BYTES, _too_many(max_bytes)
     if _is_form(request):
-        data = await _read_form(request, max_bytes, share)
+        bounded = _bounded(request, limit, too_many, share)
+        files, names = await _read_form(request, bounded, FIELD, 1, max_bytes, _HOW)
+        _refuse_unless_one([part for part, _ in files], names)
+        data = bytes(files[0][1])
     else:
-        body = _bounded(request, max_bytes, _too_many(max_bytes), share)
-        data = b"".join([chunk async for chunk in body])
+        data = b"".join([chunk async for chunk in _bounded(request, max_bytes, too_many, share)])
     if len(data) > max_bytes:
-        raise _too_many(max_bytes)
+        raise too_many
     if not data:
         raise MalformedRequest(f"The file is empty. {_HOW}")
     return data
@@ -67,15 +70,8 @@ async def read_uploads(
     if not _is_form(request):
         raise MalformedRequest(f"The request is no multipart form. {_HOW_MANY}")
     too_many = TooManyBytes(f"The uploads are larger than {max_together / 1e6:g} MB together.")
-    files: list[tuple[MultipartSegment, bytearray]] = []
-    is_file = False
-    parts = MAX_FILES + _STRAY_PARTS
-    async for event in _events(request, max_together, too_many, share, parts, _HOW_MANY):
-        if isinstance(event, MultipartSegment):
-            is_file = event.name == FIELDS
-            files += [(event, bytearray())] if is_file else []
-        elif is_file and len(files[-1][1]) <= max_bytes:
-            files[-1][1].extend(event)
+    bounded = _bounded(request, max_together, too_many, share)
+    files, _ = await _read_form(request, bounded, FIELDS, MAX_FILES, max_bytes, _HOW_MANY)
     if not files or len(files) > MAX_FILES:
         raise MalformedRequest(f"The form has {len(files) or 'no'} fields {FIELDS!r}. {_HOW_MANY}")
     if not all(_is_file(part) for part, _ in files):
@@ -89,21 +85,37 @@ def _taken(data: bytes, max_bytes: int) -> bytes | SenderError:
     return data if len(data) <= max_bytes else _too_many(max_bytes)
 
 
-async def _read_form(request: Request, max_bytes: int, share: Share) -> bytes:
+async def _read_form(
+    request: Request,
+    body: AsyncIterator[bytes],
+    field: str,
+    max_files: int,
+    max_bytes: int,
+    how: str,
+) -> tuple[list[tuple[MultipartSegment, bytearray]], list[str]]:
+    """Each part named `field`, with no more than a chunk beyond `max_bytes` of it; all names."""
     names: list[str] = []
-    files: list[MultipartSegment] = []
-    pieces: list[bytes] = []
-    part: MultipartSegment | None = None
-    limit, too_many = max_bytes + _FRAMING_BYTES, _too_many(max_bytes)
-    async for event in _events(request, limit, too_many, share, 1 + _STRAY_PARTS, _HOW):
-        if isinstance(event, MultipartSegment):
-            part = event
-            names.append(part.name or "")
-            files += [part] if part.name == FIELD else []
-        elif part in files:
-            pieces.append(bytes(event))
-    _refuse_unless_one(files, names)
-    return b"".join(pieces)
+    files: list[tuple[MultipartSegment, bytearray]] = []
+    is_wanted = False
+    try:
+        _, options = parse_options_header(request.headers["content-type"])
+        parser = PushMultipartParser(
+            options.get("boundary", ""),
+            max_segment_count=max_files + _STRAY_PARTS,
+            max_header_size=_HEADER_BYTES,
+        )
+        async for chunk in body:
+            for event in parser.parse(chunk):
+                if isinstance(event, MultipartSegment):
+                    names.append(event.name or "")
+                    is_wanted = event.name == field
+                    files += [(event, bytearray())] if is_wanted else []
+                elif event and is_wanted and len(files[-1][1]) <= max_bytes:
+                    files[-1][1].extend(event)
+        parser.close()
+    except MultipartError as error:
+        raise MalformedRequest(f"The multipart form is broken: {error.args[0]}. {how}") from error
+    return files, names
 
 
 def _refuse_unless_one(files: list[MultipartSegment], names: list[str]) -> None:
@@ -123,24 +135,6 @@ def _is_form(request: Request) -> bool:
 def _is_file(part: MultipartSegment) -> bool:
     # The parser knows no `filename*` (RFC 5987), with which some clients write other letters.
     return part.filename is not None or "filename*=" in part["Content-Disposition"]
-
-
-async def _events(
-    request: Request, limit: int, too_many: TooManyBytes, share: Share, parts: int, how: str
-) -> AsyncGenerator[MultipartSegment | bytearray, None]:
-    """Each part of a form as it begins, and then its bytes, piece by piece."""
-    try:
-        _, options = parse_options_header(request.headers["content-type"])
-        parser = PushMultipartParser(
-            options.get("boundary", ""), max_segment_count=parts, max_header_size=_HEADER_BYTES
-        )
-        async for chunk in _bounded(request, limit, too_many, share):
-            for event in parser.parse(chunk):
-                if isinstance(event, MultipartSegment) or event:
-                    yield event
-        parser.close()
-    except MultipartError as error:
-        raise MalformedRequest(f"The multipart form is broken: {error.args[0]}. {how}") from error
 
 
 async def _bounded(

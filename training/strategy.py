@@ -11,6 +11,7 @@ import keras
 from app.xray.errors import TrainingError
 
 if TYPE_CHECKING:
+    from training.batches import TrainingBatches
     from training.config import StrategyName
 
 
@@ -114,13 +115,13 @@ def _has_workers(strategy: Any) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def build_on_workers(network: Any, strategy: Any, batch: Any) -> None:
-    """Make the variables of optimizer and metrics on every worker, for batches like `batch`.
+def build_on_workers(network: Any, strategy: Any, batches: TrainingBatches) -> None:
+    """Make the variables of optimizer and metrics on every worker, for such batches.
 
     Keras does so itself as `fit` begins, but takes the mean of a batch over all workers for it,
     which fails: TensorFlow takes that of a tensor, not of a pair (Keras 3.15).
     """
     if _has_workers(strategy):
         with strategy.scope():
-            network._symbolic_build(data_batch=batch)
+            network._symbolic_build(data_batch=batches[0])
         network._maybe_symbolic_build = lambda **_: None

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+_FIGURE: Final = len("0.000")
+
 
 def track(console: Console, description: str) -> Callable[[Iterable[Item], int], Iterable[Item]]:
     """A progress bar over what is read or run, item by item."""
@@ -92,9 +94,6 @@ def print_trials(recipes: Mapping[str, RecipeFile], console: Console) -> None:
         console.rule(Text(title), align="left")
         head = ("recipe", "mean of sources", *sources, "accuracy", "macro AUROC", "minutes")
         console.print(_table(text.Table(head, tuple(rows))))
-
-
-_FIGURE: Final = len("0.000")
 
 
 def _weigh(sentence: str) -> Text:

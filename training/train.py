@@ -56,7 +56,7 @@ def train(
         optimizer = build_optimizer(network, config, len(batches))
         network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
     if strategy:
-        build_on_workers(network, strategy, batches[0])
+        build_on_workers(network, strategy, batches)
     validation = PlainBatches(watched, contract)
     callbacks: list[Any] = []
     if config.average:
@@ -64,8 +64,6 @@ def train(
     if strategy:
         served.compile(loss=loss, metrics=["accuracy"])
         callbacks.append(Validate(served, validation))
-    if is_chief(strategy):
-        callbacks.append(Keep(kept, contract, served, config.keep))
     if config.schedule == "plateau":
         callbacks.append(
             keras.callbacks.ReduceLROnPlateau(
@@ -78,6 +76,7 @@ def train(
         )
     callbacks.append(keras.callbacks.TerminateOnNaN())
     if is_chief(strategy):
+        callbacks.append(Keep(kept, contract, served, config.keep))
         callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
     with EpochBars(console, len(batches)) as bars:
         found: History = network.fit(

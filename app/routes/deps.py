@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from app.pipeline import Pipeline
     from app.service import Service
+    from app.settings import Settings
+    from app.upload_memory import Share
     from app.xray.errors import SenderError
 
 _BINARY: Final[dict[str, Any]] = {
@@ -121,11 +123,8 @@ async def upload_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
         MalformedRequest, TooManyBytes: as `read_upload`.
         DeadlineExceeded: it was not enough.
     """
-    service = service_of(request)
-    with service.pipeline.in_use() as pipeline, service.memory.share() as share:
-        pipeline.refuse_when_full()
-        async with service.deadline():
-            yield pipeline, await read_upload(request, service.settings.max_upload_bytes, share)
+    async with _admitted(request) as (pipeline, share, settings):
+        yield pipeline, await read_upload(request, settings.max_upload_bytes, share)
 
 
 @asynccontextmanager
@@ -138,14 +137,15 @@ async def uploads_of(
         NotReady, QueueFull, DeadlineExceeded: as `upload_of`.
         MalformedRequest, TooManyBytes: as `read_uploads`.
     """
+    async with _admitted(request) as (pipeline, share, settings):
+        most, together = settings.max_upload_bytes, settings.max_held_bytes
+        yield pipeline, await read_uploads(request, most, together, share)
+
+
+@asynccontextmanager
+async def _admitted(request: Request) -> AsyncIterator[tuple[Pipeline, Share, Settings]]:
     service = service_of(request)
-    settings = service.settings
     with service.pipeline.in_use() as pipeline, service.memory.share() as share:
         pipeline.refuse_when_full()
         async with service.deadline():
-            yield (
-                pipeline,
-                await read_uploads(
-                    request, settings.max_upload_bytes, settings.max_held_bytes, share
-                ),
-            )
+            yield pipeline, share, service.settings

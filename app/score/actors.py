@@ -18,6 +18,7 @@ from ray.exceptions import RayError
 import app
 from app.children import give_memory_back, leave_no_core
 from app.classifier import load_classifier
+from app.devices import share_of_machine
 from app.logs import hush_pillow
 from app.score.scorer import Row, Scorer
 from app.score.table import PART_ROWS, About, schema_of
@@ -55,6 +56,7 @@ def score_on_ray(
     settings = settings.model_copy(
         update={"model_path": settings.model_path.resolve(), "model_sha256": about.sha256}
     )
+    gpus = 1 if settings.device == "gpu" else 0
     try:
         _connect(cluster)
         rows = from_items(
@@ -65,8 +67,8 @@ def score_on_ray(
             batch_size=PART_ROWS,
             compute=ActorPoolStrategy(min_size=1),
             num_cpus=1,
-            num_gpus=1 if settings.device == "gpu" else None,
-            runtime_env={"env_vars": _bounds(settings)},
+            num_gpus=gpus or None,
+            runtime_env={"env_vars": share_of_machine(1, gpus)},
         )
         for address, row in zip(pictures, rows.iter_rows(), strict=True):
             if row["path"] != _absolute(address):
@@ -114,12 +116,6 @@ class _Actor:
 
     async def _score(self, addresses: list[str]) -> list[Row]:
         return [row async for row in self._scorer.score_all(addresses)]
-
-
-def _bounds(settings: Settings) -> dict[str, str]:
-    """What holds an actor to its share, which Ray itself only keeps account of."""
-    threads = {"OMP_NUM_THREADS": "1"}
-    return threads if settings.device == "gpu" else {**threads, "CUDA_VISIBLE_DEVICES": ""}
 
 
 def _absolute(address: str) -> str:

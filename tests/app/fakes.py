@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,22 @@ class StuckEngine(FakeEngine):
         self.released.wait(5)
         self.running -= 1
         return super().predict(batch, with_features=with_features)
+
+
+@asynccontextmanager
+async def full_queue(png: bytes) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a service that is running one upload, with another in its queue of one."""
+    engine = StuckEngine()
+    app = fake_app(lambda _: fake_classifier(engine), max_queue=1)
+    async with client_of(app) as client, anyio.create_task_group() as tasks:
+        tasks.start_soon(partial(client.post, "/predict", content=png))
+        await anyio.to_thread.run_sync(engine.begun.wait, 5)
+        tasks.start_soon(partial(client.post, "/predict", content=png))
+        with anyio.fail_after(5):
+            while app.state.service.pipeline.waiting < 1:  # noqa: ASYNC110
+                await anyio.sleep(0.001)
+        yield client
+        engine.released.set()
 
 
 def fake_classifier(

@@ -11,6 +11,12 @@ from app.devices import usable_cpus, visible_gpus
 if TYPE_CHECKING:
     from pathlib import Path
 
+
+@pytest.fixture(autouse=True)
+def no_bound_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
 V1 = "5:cpu,cpuacct:{path}\n3:memory:/elsewhere\n"
 V2 = "0::{path}\n"
 
@@ -64,6 +70,18 @@ def test_cpus_are_those_that_the_cgroup_pays_for(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
     assert usable_cpus(*machine(tmp_path, membership, files)) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("3", 3), ("4,2", 4), ("32", 16), ("0", 16), ("many", 16), ("", 16)],
+)
+def test_cpus_are_no_more_than_openmp_is_given(
+    asked: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert usable_cpus(*machine(tmp_path, "", {})) == expected
 
 
 def test_cpus_are_those_that_the_process_may_run_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,6 +71,29 @@ async def test_a_model_that_cannot_be_loaded_fails_the_service_and_says_why(
     assert "cannot serve the model: models/x.h5: no such file" in caplog.text
 
 
+async def test_who_waits_for_the_model_goes_on_when_it_is_there() -> None:
+    load = SlowLoad()
+    service = Service(read_settings(), load)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.start)
+        with pytest.raises(TimeoutError), anyio.fail_after(0.05):
+            await service.wait_until_loaded()
+        load.finish()
+        with anyio.fail_after(5):
+            await service.wait_until_loaded()
+        assert service.status == "ready"
+
+
+async def test_who_waits_for_a_model_that_cannot_be_served_is_told_why() -> None:
+    def load(_: Settings) -> Classifier:
+        raise CheckpointMissing("models/x.h5: no such file")
+
+    service = Service(read_settings(), load)
+    await service.start()
+    with pytest.raises(CheckpointMissing):
+        await service.wait_until_loaded()
+
+
 async def test_what_takes_too_long_is_given_up(png: bytes) -> None:
     engine = StuckEngine()
     service = service_of(engine, request_timeout_s=0.1)

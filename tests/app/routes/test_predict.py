@@ -21,6 +21,7 @@ from tests.app.fakes import (
     client_of,
     fake_app,
     fake_classifier,
+    full_queue,
     gate_at,
 )
 from tests.dicoms import write_dicom
@@ -198,17 +199,8 @@ async def test_while_the_model_is_loading_a_client_is_told_when_to_come_back(png
 
 
 async def test_a_full_queue_is_a_503_with_a_time_to_come_back(png: bytes) -> None:
-    engine = StuckEngine()
-    app = fake_app(lambda _: fake_classifier(engine), max_queue=1)
-    async with client_of(app) as client, anyio.create_task_group() as tasks:
-        tasks.start_soon(partial(client.post, "/predict", content=png))
-        await anyio.to_thread.run_sync(engine.begun.wait, 5)
-        tasks.start_soon(partial(client.post, "/predict", content=png))
-        with anyio.fail_after(5):
-            while app.state.service.pipeline.waiting < 1:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
+    async with full_queue(png) as client:
         answer = await client.post("/predict", content=never_read())
-        engine.released.set()
     detail = assert_problem(answer, 503, "queue-full", "Too many requests wait already")
     assert detail == "1 requests are waiting already; try again shortly."
     assert int(answer.headers["Retry-After"]) > 0

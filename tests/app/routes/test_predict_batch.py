@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import numpy as np
 import pytest
 
@@ -15,6 +13,7 @@ from tests.app.fakes import (
     client_of,
     fake_app,
     fake_classifier,
+    full_queue,
     gate_at,
 )
 from tests.app.routes.test_predict import never_read
@@ -139,17 +138,8 @@ async def test_it_is_held_to_the_time_of_a_request(png: bytes) -> None:
 
 
 async def test_a_full_queue_refuses_before_anything_is_read(png: bytes) -> None:
-    engine = StuckEngine()
-    app = fake_app(lambda _: fake_classifier(engine), max_queue=1)
-    async with client_of(app) as client, anyio.create_task_group() as others:
-        others.start_soon(partial(client.post, "/predict", content=png))
-        await anyio.to_thread.run_sync(engine.begun.wait, 5)
-        others.start_soon(partial(client.post, "/predict", content=png))
-        with anyio.fail_after(5):
-            while app.state.service.pipeline.waiting < 1:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
+    async with full_queue(png) as client:
         answer = await client.post("/predict/batch", content=never_read())
-        engine.released.set()
     assert answer.status_code == 503
     assert answer.json()["type"] == "urn:cxr:problem:queue-full"
     assert answer.headers["Retry-After"]
