@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
+import subprocess
 from typing import Any
 
 import jsonpatch
 import kubernetes_validate
 import pytest
 import yaml
+from cloudcoil.models.prometheus_operator.v1 import ServiceMonitor
 
 from app.settings import PREFIX, Settings
 from tests.live import ROOT
@@ -39,18 +43,48 @@ def gpu_manifests() -> dict[str, dict[str, Any]]:
 
 
 SETS = {"base": manifests(), "gpu": gpu_manifests()}
-# The validator does not carry the schemas of the Prometheus Operator.
-EACH = [(name, kind) for name, found in SETS.items() for kind in found if kind != "ServiceMonitor"]
+OPERATORS = "ServiceMonitor"
+"""A kind of the Prometheus Operator's, not of Kubernetes itself."""
+EACH = [(name, kind) for name, found in SETS.items() for kind in found if kind != OPERATORS]
 CONTAINERS = {
     name: found["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     for name, found in SETS.items()
 }
 
 
+def settings_of(name: str) -> dict[str, str]:
+    """The variables of ours that a container is given."""
+    given = CONTAINERS[name]["env"]
+    return {entry["name"]: entry["value"] for entry in given if entry["name"].startswith(PREFIX)}
+
+
 @pytest.mark.parametrize(("name", "kind"), EACH)
 def test_a_manifest_is_valid(name: str, kind: str) -> None:
     version = kubernetes_validate.latest_version()
     kubernetes_validate.validate(SETS[name][kind], version, strict=True)
+
+
+def test_the_monitor_is_one_that_the_prometheus_operator_takes() -> None:
+    manifest = SETS["base"][OPERATORS]
+    read_back = ServiceMonitor.model_validate(manifest).model_dump(
+        by_alias=True, exclude_unset=True, mode="json"
+    )
+    assert read_back == manifest, "a field that it does not know is dropped"
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_kustomize_makes_of_them_what_is_looked_at_here(name: str) -> None:
+    tool = shutil.which("kubectl")
+    if tool is None:  # Debian's is older than these manifests
+        pytest.skip("no kubectl")
+    command = [tool, "kustomize", {"base": BASE, "gpu": GPU}[name]]
+    made = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = {manifest["kind"]: manifest for manifest in yaml.safe_load_all(made)}
+    (container,) = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container.pop("image") == f"cxr-inference:{'gpu' if name == 'gpu' else 'cpu'}"
+    expected = copy.deepcopy(SETS[name])
+    del expected["Deployment"]["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert found == expected
 
 
 def test_everything_selects_the_pods_of_the_deployment() -> None:
@@ -86,20 +120,28 @@ def test_the_probes_ask_what_they_should(name: str) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_kubernetes_waits_longer_than_we_drain(name: str) -> None:
     pod = SETS[name]["Deployment"]["spec"]["template"]["spec"]
-    given = {entry["name"]: entry["value"] for entry in CONTAINERS[name]["env"]}
+    given = settings_of(name)
     ours = float(given["CXR_DRAIN_S"]) + float(given["CXR_REQUEST_TIMEOUT_S"])
     assert pod["terminationGracePeriodSeconds"] > ours + 5
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_every_variable_is_a_setting_and_every_value_allowed(name: str) -> None:
-    given = {entry["name"]: entry["value"] for entry in CONTAINERS[name]["env"]}
+    given = settings_of(name)
     known = {PREFIX + field.upper(): field for field in Settings.model_fields}
     Settings(**{known[variable]: value for variable, value in given.items()})
     assert given["CXR_DEVICE"] == ("gpu" if name == "gpu" else "cpu")
     assert CONTAINERS[name]["resources"]["limits"].get("nvidia.com/gpu") == (
         1 if name == "gpu" else None
     )
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_pod_takes_no_more_of_its_node_than_it_asked_for(name: str) -> None:
+    container = CONTAINERS[name]
+    (share,) = [entry for entry in container["env"] if entry["name"] == "OMP_NUM_THREADS"]
+    assert share["valueFrom"] == {"resourceFieldRef": {"resource": "requests.cpu"}}
+    assert container["resources"]["requests"]["cpu"] == "2"
 
 
 @pytest.mark.parametrize("name", SETS)

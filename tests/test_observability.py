@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -82,8 +83,22 @@ def prometheus(
         subprocess.Popen(command, stderr=subprocess.DEVNULL) as process,
         httpx.Client(base_url=f"http://{address}/api/v1") as client,
     ):
-        yield client
-        process.terminate()
+        try:
+            wait_until_ready(f"http://{address}/-/ready")
+            yield client
+        finally:
+            process.terminate()
+
+
+def wait_until_ready(address: str) -> None:
+    """It listens before it answers, and says 503 meanwhile."""
+    until = time.monotonic() + WITHIN_S
+    while time.monotonic() < until:
+        with suppress(httpx.TransportError):
+            if httpx.get(address).status_code == httpx.codes.OK:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"Prometheus was not ready within {WITHIN_S} s")
 
 
 def ask(prometheus: httpx.Client, query: str) -> list[dict[str, Any]]:
@@ -103,11 +118,8 @@ def watched(server: httpx.Client, prometheus: httpx.Client) -> httpx.Client:
         server.post("/predict", content=picture)
         server.post("/explain", content=picture)
         server.post("/predict", content=b"hello")
-        try:
-            if ask(prometheus, seen):
-                return prometheus
-        except httpx.TransportError:  # it is still starting
-            pass
+        if ask(prometheus, seen):
+            return prometheus
         time.sleep(0.2)
     raise AssertionError(f"Prometheus saw nothing within {WITHIN_S} s")
 
