@@ -6,9 +6,12 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
 
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.routing import Match
 
+from app.request_id import NO_ROUTE, ROUTE_KEY
 from app.xray.errors import Unauthorized
 
 if TYPE_CHECKING:
@@ -55,10 +58,19 @@ class AccessMiddleware:
             is_admins = scope["path"].startswith(ADMIN)
             keys = self._admin_keys if is_admins else self._api_keys
             if keys and scope["path"] not in PROBES | PAGE and not _opens(scope, keys):
+                scope[ROUTE_KEY] = _route(scope)
                 refusal = self._on_refusal(Request(scope), Unauthorized(_HOW))
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _route(scope: Scope) -> str:
+    """The route that would have been asked; nothing has looked for it yet."""
+    for context in iter_route_contexts(scope["app"].routes):
+        if context.original_route.matches(scope)[0] is not Match.NONE:
+            return str(context.path)
+    return NO_ROUTE
 
 
 def _opens(scope: Scope, keys: tuple[bytes, ...]) -> bool:

@@ -11,7 +11,7 @@ import asyncio
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -25,12 +25,16 @@ from app.xray.errors import UnusableImage
 from app.xray.preprocess import to_input
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
     from app.settings import Settings
     from app.xray.contract import ModelContract
+
+T = TypeVar("T")
 
 _AT_LEAST: Final = 2
 """Threads, and processes: so that one picture that takes long does not hold up all others."""
@@ -84,15 +88,18 @@ class Decoding:
     async def apart(
         self, data: bytes, contract: ModelContract, *, picture_side: int | None
     ) -> Decoded:
-        """Decode in a process of its own, which is ended where it takes too long.
+        """Decode in a process. Raises as `in_process` and `app.xray.decode.decode`."""
+        return await self.in_process(decode_upload, data, contract, self._max_pixels, picture_side)
 
-        A caller that is cancelled has it ended, too.
+    async def in_process(self, work: Callable[..., T], *arguments: object) -> T:
+        """What `work`, a function of a module, makes of `arguments` in a process of its own.
+
+        It is ended where it takes too long, or its caller is cancelled.
 
         Raises:
             QueueFull: so many of this kind wait already that others would find no place.
-            UnusableImage: as `decode`, and where it takes more time or memory than a picture is
-                given, or ends the process.
-            SenderError: as `decode`.
+            UnusableImage: it takes more time or memory than a picture may, or ends the process.
+            Exception: what `work` raises.
         """
         if self._apart >= self._max_apart:
             raise QueueFull(
@@ -101,20 +108,15 @@ class Decoding:
         self._apart += 1
         try:
             async with self._free:
-                future = self._pool().schedule(
-                    decode_upload,
-                    (data, contract, self._max_pixels, picture_side),
-                    timeout=self._timeout_s,
-                )
-                return await asyncio.wrap_future(future)
+                future = self._pool().schedule(work, arguments, timeout=self._timeout_s)
+                done: T = await asyncio.wrap_future(future)
+                return done
         except TimeoutError as error:
-            raise UnusableImage(
-                f"Decoding the picture takes more than {self._timeout_s:g} s."
-            ) from error
+            raise UnusableImage(f"Decoding it takes more than {self._timeout_s:g} s.") from error
         except MemoryError as error:
-            raise UnusableImage("Decoding the picture takes too much memory.") from error
+            raise UnusableImage("Decoding it takes too much memory.") from error
         except (ProcessExpired, BrokenProcessPool) as error:
-            raise UnusableImage("The picture cannot be decoded: its decoder crashed.") from error
+            raise UnusableImage("It cannot be decoded: its decoder crashed.") from error
         finally:
             self._apart -= 1
 

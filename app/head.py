@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.request_id import ROUTE_KEY
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,4 +25,6 @@ class HeadMiddleware:
         try:
             await self._app(as_get, receive, send)
         finally:
-            scope["route"] = as_get.get("route")  # which the log names
+            for key in ("route", ROUTE_KEY):  # which the log names
+                if key in as_get:
+                    scope[key] = as_get[key]

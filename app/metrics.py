@@ -14,6 +14,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
 
@@ -38,6 +39,7 @@ class Metrics:
 
     def __init__(self, on_stage: Callable[[str, float, float], None] = lambda *_: None) -> None:
         self._on_stage = on_stage
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # when each began: twice the series
         self._registry = registry = CollectorRegistry()
         for collect in (ProcessCollector, PlatformCollector, GCCollector):
             collect(registry=registry)
@@ -174,7 +176,10 @@ class Metrics:
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """All figures, and the media type of how they are written: as `accept` asks."""
-        encode, media_type = choose_encoder(accept)
+        try:
+            encode, media_type = choose_encoder(accept)
+        except (TypeError, ValueError):  # a version that is none
+            encode, media_type = choose_encoder("")
         return encode(self._registry), media_type
 
 

@@ -130,6 +130,13 @@ class Pipeline:
 
         return self._judge(await self._batcher.submit(prepare))
 
+    async def in_process(self, work: Callable[..., T], *arguments: object) -> T:
+        """What `work` makes of `arguments`, where what was sent may make it take long.
+
+        Raises as `app.decoding.Decoding.in_process`.
+        """
+        return await self._decoding.in_process(work, *arguments)
+
     async def explain(self, data: bytes, name: str | None = None) -> Explanation:
         """The same, and the picture with the heat map of the class `name` laid over it.
 

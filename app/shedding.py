@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from starlette.requests import Request
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from app.service import Service
 
 UPLOADS: Final = frozenset({"/predict", "/predict/batch", "/explain"})
+_INFERENCE: Final = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
 
 
 class SheddingMiddleware:
@@ -35,10 +37,20 @@ class SheddingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in UPLOADS:
+        if scope["type"] == "http" and scope["method"] == "POST" and (route := _route(scope)):
             reason = self._service.refusal()
             if reason is not None:
-                scope[ROUTE_KEY] = scope["path"]
+                scope[ROUTE_KEY] = route
                 await self._on_refusal(Request(scope), reason)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _route(scope: Scope) -> str | None:
+    """The route that takes the upload, as the metrics name it; None where it is none."""
+    if scope["path"] in UPLOADS:
+        return str(scope["path"])
+    found = _INFERENCE.fullmatch(scope["path"])
+    return (
+        f"/v2/models/{{name}}{'/versions/{version}' if found[1] else ''}/infer" if found else None
+    )

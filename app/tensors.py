@@ -1,12 +1,11 @@
-"""Tensors in HTTP bodies, as the Open Inference Protocol v2 has them.
+"""Tensors as the Open Inference Protocol v2 has them in HTTP bodies.
 
-As JSON, or raw behind the JSON after Triton's "binary tensor data extension". Nothing here knows
-what a tensor is of.
+In JSON, or raw as Triton's "binary tensor data extension" has them. Nothing here knows what a
+tensor is of.
 """
 
 from __future__ import annotations
 
-import json
 import struct
 from base64 import b64decode
 from binascii import Error as NotBase64
@@ -14,41 +13,34 @@ from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.xray.errors import MalformedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-HEADER: Final = "Inference-Header-Content-Length"
+MOST: Final = 16
+"""Tensors of a request, and dimensions of a tensor."""
 _SIZE: Final = struct.Struct("<I")
 """Before each element of BYTES that comes raw."""
-_MOST: Final = 16
-"""Tensors of a request, and dimensions of a tensor."""
 _MOST_ELEMENTS: Final = 1 << 31
+_MOST_BYTES_ELEMENTS: Final = 1024
+
+Text = Annotated[str, Field(max_length=128)]
+"""A name, short enough to be given back in an answer."""
 
 
-class _Input(BaseModel):
-    name: str
-    datatype: str
-    shape: Annotated[list[Annotated[int, Field(ge=0, lt=_MOST_ELEMENTS)]], Field(max_length=_MOST)]
-    parameters: dict[str, Any] = {}
+class Described(BaseModel):
+    """What the JSON says of a tensor, as it stands there: nothing is converted."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: Text
+    datatype: Text
+    shape: Annotated[list[Annotated[int, Field(ge=0, lt=_MOST_ELEMENTS)]], Field(max_length=MOST)]
+    parameters: dict[Text, Any] = {}
     data: Any = None
-
-
-class _Output(BaseModel):
-    name: str
-    parameters: dict[str, Any] = {}
-
-
-class _Request(BaseModel):
-    id: Annotated[str, Field(max_length=128)] | None = None
-    inputs: Annotated[list[_Input], Field(min_length=1, max_length=_MOST)]
-    outputs: Annotated[list[_Output], Field(max_length=_MOST)] = []
-    parameters: dict[str, Any] = {}
 
 
 class Tensor(NamedTuple):
@@ -60,93 +52,20 @@ class Tensor(NamedTuple):
     data: NDArray[Any] | list[bytes]
 
 
-class InferenceRequest(NamedTuple):
-    """What is asked: the tensors, and which outputs are wanted, each raw (True) or as JSON.
-
-    Without any named, all are, `is_raw` alike.
-    """
-
-    id: str | None
-    inputs: list[Tensor]
-    outputs: dict[str, bool]
-    is_raw: bool
-
-
-def read_request(body: bytes, json_bytes: str | None) -> InferenceRequest:
-    """The request in `body`, whose first `json_bytes`, where that is given, are JSON.
+def from_json(described: Described) -> Tensor:
+    """The tensor whose elements stand in the JSON: numbers, or strings in base64 (BYTES).
 
     Raises:
-        MalformedRequest: it is none; names the tensor and what was expected.
+        MalformedRequest: they are others, or fewer or more than its shape says.
     """
-    length = len(body) if json_bytes is None else _read_length(json_bytes, len(body))
-    try:
-        request = _Request.model_validate_json(body[:length])
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"])) or "body"
-        raise MalformedRequest(f"Not the protocol's JSON: {place}: {first['msg']}.") from error
-    inputs, rest = [], memoryview(body)[length:]
-    for described in request.inputs:
-        size = described.parameters.get("binary_data_size")
-        if size is None:
-            inputs.append(_from_json(described))
-            continue
-        if not isinstance(size, int) or not 0 <= size <= len(rest):
-            raise MalformedRequest(
-                f"Input {described.name!r}: binary_data_size is {size!r}, and {len(rest)} bytes "
-                "are left."
-            )
-        inputs.append(_from_raw(described, rest[:size]))
-        rest = rest[size:]
-    if rest:
-        raise MalformedRequest(f"{len(rest)} bytes at the end belong to no input.")
-    is_raw = bool(request.parameters.get("binary_data_output", False))
-    outputs = {
-        output.name: bool(output.parameters.get("binary_data", is_raw))
-        for output in request.outputs
-    }
-    return InferenceRequest(request.id, inputs, outputs, is_raw)
-
-
-def write_response(
-    description: dict[str, Any], outputs: Sequence[tuple[Tensor, bool]]
-) -> tuple[bytes, dict[str, str]]:
-    """The body that carries `outputs`, each raw (True) or as JSON, and the headers it needs."""
-    described, pieces = [], []
-    for tensor, is_raw in outputs:
-        entry: dict[str, Any] = {
-            "name": tensor.name,
-            "datatype": tensor.datatype,
-            "shape": tensor.shape,
-        }
-        if is_raw:
-            raw = _to_raw(tensor)
-            entry["parameters"] = {"binary_data_size": len(raw)}
-            pieces.append(raw)
-        elif isinstance(tensor.data, list):
-            entry["data"] = [element.decode() for element in tensor.data]
-        else:
-            entry["data"] = tensor.data.ravel().tolist()
-        described.append(entry)
-    head = json.dumps({**description, "outputs": described}).encode()
-    if not pieces:
-        return head, {"Content-Type": "application/json"}
-    headers = {"Content-Type": "application/octet-stream", HEADER: str(len(head))}
-    return b"".join([head, *pieces]), headers
-
-
-def _read_length(given: str, available: int) -> int:
-    if not (given.isascii() and given.isdecimal() and int(given[:12]) <= available):
-        raise MalformedRequest(f"{HEADER} is no length within the {available} bytes of the body.")
-    return int(given)
-
-
-def _from_json(described: _Input) -> Tensor:
     name, count = described.name, prod(described.shape)
     if described.data is None:
         raise MalformedRequest(f"Input {name!r} has neither data nor a binary_data_size.")
     if described.datatype == "BYTES":
+        _refuse_if_many(described)
         data = described.data if isinstance(described.data, list) else [described.data]
+        if len(data) != count:
+            raise _does_not_fit(described, len(data))
         try:
             elements = [b64decode(element, validate=True) for element in data]
         except (TypeError, ValueError, NotBase64) as error:
@@ -154,17 +73,33 @@ def _from_json(described: _Input) -> Tensor:
         return _tensor(described, elements, len(elements))
     _refuse_unless_float(described)
     try:
-        with np.errstate(over="ignore"):  # infinity says it
-            numbers = np.asarray(described.data, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
+        numbers = np.asarray(described.data)
+    except ValueError as error:  # lists of different lengths
         raise MalformedRequest(f"Input {name!r}: expected {count} numbers.") from error
-    return _tensor(described, numbers, numbers.size)
+    if numbers.dtype.kind not in "iuf":
+        raise MalformedRequest(f"Input {name!r}: expected {count} numbers.")
+    if numbers.ndim > 1 and numbers.shape != tuple(described.shape):
+        raise MalformedRequest(
+            f"Input {name!r} is nested as {list(numbers.shape)}, its shape {described.shape}."
+        )
+    with np.errstate(over="ignore"):  # infinity says it
+        return _tensor(described, numbers.astype(np.float32), numbers.size)
 
 
-def _from_raw(described: _Input, raw: memoryview) -> Tensor:
+def from_raw(described: Described, raw: memoryview) -> Tensor:
+    """The tensor whose elements are `raw`; each of BYTES behind its length, uint32.
+
+    Raises:
+        MalformedRequest: as `from_json`.
+    """
     if described.datatype == "BYTES":
-        elements = []
+        _refuse_if_many(described)
+        elements: list[bytes] = []
         while raw:
+            if len(elements) == prod(described.shape):
+                raise MalformedRequest(
+                    f"Input {described.name!r} has more elements than its shape {described.shape}."
+                )
             if len(raw) < _SIZE.size or len(raw) - _SIZE.size < (size := _SIZE.unpack(raw[:4])[0]):
                 raise MalformedRequest(f"Input {described.name!r}: an element is cut short.")
             elements.append(bytes(raw[_SIZE.size : _SIZE.size + size]))
@@ -177,24 +112,38 @@ def _from_raw(described: _Input, raw: memoryview) -> Tensor:
     return _tensor(described, numbers, numbers.size)
 
 
-def _refuse_unless_float(described: _Input) -> None:
+def _refuse_unless_float(described: Described) -> None:
     if described.datatype != "FP32":
         raise MalformedRequest(
             f"Input {described.name!r} is {described.datatype!r}; expected FP32 or BYTES."
         )
 
 
-def _tensor(described: _Input, data: NDArray[Any] | list[bytes], count: int) -> Tensor:
+def _refuse_if_many(described: Described) -> None:
+    if prod(described.shape) > _MOST_BYTES_ELEMENTS:
+        raise MalformedRequest(
+            f"Input {described.name!r} has the shape {described.shape}: more than "
+            f"{_MOST_BYTES_ELEMENTS} elements of BYTES."
+        )
+
+
+def _does_not_fit(described: Described, count: int) -> MalformedRequest:
+    shape = described.shape
+    return MalformedRequest(
+        f"Input {described.name!r} has {count} elements, its shape {shape} {prod(shape)}."
+    )
+
+
+def _tensor(described: Described, data: NDArray[Any] | list[bytes], count: int) -> Tensor:
     shape = tuple(described.shape)
     if count != prod(shape):
-        raise MalformedRequest(
-            f"Input {described.name!r} has {count} elements, its shape {list(shape)} {prod(shape)}."
-        )
+        raise _does_not_fit(described, count)
     shaped = data if isinstance(data, list) else data.reshape(shape)
     return Tensor(described.name, described.datatype, shape, shaped)
 
 
-def _to_raw(tensor: Tensor) -> bytes:
+def to_raw(tensor: Tensor) -> bytes:
+    """The elements as `from_raw` takes them."""
     if isinstance(tensor.data, list):
         return b"".join(_SIZE.pack(len(element)) + element for element in tensor.data)
     order = tensor.data.dtype.newbyteorder("<")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from app.xray.errors import MalformedRequest, SenderError, TooManyBytes
+from app.xray.errors import MalformedRequest, SenderError, TooManyBytes, UnsupportedImageType
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -36,21 +36,37 @@ async def read_upload(request: Request, max_bytes: int, share: Share) -> bytes:
 
     Raises:
         MalformedRequest: no file, several, an empty one, or a form that does not parse.
+        UnsupportedImageType: it is compressed (`Content-Encoding`).
         TooManyBytes: more than `max_bytes`; no more than that was read.
         QueueFull: uploads take all the memory that they may.
     """
-    limit, too_many = max_bytes + _FRAMING_BYTES, _too_many(max_bytes)
-    if _is_form(request):
-        bounded = _bounded(request, limit, too_many, share)
-        files, names = await _read_form(request, bounded, FIELD, 1, max_bytes, _HOW)
-        _refuse_unless_one([part for part, _ in files], names)
-        data = bytes(files[0][1])
-    else:
-        data = b"".join([chunk async for chunk in _bounded(request, max_bytes, too_many, share)])
+    if not _is_form(request):
+        return await read_body(request, max_bytes, share, f"The file is empty. {_HOW}")
+    too_many = _too_many(max_bytes)
+    bounded = _bounded(request, max_bytes + _FRAMING_BYTES, too_many, share)
+    files, names = await _read_form(request, bounded, FIELD, 1, max_bytes, _HOW)
+    _refuse_unless_one([part for part, _ in files], names)
+    data = bytes(files[0][1])
     if len(data) > max_bytes:
         raise too_many
     if not data:
         raise MalformedRequest(f"The file is empty. {_HOW}")
+    return data
+
+
+async def read_body(
+    request: Request, max_bytes: int, share: Share, if_empty: str = "The body is empty."
+) -> bytes:
+    """The bytes of the body, whatever it is; taken from `share` as they are read.
+
+    Raises:
+        MalformedRequest: there are none, which `if_empty` tells.
+        UnsupportedImageType, TooManyBytes, QueueFull: as `read_upload`.
+    """
+    bounded = _bounded(request, max_bytes, _too_many(max_bytes), share)
+    data = b"".join([chunk async for chunk in bounded])
+    if not data:
+        raise MalformedRequest(if_empty)
     return data
 
 
@@ -64,6 +80,7 @@ async def read_uploads(
     Raises:
         MalformedRequest: no such field, one that is text, more than `MAX_FILES`, or a form that
             does not parse.
+        UnsupportedImageType: as `read_upload`.
         TooManyBytes: more than `max_together` in all; no more than that was read.
         QueueFull: uploads take all the memory that they may.
     """
@@ -141,6 +158,8 @@ async def _bounded(
     request: Request, limit: int, too_many: TooManyBytes, share: Share
 ) -> AsyncGenerator[bytes, None]:
     """The body's chunks, refused as soon as they, or their announced length, exceed `limit`."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedImageType("The body has a Content-Encoding; send it as it is.")
     announced = request.headers.get("content-length", "")
     if re.fullmatch("[0-9]{1,19}", announced):
         if int(announced) > limit:

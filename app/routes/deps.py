@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from app.batching import QueueFull
 from app.problems import responses
-from app.uploads import FIELD, FIELDS, MAX_FILES, read_upload, read_uploads
+from app.uploads import FIELD, FIELDS, MAX_FILES, read_body, read_upload, read_uploads
 from app.xray import errors
 
 if TYPE_CHECKING:
@@ -96,11 +97,21 @@ BATCH_REFUSALS: Final = responses(
     errors.Unauthorized,
     errors.MalformedRequest,
     errors.TooManyBytes,
+    errors.UnsupportedImageType,
     errors.NotReady,
     QueueFull,
     errors.DeadlineExceeded,
 )
 """Of a request with several uploads as a whole."""
+
+
+AT_ONCE: Final = 16
+"""Pictures of one request that may wait for the model, so that it leaves room for others."""
+
+
+def slots_of(request: Request) -> asyncio.Semaphore:
+    """What each picture of a request with several has to hold while it waits for the model."""
+    return asyncio.Semaphore(min(AT_ONCE, service_of(request).settings.max_queue))
 
 
 def service_of(request: Request) -> Service:
@@ -120,11 +131,18 @@ async def upload_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
     Raises:
         NotReady, QueueFull: before a byte of the body is read; QueueFull also where uploads take
             all the memory that they may.
-        MalformedRequest, TooManyBytes: as `read_upload`.
+        MalformedRequest, UnsupportedImageType, TooManyBytes: as `read_upload`.
         DeadlineExceeded: it was not enough.
     """
     async with _admitted(request) as (pipeline, share, settings):
         yield pipeline, await read_upload(request, settings.max_upload_bytes, share)
+
+
+@asynccontextmanager
+async def body_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
+    """The same for a body that is no picture itself; a form is taken for no more than bytes."""
+    async with _admitted(request) as (pipeline, share, settings):
+        yield pipeline, await read_body(request, settings.max_upload_bytes, share)
 
 
 @asynccontextmanager
@@ -135,7 +153,7 @@ async def uploads_of(
 
     Raises:
         NotReady, QueueFull, DeadlineExceeded: as `upload_of`.
-        MalformedRequest, TooManyBytes: as `read_uploads`.
+        MalformedRequest, UnsupportedImageType, TooManyBytes: as `read_uploads`.
     """
     async with _admitted(request) as (pipeline, share, settings):
         most, together = settings.max_upload_bytes, settings.max_held_bytes

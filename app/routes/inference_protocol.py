@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -10,13 +12,20 @@ import numpy as np
 from fastapi import APIRouter, Header, HTTPException, Request, Response
 
 from app.disconnect import unless_gone
-from app.routes.deps import REFUSALS, service_of, upload_of
+from app.inference_request import (
+    HEADER,
+    InferenceRequest,
+    read_request,
+    takes_long,
+    write_response,
+)
+from app.routes.deps import REFUSALS, body_of, service_of, slots_of
 from app.settings import VERSION
-from app.tensors import HEADER, InferenceRequest, Tensor, read_request, write_response
+from app.tensors import Tensor
 from app.xray.errors import MalformedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable
 
     from app.classifier import Classifier, Prediction
     from app.pipeline import Pipeline
@@ -27,6 +36,8 @@ MOST_PICTURES: Final = 32
 """In one request."""
 PICTURES: Final = "image"
 MODEL_INPUTS: Final = "input"
+OUTPUTS: Final = ("probabilities", "label", "uncertain", "warnings")
+"""The last has for each picture a JSON list of what to mind, as `POST /predict` says it."""
 _VERSION: Final = "1"
 _MODEL: Final = "/models/{name}"
 _MODEL_VERSION: Final = _MODEL + "/versions/{version}"
@@ -109,6 +120,7 @@ async def metadata(request: Request, name: str, version: str = _VERSION) -> dict
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(classes)]},
             {"name": "label", "datatype": "BYTES", "shape": [-1]},
             {"name": "uncertain", "datatype": "BOOL", "shape": [-1]},
+            {"name": "warnings", "datatype": "BYTES", "shape": [-1]},
         ],
     }
 
@@ -137,11 +149,15 @@ async def infer(
     the JSON), or `input`, FP32 [n, 224, 224, 3], levels as the contract scales them. One that is
     refused has the request refused.
     """
-    async with upload_of(request) as (pipeline, body):
+    async with body_of(request) as (pipeline, body):
         classifier = _model(pipeline, name, version).classifier
-        asked = await asyncio.to_thread(read_request, body, json_bytes)
+        if takes_long(body, json_bytes):
+            asked = await pipeline.in_process(read_request, body, json_bytes)
+        else:
+            asked = await asyncio.to_thread(read_request, body, json_bytes)
         wanted = _wanted(asked)
-        predictions = await unless_gone(request, _answer_all(pipeline, asked))
+        items = _items(pipeline, asked)
+        predictions = await unless_gone(request, _answer_all(items, slots_of(request)))
     answers = _tensors(predictions, classifier)
     description = {
         "model_name": name,
@@ -162,15 +178,22 @@ def _model(pipeline: Pipeline, name: str, version: str) -> Pipeline:
 
 
 def _wanted(asked: InferenceRequest) -> dict[str, bool]:
-    names = ("probabilities", "label", "uncertain")
-    if unknown := [name for name in asked.outputs if name not in names]:
-        raise MalformedRequest(f"No output is named {unknown[0]!r}; there are {', '.join(names)}.")
-    return asked.outputs or dict.fromkeys(names, asked.is_raw)
+    if unknown := [name for name in asked.outputs if name not in OUTPUTS]:
+        there = ", ".join(OUTPUTS)
+        raise MalformedRequest(f"No output is named {unknown[0]!r}; there are {there}.")
+    return asked.outputs or dict.fromkeys(OUTPUTS, asked.is_raw)
 
 
-async def _answer_all(pipeline: Pipeline, asked: InferenceRequest) -> list[Prediction]:
+async def _answer_all(
+    items: list[Callable[[], Awaitable[Prediction]]], slots: asyncio.Semaphore
+) -> list[Prediction]:
     """The answer for each item of the one input, in order; the first error ends all of them."""
-    tasks = [asyncio.create_task(one) for one in _items(pipeline, asked)]
+
+    async def answer(item: Callable[[], Awaitable[Prediction]]) -> Prediction:
+        async with slots:
+            return await item()
+
+    tasks = [asyncio.create_task(answer(item)) for item in items]
     try:
         return await asyncio.gather(*tasks)
     finally:
@@ -178,7 +201,9 @@ async def _answer_all(pipeline: Pipeline, asked: InferenceRequest) -> list[Predi
             task.cancel()
 
 
-def _items(pipeline: Pipeline, asked: InferenceRequest) -> list[Coroutine[Any, Any, Prediction]]:
+def _items(
+    pipeline: Pipeline, asked: InferenceRequest
+) -> list[Callable[[], Awaitable[Prediction]]]:
     if len(asked.inputs) != 1:
         raise MalformedRequest(f"Expected one input, {PICTURES!r} or {MODEL_INPUTS!r}.")
     (tensor,) = asked.inputs
@@ -197,10 +222,10 @@ def _items(pipeline: Pipeline, asked: InferenceRequest) -> list[Coroutine[Any, A
     if not 1 <= tensor.shape[0] <= MOST_PICTURES:
         raise MalformedRequest(f"{tensor.shape[0]} pictures; expected 1 to {MOST_PICTURES}.")
     if isinstance(tensor.data, list):
-        return [pipeline.classify(data) for data in tensor.data]
+        return [partial(pipeline.classify, data) for data in tensor.data]
     if not np.isfinite(tensor.data).all():
         raise MalformedRequest(f"Input {tensor.name!r} holds numbers that are not finite.")
-    return [pipeline.classify_input(model_input) for model_input in tensor.data]
+    return [partial(pipeline.classify_input, model_input) for model_input in tensor.data]
 
 
 def _tensors(predictions: list[Prediction], classifier: Classifier) -> dict[str, Tensor]:
@@ -208,10 +233,12 @@ def _tensors(predictions: list[Prediction], classifier: Classifier) -> dict[str,
     rows = [[*prediction.probabilities.values()] for prediction in predictions]
     flags = [prediction.uncertain for prediction in predictions]
     labels = [prediction.label.encode() for prediction in predictions]
+    warnings = [json.dumps(prediction.warnings).encode() for prediction in predictions]
     shape = (count, len(classifier.contract.classes))
     tensors = [
         Tensor("probabilities", "FP32", shape, np.array(rows, np.float32)),
         Tensor("label", "BYTES", (count,), labels),
         Tensor("uncertain", "BOOL", (count,), np.array(flags)),
+        Tensor("warnings", "BYTES", (count,), warnings),
     ]
     return {tensor.name: tensor for tensor in tensors}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 
@@ -16,7 +16,7 @@ from app.routes.deps import (
     BATCH_REFUSALS,
     REFUSALS,
     REQUEST_BODY,
-    service_of,
+    slots_of,
     upload_of,
     uploads_of,
 )
@@ -25,9 +25,6 @@ from app.xray.errors import SenderError, TemporaryError
 
 if TYPE_CHECKING:
     from app.pipeline import Pipeline
-
-AT_ONCE: Final = 16
-"""Pictures of one request that may wait for the model, so that it leaves room for others."""
 
 router = APIRouter(tags=["prediction"])
 
@@ -83,7 +80,7 @@ async def predict_batch(request: Request) -> BatchResponse:
 async def _answer_each(
     request: Request, pipeline: Pipeline, uploads: list[bytes | SenderError]
 ) -> list[PredictionResponse | Problem]:
-    slots = asyncio.Semaphore(min(AT_ONCE, service_of(request).settings.max_queue))
+    slots = slots_of(request)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(_answer(request, pipeline, upload, slots)) for upload in uploads]
     return [task.result() for task in tasks]

@@ -156,3 +156,25 @@ async def test_the_description_says_where_a_key_is_needed(
         if operation["security"]
     }
     assert found == guarded
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        pytest.param("POST", "/predict", "/predict", id="predict"),
+        pytest.param("GET", "/predict", "/predict", id="a-wrong-method"),
+        pytest.param("HEAD", "/model", "/model", id="head"),
+        pytest.param(
+            "POST", "/v2/models/some/infer", "/v2/models/{name}/infer", id="the-name-left-out"
+        ),
+        pytest.param("GET", "/nobody/jones", "(no route)", id="none"),
+    ],
+)
+async def test_a_refusal_is_counted_by_the_route_that_was_asked(
+    method: str, path: str, route: str
+) -> None:
+    async with client_of(fake_app(api_keys=KEYS)) as client:
+        await client.request(method, path)
+        figures = (await client.get("/metrics", headers={"X-API-Key": "first-key"})).text
+    labels = f'code="401",method="{method}",route="{route}"'
+    assert f"cxr_http_request_duration_seconds_count{{{labels}}} 1.0" in figures

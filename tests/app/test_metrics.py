@@ -206,6 +206,15 @@ async def test_openmetrics_is_spoken_where_it_is_asked_for() -> None:
     assert "process_resident_memory_bytes" in plain.text
 
 
+@pytest.mark.parametrize("version", ["x", "1.0.0.0", "", "-1", "٣"])
+async def test_a_version_that_is_none_is_answered_in_plain_text(version: str) -> None:
+    accept = f"application/openmetrics-text; version={version}"
+    async with client_of(fake_app()) as client:
+        answer = await client.get("/metrics", headers={"Accept": accept.encode()})
+    assert answer.status_code == 200
+    assert "cxr_ready 1.0" in answer.text
+
+
 async def test_where_keys_are_set_the_metrics_need_one() -> None:
     async with client_of(fake_app(api_keys="key")) as client:
         refused = await client.get("/metrics")

@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 
 from app.upload_memory import UploadMemory
 from app.uploads import read_upload
-from app.xray.errors import MalformedRequest, SenderError, TooManyBytes
+from app.xray.errors import MalformedRequest, SenderError, TooManyBytes, UnsupportedImageType
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -144,6 +144,16 @@ async def test_a_malformed_request_is_told_what_to_send(
 async def test_more_bytes_than_allowed_are_refused(request_: dict[str, object]) -> None:
     with pytest.raises(TooManyBytes, match="larger than 3 MB"):
         await upload(**request_)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "identity, gzip"])
+async def test_a_compressed_body_is_refused_by_name(coding: str) -> None:
+    with pytest.raises(UnsupportedImageType, match="has a Content-Encoding"):
+        await upload(content=b"abc", headers={"Content-Encoding": coding})
+
+
+async def test_a_body_that_says_it_is_not_compressed_is_taken() -> None:
+    assert await upload(content=b"abc", headers={"Content-Encoding": "Identity"}) == b"abc"
 
 
 async def test_an_endless_body_is_read_no_further_than_the_limit() -> None:
