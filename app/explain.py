@@ -25,6 +25,7 @@ _INFERNO: Final = ((40, 11, 84), (120, 28, 109), (188, 55, 84), (237, 105, 37), 
 """Part of Matplotlib's "inferno" (van der Walt and Smith 2015), whose lightness only rises: it
 is read alike by those who do not see all colours, and in print."""
 _MAX_OPACITY: Final = 0.6
+_HEAT_REDUCTION: Final = 4
 _BACKGROUND: Final = (16, 16, 16)
 _INK: Final = (240, 240, 240)
 _FAINT_INK: Final = (170, 170, 170)
@@ -73,11 +74,12 @@ def gray_layer(picture: Image.Image) -> bytes:
 
 
 def heat_layer(heat: NDArray[np.float32], size: tuple[int, int]) -> bytes:
-    """A PNG file of `size`, width and height: the heat's colours, as opaque as it is strong.
+    """A PNG file: the heat's colours, as opaque as it is strong, to be stretched to `size`.
 
-    Laid over a `gray_layer` of that size; `heat` as in `overlay`.
+    It is a quarter as wide and high, and as smooth all the same; `heat` as in `overlay`.
     """
-    levels = _levels(heat, size)
+    width, height = (max(1, round(side / _HEAT_REDUCTION)) for side in size)
+    levels = _levels(heat, (width, height))
     colors = _colored(levels)
     colors.putalpha(levels)
     return _to_png(colors)

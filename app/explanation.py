@@ -23,11 +23,15 @@ class Explanation(NamedTuple):
 
 
 class LayeredExplanation(NamedTuple):
-    """An answer, the picture, and what speaks for each class: PNG files of one size."""
+    """An answer, the picture, and what speaks for each class, to be stretched over it: PNG files.
+
+    A class that nothing speaks for is not in `heat`, which is None where answers cannot be led
+    back to places.
+    """
 
     prediction: Prediction
     picture: bytes
-    heat: dict[str, bytes]
+    heat: dict[str, bytes] | None
 
 
 def explain(
@@ -47,13 +51,13 @@ def explain(
 def explain_in_layers(
     classifier: Classifier, prediction: Prediction, picture: Image.Image
 ) -> LayeredExplanation:
-    """What speaks for each class; nothing does where answers cannot be led back to places."""
+    """What speaks for each class, where that can be told; `picture` as in `explain`."""
     shown = _as_answered(picture, prediction)
     try:
         maps = classifier.heat_maps(prediction)
     except NotExplainable:
-        maps = {}
-    heat = {name: heat_layer(heat, shown.size) for name, heat in maps.items()}
+        return LayeredExplanation(prediction, gray_layer(shown), None)
+    heat = {name: heat_layer(heat, shown.size) for name, heat in maps.items() if heat.any()}
     return LayeredExplanation(prediction, gray_layer(shown), heat)
 
 

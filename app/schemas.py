@@ -37,19 +37,22 @@ class ModelIdentity(BaseModel):
 
 
 class Layers(BaseModel):
-    """The picture that was answered, and what of it speaks for each class; of one size."""
+    """The picture that was answered, and what of it speaks for each class."""
 
     picture: str = Field(description="The X-ray in gray, a PNG file as a data URI")
-    heat: dict[str, str] = Field(
-        description="For each class a PNG file as a data URI, as opaque as the heat is strong, to "
-        "lay over the picture; none where this model cannot be explained"
+    heat: dict[str, str] | None = Field(
+        None,
+        description="For each class that anything speaks for, a PNG file as data URI, as opaque as "
+        "the heat is strong, to stretch over the picture; left out where this model cannot be "
+        "explained",
     )
 
     @classmethod
     def of(cls, explanation: LayeredExplanation) -> Self:
         """The layers of `explanation`."""
-        heat = {name: _data_uri(png) for name, png in explanation.heat.items()}
-        return cls(picture=_data_uri(explanation.picture), heat=heat)
+        heat = explanation.heat
+        uris = heat if heat is None else {name: _data_uri(png) for name, png in heat.items()}
+        return cls(picture=_data_uri(explanation.picture), heat=uris)
 
 
 class PredictionResponse(BaseModel):

@@ -2,11 +2,15 @@
    Nothing is kept beyond the tab, and nothing is asked of any other host. */
 
 const AT_ONCE = 2;
+const ATTEMPTS = 3;
 const ASK_AGAIN_MS = { ready: 10_000, other: 2_000 };
 const PATIENCE_MS = 5_000;
+const STALLED_MS = 120_000;
+const BUSY_S = 2;
 // The service's own, for a checkpoint that brings no operating point.
 const DEFAULT_OPERATING_POINT = 0.5;
 const DEFAULT_STRENGTH = 60;
+const DISCLAIMER = "Research software, not a medical device";
 
 const STATES = {
   ready: "Ready",
@@ -15,11 +19,12 @@ const STATES = {
   failed: "Cannot serve its model",
   unreachable: "Cannot be reached; asking again …",
 };
+const SPELLED = { litert: "LiteRT", tensorflow: "TensorFlow", cpu: "CPU", gpu: "GPU" };
 
 // What a person can do about a refusal, by the last part of its type.
 const ADVICE = {
   "malformed-request": "Choose the file again. It may be empty.",
-  "unauthorized": "Enter a valid key above, then try again.",
+  "unauthorized": "Enter a valid key above.",
   "too-many-bytes": "Export the picture smaller, or as JPEG.",
   "too-many-pixels": "Export the picture with fewer pixels.",
   "unsupported-image-type": "Save it as JPEG or PNG, or take the DICOM file itself.",
@@ -27,76 +32,128 @@ const ADVICE = {
   "unusable-image": "Export it again; this file is damaged, or holds more than one picture.",
   "not-a-chest-x-ray": "Send one frontal chest X-ray, the whole film, without a viewer's frame around it.",
   "queue-full": "Others are being answered. Try again in a few seconds.",
-  "not-ready": "Wait until the service says that it is ready, then try again.",
-  "inference-stopped": "Wait until the service says that it is ready, then try again.",
+  "not-ready": "Try again once the service says that it is ready.",
+  "inference-stopped": "Try again once the service says that it is ready.",
   "deadline-exceeded": "The service is busy. Try again in a while.",
 };
-const WORTH_REPEATING = new Set([0, 401, 500, 503, 504]);
+// And where the type says nothing, as of a proxy in between.
+const ADVICE_BY_STATUS = { 401: ADVICE.unauthorized, 413: ADVICE["too-many-bytes"] };
+const IN_A_WHILE = "Try again in a while. If it stays so, tell whoever runs the service.";
+const TELL_THEM = "Tell whoever runs the service what you see here.";
+const WORTH_REPEATING = new Set([0, 200, 401, 408, 429]);
+// What ends by itself: the picture waits for it, and is sent again.
+const PASSING = new Set(["queue-full", "not-ready", "inference-stopped"]);
 const UNREACHABLE = {
   status: 0,
   title: "The service cannot be reached",
-  detail: "No answer came: it may be restarting, or the connection is broken.",
+  detail: "It is not running, or the network is down, or it no longer answers.",
+};
+const UNREADABLE = {
+  status: null,
+  title: "This file cannot be read",
+  detail: "Your browser could not open it: it was moved, or changed, or it is a folder.",
+  advice: "Choose it again. Of a folder, drop the files themselves.",
+};
+const GARBLED = {
+  status: 200,
+  title: "The answer cannot be read",
+  detail: "What came back is none of this service's answers; something in between may have cut it.",
 };
 
 const byId = (id) => document.getElementById(id);
-const text = (value) => document.createTextNode(value);
-const fromTemplate = (id) => byId(id).content.cloneNode(true).firstElementChild;
+const text = (words) => document.createTextNode(words);
+const element = (tag, properties) => Object.assign(document.createElement(tag), properties);
+const fromTemplate = (id) => byId(id).content.firstElementChild.cloneNode(true);
 
 let apiKey = "";
-let health = null;
-let contract = null;
+let health = { status: "asking" };
+let looking = 0;
+let heldUntil = 0;
 let pictures = [];
 let selected = null;
-let shown = { name: null, strength: DEFAULT_STRENGTH };
+const contracts = new Map(); // by the checkpoint's digest
+const shown = { name: null, strength: DEFAULT_STRENGTH };
 
 /* Asking */
 
-function ask(method, path, { body, kind = "json", onStart, onProgress } = {}) {
+// Rejects with a problem where no answer comes, or nothing moves for `patience` milliseconds.
+function ask(method, path, { body, patience = PATIENCE_MS, onStart, onProgress } = {}) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
+    let stalled;
+    const wait = () => {
+      clearTimeout(stalled);
+      stalled = setTimeout(() => request.abort(), patience);
+    };
     request.open(method, path);
-    request.responseType = kind;
+    request.responseType = "json";
     if (apiKey) request.setRequestHeader("X-API-Key", apiKey);
     request.onload = () => resolve(request);
     request.onerror = request.onabort = () => reject(UNREACHABLE);
-    if (onProgress) request.upload.onprogress = (event) => onProgress(event.loaded / event.total);
+    request.onloadend = () => clearTimeout(stalled);
+    request.onprogress = wait;
+    if (body) {
+      request.upload.onprogress = ({ loaded, total }) => {
+        wait();
+        onProgress?.(loaded / total);
+      };
+    }
     onStart?.(request);
+    wait();
     request.send(body);
   });
 }
 
 // A neutral name: what the file was called stays in this tab.
-function formOf(picture) {
+function formOf({ file }) {
   const form = new FormData();
-  form.append("file", picture.file, "picture");
+  form.append("file", file, "picture");
   return form;
 }
 
-async function problemOf(request) {
-  const { status, response } = request;
-  let found = response;
-  if (found instanceof Blob) found = await new Response(found).json().catch(() => null);
-  return found ?? { status, title: "The service cannot answer", detail: `It said ${status}.` };
+function problemOf({ status, response }) {
+  if (typeof response?.title !== "string") {
+    return { status, title: "The service cannot answer", detail: `It said ${status}.` };
+  }
+  const { type, title, detail, request_id } = response;
+  return { status, kind: String(type).split(":").pop(), title, detail, request_id };
 }
+
+const adviceOn = ({ status, kind, advice }) =>
+  advice ?? ADVICE[kind] ?? ADVICE_BY_STATUS[status] ?? (isWorthRepeating({ status }) ? IN_A_WHILE : TELL_THEM);
+
+const isWorthRepeating = ({ status }) =>
+  WORTH_REPEATING.has(status) || (status >= 500 && status !== 501);
 
 /* The service's state */
 
 async function watch() {
   try {
-    const answer = await fetch("health", { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const answer = await fetch("health", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     health = await answer.json();
-    if (!(health.status in STATES)) throw UNREACHABLE;
+    if (!Object.hasOwn(STATES, health.status)) throw UNREACHABLE;
   } catch {
     health = { status: "unreachable" };
   }
   showState();
-  if (health.status === "ready" && contract?.sha256 !== health.model.sha256) await readContract();
-  setTimeout(watch, ASK_AGAIN_MS[health.status] ?? ASK_AGAIN_MS.other);
+  if (health.status === "ready" && isOpen() && !contracts.has(health.model?.sha256)) readContract();
+  sendNext();
+  watchIn(ASK_AGAIN_MS[health.status] ?? ASK_AGAIN_MS.other);
 }
+
+function watchIn(milliseconds) {
+  clearTimeout(looking);
+  looking = setTimeout(watch, milliseconds);
+}
+
+// Whether no key is being asked for.
+const isOpen = () => byId("key").hidden;
+
+const spelled = (name) => SPELLED[name] ?? name;
 
 function showState() {
   const { status, engine, device, model, version, reason } = health;
-  const where = status === "ready" ? `, ${engine} on ${device}` : "";
+  const where = status === "ready" ? `, ${spelled(engine)} on ${spelled(device)}` : "";
   const words = `${STATES[status]}${where}${reason ? `: ${reason}` : ""}`;
   const state = byId("state");
   state.dataset.state = status;
@@ -108,111 +165,203 @@ function showState() {
   }
 }
 
+// Gives the status of the answer.
 async function readContract() {
+  let request;
   try {
-    const request = await ask("GET", "model");
-    if (request.status === 401) return askForKey();
-    if (request.status === 200) contract = request.response;
+    request = await ask("GET", "model");
   } catch {
-    return; // the next look at its state tells
+    return 0; // the next look at its state tells
   }
-  showSelected();
+  const { status, response } = request;
+  if (status === 401 && isOpen()) askForKey();
+  if (status === 200 && response?.operating_points) {
+    contracts.set(response.sha256, response);
+    pictures.filter(({ answer }) => answer?.model.sha256 === response.sha256).forEach(showPicture);
+  }
+  return status;
 }
 
 function askForKey() {
-  const isWrong = Boolean(apiKey);
   byId("key").hidden = false;
-  if (isWrong) announce("The service does not take this key.");
+  if (apiKey) refuseKey("The service does not take this key any more.");
+  pictures.forEach(showPicture);
+}
+
+function refuseKey(words) {
+  byId("key-error").textContent = words;
+  byId("key-field").setAttribute("aria-invalid", String(Boolean(words)));
 }
 
 async function useKey(event) {
   event.preventDefault();
-  apiKey = byId("key-field").value.trim();
-  contract = null;
+  const given = byId("key-field").value.trim();
+  const fault = await faultOf(given);
+  refuseKey(fault);
+  if (fault) return byId("key-field").focus();
   byId("key").hidden = true;
-  await readContract();
-  if (!byId("key").hidden) return byId("key-field").focus();
-  pictures.filter((picture) => picture.problem?.status === 401).forEach(queue);
+  pictures.filter(({ problem }) => problem?.status === 401).forEach(queue);
+  sendNext();
   byId("add").focus();
+}
+
+async function faultOf(key) {
+  if (!/^[\x21-\x7e]+$/.test(key)) return "A key has letters, digits and signs only, and no space.";
+  apiKey = key;
+  const status = await readContract();
+  if (status === 0) return "The service cannot be reached. Try again in a while.";
+  return status === 401 ? "The service does not take this key." : "";
 }
 
 /* Pictures */
 
-function add(files) {
-  const added = [...files].map((file) => ({ file, preview: URL.createObjectURL(file) }));
+function add(files, { isDrawn = false } = {}) {
+  const added = [...files].map((file) => ({ file, isDrawn, preview: URL.createObjectURL(file) }));
   if (!added.length) return;
   for (const picture of added) {
+    const { file } = picture;
     const item = fromTemplate("thumbnail-template");
-    picture.item = item;
-    picture.button = item.querySelector("button");
-    picture.button.addEventListener("click", () => select(picture));
-    item.querySelector(".name").textContent = picture.file.name;
-    item.querySelector(".frame").dataset.kind = kindOf(picture.file);
+    const button = item.querySelector("button");
+    Object.assign(picture, { item, button });
+    button.addEventListener("click", () => select(picture));
+    Object.assign(item.querySelector(".name"), { textContent: file.name, title: file.name });
+    item.querySelector(".frame").dataset.kind = kindOf(file);
     showPreview(item.querySelector("img"), picture);
     byId("thumbnails").append(item);
     pictures.push(picture);
-    queue(picture);
   }
-  byId("strip").hidden = false;
+  showStrip();
+  added.forEach(queue);
   select(added[0]);
 }
 
 const kindOf = ({ name }) => (/\.[^.]{1,5}$/.exec(name)?.[0].slice(1) ?? "file").toUpperCase();
 
 // What the browser cannot draw, such as DICOM, is shown once the service has drawn it.
-function showPreview(image, picture) {
+function showPreview(image, { answer, preview }) {
   image.addEventListener("load", () => { image.hidden = false; });
-  image.src = picture.answer?.layers.picture ?? picture.preview;
+  image.src = answer?.layers?.picture ?? preview;
 }
 
 function queue(picture) {
+  wait(picture);
+  picture.attempts = 0;
+  sendNext();
+}
+
+function wait(picture) {
   Object.assign(picture, { state: "waiting", sent: 0, answer: null, problem: null });
   showPicture(picture);
-  sendNext();
+}
+
+const isSending = ({ state }) => state === "sending";
+const isWaiting = ({ state }) => state === "waiting";
+const isDone = ({ state }) => state === "done";
+
+// Why nothing is sent now, in words; none where it is.
+function obstacle() {
+  if (!isOpen()) return "Waiting for a key …";
+  if (health.status !== "ready") return "Waiting for the service …";
+  return performance.now() < heldUntil ? "The service is busy; it is asked again …" : "";
 }
 
 function sendNext() {
-  const free = AT_ONCE - pictures.filter((picture) => picture.state === "sending").length;
-  pictures.filter((picture) => picture.state === "waiting").slice(0, free).forEach(send);
+  if (obstacle()) return pictures.filter(isWaiting).forEach(showPicture);
+  const free = Math.max(0, AT_ONCE - pictures.filter(isSending).length);
+  pictures.filter(isWaiting).slice(0, free).forEach(send);
 }
 
 async function send(picture) {
-  picture.state = "sending";
   const started = performance.now();
-  try {
-    const request = await ask("POST", "predict?layers=true", {
-      body: formOf(picture),
-      onStart: (begun) => { picture.request = begun; },
-      onProgress: (share) => { picture.sent = share; showPicture(picture); },
-    });
-    if (request.status === 200) picture.answer = request.response;
-    else picture.problem = await problemOf(request);
-  } catch (problem) {
-    picture.problem = problem;
-  }
-  if (!pictures.includes(picture)) return; // removed meanwhile
-  picture.milliseconds = performance.now() - started;
-  picture.state = "done";
-  if (picture.problem?.status === 401) askForKey();
-  if (picture.answer) showPreview(picture.item.querySelector("img"), picture);
+  const key = apiKey;
+  picture.state = "sending";
+  picture.attempts += 1;
   showPicture(picture);
-  announce(`${picture.file.name}: ${headline(picture)}`);
+  const found = await answerTo(picture);
+  if (pictures.includes(picture)) {
+    const { problem } = found;
+    if (problem?.status === 401 && key !== apiKey) wait(picture); // asked before the key was known
+    else if (problem && mayPass(problem) && picture.attempts < ATTEMPTS) {
+      hold(problem);
+      wait(picture);
+    } else {
+      Object.assign(picture, found, { state: "done", milliseconds: performance.now() - started });
+      settle(picture);
+    }
+  }
   sendNext();
 }
 
-function removeAll() {
-  const gone = pictures;
-  pictures = [];
-  selected = null;
-  for (const picture of gone) {
-    picture.request?.abort();
-    URL.revokeObjectURL(picture.preview);
+// An answer, or the problem there is; never fails.
+async function answerTo(picture) {
+  try {
+    const reader = picture.file.stream().getReader();
+    await reader.read(); // a folder, or a file that is gone, fails at its first bytes
+    reader.cancel();
+  } catch {
+    return { problem: UNREADABLE };
   }
-  byId("thumbnails").replaceChildren();
-  byId("strip").hidden = true;
-  showSelected();
-  announce("All pictures are removed.");
-  byId("add").focus();
+  try {
+    const request = await ask("POST", "predict?layers=true", {
+      body: formOf(picture),
+      patience: STALLED_MS,
+      onStart: (begun) => { picture.request = begun; },
+      onProgress: (share) => { picture.sent = share; showPicture(picture); },
+    });
+    const { status, response } = request;
+    if (status !== 200) {
+      const after = Number(request.getResponseHeader("Retry-After")) || BUSY_S;
+      return { problem: { ...problemOf(request), after } };
+    }
+    return response?.probabilities && response.model ? { answer: response } : { problem: GARBLED };
+  } catch (problem) {
+    return { problem };
+  }
+}
+
+const mayPass = (problem) => problem === UNREACHABLE || PASSING.has(problem.kind);
+
+// Send nothing for a while; what the service says of itself comes first.
+function hold({ after = 0 }) {
+  heldUntil = Math.max(heldUntil, performance.now() + 1000 * after);
+  setTimeout(sendNext, 1000 * after + 1);
+  if (!after) health = { status: "unreachable" };
+  watchIn(0);
+}
+
+function settle(picture) {
+  const { answer, problem } = picture;
+  if (problem?.status === 401 && isOpen()) askForKey();
+  if (answer) showPreview(picture.item.querySelector("img"), picture);
+  if (answer && !contracts.has(answer.model.sha256)) watchIn(0);
+  showPicture(picture);
+  const isLast = pictures.length > 1 && pictures.every(isDone);
+  announce([
+    picture === selected ? summary(picture) : "",
+    isLast ? `All ${pictures.length} pictures are answered.` : "",
+  ]);
+}
+
+function remove(gone) {
+  const at = pictures.indexOf(gone[0]);
+  pictures = pictures.filter((picture) => !gone.includes(picture));
+  for (const { item, request, preview } of gone) {
+    item.remove();
+    request?.abort();
+    URL.revokeObjectURL(preview);
+  }
+  showStrip();
+  select(pictures[at] ?? pictures.at(-1) ?? null);
+  if (!selected) {
+    byId("add").focus();
+    announce(["All pictures are removed."]);
+  }
+  sendNext();
+}
+
+function showStrip() {
+  byId("strip").hidden = !pictures.length;
+  byId("add").classList.toggle("compact", pictures.length > 0);
 }
 
 function select(picture) {
@@ -220,13 +369,13 @@ function select(picture) {
   shown.name = null;
   for (const each of pictures) each.button.setAttribute("aria-pressed", String(each === picture));
   showSelected();
+  picture?.button.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (picture && isDone(picture)) announce([summary(picture)]);
 }
 
-/* What is seen */
+/* What an answer says */
 
-function announce(words) {
-  byId("news").textContent = words;
-}
+const listed = (words) => new Intl.ListFormat("en").format(words);
 
 // Never 0 or 100: no softmax is as sure as that sounds.
 function percent(share) {
@@ -234,17 +383,74 @@ function percent(share) {
   return share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
 }
 
-function headline({ state, answer, problem }) {
-  if (state !== "done") return state === "sending" ? "Being answered …" : "Waiting …";
-  if (problem) return problem.title;
-  return answer.uncertain ? "Uncertain" : `Looks most like ${answer.label}`;
+// Ticks stand where those of the very model are that answered.
+const contractOf = ({ model }) => contracts.get(model.sha256);
+const operatingPoint = (contract, name) => contract.operating_points[name] ?? DEFAULT_OPERATING_POINT;
+
+// The classes that reach their operating points; until these are known, what the service made of them.
+function reached(answer) {
+  const { probabilities, uncertain, label } = answer;
+  const contract = contractOf(answer);
+  if (uncertain || !contract) return uncertain ? [] : [label];
+  return Object.keys(probabilities).filter((name) => probabilities[name] >= operatingPoint(contract, name));
+}
+
+function verdict(answer) {
+  const { label, confidence, model } = answer;
+  const share = percent(confidence);
+  const found = reached(answer);
+  if (!found.length) {
+    return {
+      short: "Uncertain",
+      title: "Uncertain",
+      meaning: `No class reaches its operating point: take this as no answer. ${label} is the likeliest, with ${share}.`,
+    };
+  }
+  const others = found.filter((name) => name !== label);
+  if (!others.length) {
+    return { short: label, title: `Looks most like ${label}`, meaning: meaningOf(label, confidence, model) };
+  }
+  const own = found.includes(label) ? "" : `${label} does not reach its operating point, with ${share}. `;
+  const verb = others.length > 1 ? "reach their operating points" : "reaches its operating point";
+  const also = own ? "" : ", too";
+  return {
+    short: `${label}, not clear-cut`,
+    title: `Not clear-cut: most like ${label}`,
+    meaning: `${own}${listed(others)} ${verb}${also}, and cannot be left out.`,
+  };
+}
+
+function meaningOf(label, confidence, { calibrated }) {
+  if (!calibrated) return `With a score of ${percent(confidence)}; it is not calibrated, and no probability.`;
+  const many = confidence > 0.995 ? "nearly all" : `about ${Math.round(100 * confidence)}`;
+  return `Of 100 pictures like those it was judged on that got such a figure, ${many} were ${label}. ` +
+    "With other pictures it may be quite different.";
+}
+
+const warningsOn = ({ answer, isDrawn }) =>
+  [...(isDrawn ? ["Drawn, not a patient: its figures mean nothing."] : []), ...(answer.warnings ?? [])];
+
+function summary({ file, answer, problem, ...rest }) {
+  if (problem) return `${file.name}: ${problem.title}. ${adviceOn(problem)}`;
+  const { label, confidence } = answer;
+  const { title } = verdict(answer);
+  const warnings = warningsOn({ answer, ...rest });
+  return `${file.name}: ${title}. ${label} ${percent(confidence)}. ${warnings.join(" ")}`;
+}
+
+/* What is seen */
+
+function announce(words) {
+  const said = words.filter(Boolean).join(" ");
+  if (said) byId("news").textContent = said;
 }
 
 function showPicture(picture) {
   const { state, answer, problem, button } = picture;
-  const short = answer && !answer.uncertain ? answer.label : headline(picture);
-  button.querySelector(".label").textContent = short;
-  button.classList.toggle("failed", Boolean(problem) && state === "done");
+  const waits = state === "sending" ? "Being answered …" : "Waiting …";
+  const short = answer ? verdict(answer).short : problem?.title ?? waits;
+  Object.assign(button.querySelector(".label"), { textContent: short, title: short });
+  button.classList.toggle("failed", Boolean(problem));
   if (picture === selected) showSelected();
 }
 
@@ -252,80 +458,97 @@ function showSelected() {
   const section = byId("answer");
   section.hidden = !selected;
   if (!selected) return section.replaceChildren();
-  if (selected.answer) return showAnswer(section, selected);
+  if (selected.answer) return section.replaceChildren(answerCard(selected));
   if (selected.problem) return section.replaceChildren(problemCard(selected));
   showProgress(section, selected);
 }
 
-function showProgress(section, { state, sent }) {
+function showProgress(section, { file, state, sent }) {
   let card = section.querySelector(".waiting");
   if (!card) {
     card = fromTemplate("waiting-template");
     section.replaceChildren(card);
   }
   const isUnderway = state === "sending" && sent < 1;
-  card.querySelector("h2").textContent =
-    state === "waiting" ? "Waiting for its turn …" : isUnderway ? "Sending …" : "Waiting for the answer …";
+  const words = state === "waiting"
+    ? obstacle() || "Waiting for its turn …"
+    : isUnderway ? "Sending …" : "Waiting for the answer …";
+  card.querySelector("h2").textContent = words;
+  card.querySelector(".name").textContent = file.name;
   const progress = card.querySelector("progress");
   if (isUnderway) progress.value = sent;
   else progress.removeAttribute("value");
-  progress.setAttribute("aria-label", card.querySelector("h2").textContent);
+  progress.setAttribute("aria-label", words);
 }
 
 function problemCard(picture) {
-  const { problem } = picture;
-  const kind = (problem.type ?? "").split(":").pop();
+  const { problem, file } = picture;
   const card = fromTemplate("problem-template");
   card.querySelector("h2").textContent = problem.title;
-  card.querySelector(".detail").textContent = problem.detail;
-  card.querySelector(".advice").textContent = ADVICE[kind] ?? "";
+  card.querySelector(".name").textContent = file.name;
+  card.querySelector(".advice").textContent = adviceOn(problem);
+  card.querySelector(".detail").textContent = problem.detail ?? "";
   showPreview(card.querySelector("img"), picture);
   card.querySelector("img").alt = "The picture that was sent";
   const again = card.querySelector(".again");
-  again.hidden = !WORTH_REPEATING.has(problem.status);
-  again.addEventListener("click", () => queue(picture));
-  const id = problem.request_id;
-  card.querySelector(".request").textContent = id ? `Request ${id}` : "";
+  again.parentElement.hidden = !isWorthRepeating(problem);
+  again.addEventListener("click", () => {
+    queue(picture);
+    byId("answer").focus();
+  });
+  card.querySelector(".request").textContent = problem.request_id ? `Request ${problem.request_id}` : "";
   return card;
 }
 
-function showAnswer(section, picture) {
+function answerCard(picture) {
   const card = fromTemplate("answer-template");
-  fillViewer(card, picture);
-  fillVerdict(card, picture.answer);
+  const { title, meaning } = verdict(picture.answer);
+  card.querySelector("h2").textContent = title;
+  card.querySelector(".meaning").textContent = meaning;
+  const warnings = warningsOn(picture);
+  const list = card.querySelector(".warnings");
+  list.hidden = !warnings.length;
+  list.append(...warnings.map((warning) => element("li", { textContent: warning })));
   fillBars(card, picture.answer);
   fillFacts(card.querySelector(".facts"), picture);
+  fillViewer(card, picture.answer);
   card.querySelector(".as-json").addEventListener("click", () => saveResult(picture));
-  const asPng = card.querySelector(".as-png");
-  asPng.hidden = !picture.answer.layers.heat[picture.answer.label];
-  asPng.addEventListener("click", () => saveOverlay(picture));
-  section.replaceChildren(card);
+  card.querySelector(".as-png").addEventListener("click", () => saveOverlay(card, picture.answer));
+  return card;
 }
 
-function fillViewer(card, { answer }) {
-  const { picture, heat } = answer.layers;
-  const names = Object.keys(heat);
+function fillViewer(card, { layers, probabilities, label }) {
   const [under, over] = card.querySelectorAll(".stack img");
   const strength = card.querySelector("input[type=range]");
+  const nothing = card.querySelector(".nothing");
+  const viewer = card.querySelector(".viewer");
+  const { picture, heat } = layers ?? {};
+  viewer.hidden = !picture;
+  card.querySelector(".controls").hidden = card.querySelector(".as-png").hidden = over.hidden = !heat;
+  if (!picture) return;
+  under.addEventListener("load", () => {
+    under.parentElement.style.setProperty("--ratio", under.naturalWidth / under.naturalHeight);
+  });
   under.src = picture;
-  card.querySelector(".controls").hidden = over.hidden = !names.length;
   under.alt = "The X-ray";
-  if (!names.length) return;
-  shown.name = names.includes(shown.name) ? shown.name : answer.label;
+  if (!heat) return;
+  const names = Object.keys(probabilities);
+  shown.name = names.includes(shown.name) ? shown.name : label;
   const show = () => {
-    over.src = heat[shown.name];
+    const map = heat[shown.name];
+    over.hidden = !map;
+    if (map) over.src = map;
     over.style.opacity = shown.strength / 100;
-    under.alt = `The X-ray, with what speaks for ${shown.name} laid over it`;
+    nothing.textContent = map ? "" : `Nothing in the picture speaks for ${shown.name}.`;
+    under.alt = map ? `The X-ray, with what speaks for ${shown.name} laid over it` : "The X-ray";
     strength.setAttribute("aria-valuetext", `${shown.strength} %`);
   };
   const switches = names.map((name) => {
-    const radio = Object.assign(document.createElement("input"), {
-      type: "radio", name: "class", value: name, checked: name === shown.name,
-    });
+    const radio = element("input", { type: "radio", name: "class", value: name, checked: name === shown.name });
     radio.addEventListener("change", () => { shown.name = name; show(); });
-    const label = document.createElement("label");
-    label.append(radio, text(` ${name}`));
-    return label;
+    const choice = element("label");
+    choice.append(radio, text(` ${name}`));
+    return choice;
   });
   card.querySelector(".classes").append(...switches);
   strength.value = shown.strength;
@@ -333,47 +556,39 @@ function fillViewer(card, { answer }) {
   show();
 }
 
-const operatingPoint = (name) => contract?.operating_points[name] ?? DEFAULT_OPERATING_POINT;
-
-function fillVerdict(card, answer) {
-  const { label, confidence, uncertain, warnings } = answer;
-  const share = percent(confidence);
-  card.querySelector("h2").textContent = uncertain ? "Uncertain" : `Looks most like ${label}`;
-  card.querySelector(".meaning").textContent = uncertain
-    ? `No class reaches its operating point: take this as no answer. ${label} comes nearest, with ${share}.`
-    : answer.model.calibrated
-      ? `${share}: of pictures like those it was judged on that got such a figure, about so many were ${label}.`
-      : `With a score of ${share}.`;
-  const list = card.querySelector(".warnings");
-  list.hidden = !warnings.length;
-  for (const warning of warnings) list.append(Object.assign(document.createElement("li"), { textContent: warning }));
-}
-
-function fillBars(card, { probabilities, label, model }) {
+function fillBars(card, answer) {
+  const { probabilities, label, model } = answer;
+  const contract = contractOf(answer);
   card.querySelector("caption").textContent = model.calibrated ? "Calibrated probabilities" : "Scores, not calibrated";
   card.querySelector(".key").hidden = !contract;
-  const body = card.querySelector("tbody");
-  for (const [name, share] of Object.entries(probabilities)) {
-    const row = body.insertRow();
-    row.classList.toggle("likeliest", name === label);
-    const head = Object.assign(document.createElement("th"), { scope: "row", textContent: name });
-    const track = Object.assign(document.createElement("div"), { className: "track" });
-    const fill = Object.assign(document.createElement("div"), { className: "fill" });
+  const cell = (tag, role, properties) => {
+    const made = element(tag, properties);
+    made.setAttribute("role", role); // which a table loses that is laid out as none
+    return made;
+  };
+  const rows = Object.entries(probabilities).map(([name, share]) => {
+    const row = cell("tr", "row", { className: name === label ? "likeliest" : "" });
+    const track = element("div", { className: "track" });
+    const fill = element("div", { className: "fill" });
     fill.style.width = `${100 * share}%`;
     track.append(fill);
-    const bar = document.createElement("td");
     if (contract) {
-      const tick = Object.assign(document.createElement("span"), { className: "tick" });
-      tick.style.left = `${100 * operatingPoint(name)}%`;
-      const words = Object.assign(document.createElement("span"), {
-        className: "unseen", textContent: `operating point ${percent(operatingPoint(name))}`,
-      });
-      track.append(tick, words);
+      const point = operatingPoint(contract, name);
+      const tick = element("span", { className: "tick" });
+      tick.style.left = `${100 * point}%`;
+      const side = share < point ? "not reached" : "reached";
+      track.append(tick, element("span", { className: "unseen", textContent: `${percent(point)}, ${side}` }));
     }
+    const bar = cell("td", "cell");
     bar.append(track);
-    const figure = Object.assign(document.createElement("td"), { className: "share", textContent: percent(share) });
-    row.append(head, figure, bar);
-  }
+    row.append(
+      cell("th", "rowheader", { scope: "row", textContent: name }),
+      cell("td", "cell", { className: "share", textContent: percent(share) }),
+      bar,
+    );
+    return row;
+  });
+  card.querySelector("tbody").append(...rows);
 }
 
 function fillFacts(list, { answer, milliseconds, file }) {
@@ -384,38 +599,61 @@ function fillFacts(list, { answer, milliseconds, file }) {
     "Request": answer.request_id,
   };
   for (const [name, value] of Object.entries(facts)) {
-    list.append(
-      Object.assign(document.createElement("dt"), { textContent: name }),
-      Object.assign(document.createElement("dd"), { textContent: value }),
-    );
+    list.append(element("dt", { textContent: name }), element("dd", { textContent: value }));
   }
 }
 
 /* Saving */
 
 function save(blob, name) {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-function saveResult({ answer }) {
+const fileName = ({ request_id }, end) => `cxr-${String(request_id).slice(0, 8)}${end}`;
+
+function saveResult(picture) {
+  const { answer, file } = picture;
   const { layers, ...result } = answer;
-  const lines = `${JSON.stringify(result, null, 2)}\n`;
-  save(new Blob([lines], { type: "application/json" }), `cxr-${answer.request_id.slice(0, 8)}.json`);
+  const lines = JSON.stringify({
+    note: DISCLAIMER,
+    file: file.name,
+    saved_at: new Date().toISOString(),
+    ...result,
+    warnings: warningsOn(picture),
+    operating_points: contractOf(answer)?.operating_points,
+  }, null, 2);
+  save(new Blob([`${lines}\n`], { type: "application/json" }), fileName(answer, ".json"));
 }
 
-async function saveOverlay(picture) {
-  const { name } = shown;
-  try {
-    const path = `explain?class=${encodeURIComponent(name)}`;
-    const request = await ask("POST", path, { body: formOf(picture), kind: "blob" });
-    if (request.status !== 200) throw await problemOf(request);
-    save(request.response, `cxr-${picture.answer.request_id.slice(0, 8)}-${name}.png`);
-  } catch (problem) {
-    byId("answer").querySelector(".unsaved").textContent =
-      `The overlay was not saved. ${problem.title}: ${problem.detail}`;
+// What is seen, with words below it that say what it is.
+function saveOverlay(card, answer) {
+  const [under, over] = card.querySelectorAll(".stack img");
+  const { name, strength } = shown;
+  const across = Math.max(under.naturalWidth, 480);
+  const down = Math.round(across * under.naturalHeight / under.naturalWidth);
+  const size = 15;
+  const words = [
+    `${over.hidden ? "Nothing speaks" : "What speaks"} for ${name}, ${percent(answer.probabilities[name])}`,
+    `${answer.model.name}, SHA-256 ${answer.model.sha256.slice(0, 12)}`,
+    DISCLAIMER,
+  ];
+  const canvas = element("canvas", { width: across, height: down + size * (1.5 * words.length + 1) });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#101010";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(under, 0, 0, across, down);
+  if (!over.hidden) {
+    pen.globalAlpha = strength / 100;
+    pen.drawImage(over, 0, 0, across, down);
+    pen.globalAlpha = 1;
   }
+  pen.font = `${size}px sans-serif`;
+  pen.fillStyle = "#f0f0f0";
+  words.forEach((line, at) => pen.fillText(line, size, down + size * (1.5 * at + 1.6), across - 2 * size));
+  canvas.toBlob((blob) => save(blob, fileName(answer, `-${name}.png`)), "image/png");
 }
 
 /* A drawing, for those who have no X-ray at hand: gradients at a quarter of the size, enlarged,
@@ -425,9 +663,9 @@ const SAMPLE_SIDE = 640;
 
 function drawSample() {
   const side = SAMPLE_SIDE / 4;
-  const small = Object.assign(document.createElement("canvas"), { width: side, height: side });
+  const small = element("canvas", { width: side, height: side });
   drawThorax(small.getContext("2d"), side / 100);
-  const canvas = Object.assign(document.createElement("canvas"), { width: SAMPLE_SIDE, height: SAMPLE_SIDE });
+  const canvas = element("canvas", { width: SAMPLE_SIDE, height: SAMPLE_SIDE });
   const pen = canvas.getContext("2d");
   pen.imageSmoothingQuality = "high";
   pen.drawImage(small, 0, 0, SAMPLE_SIDE, SAMPLE_SIDE);
@@ -443,7 +681,9 @@ function drawSample() {
   pen.fillStyle = "#ddd";
   pen.textAlign = "center";
   pen.fillText("DRAWN SAMPLE, NOT A PATIENT", SAMPLE_SIDE / 2, SAMPLE_SIDE - 16);
-  canvas.toBlob((blob) => add([new File([blob], "drawn sample.png", { type: "image/png" })]), "image/png");
+  canvas.toBlob((blob) => {
+    add([new File([blob], "drawn sample.png", { type: "image/png" })], { isDrawn: true });
+  }, "image/png");
 }
 
 // In hundredths of the side. The figures were found by trial: the gate takes the drawing for a chest.
@@ -509,7 +749,8 @@ byId("files").addEventListener("change", ({ target }) => {
   target.value = ""; // so that the same file can be chosen again
 });
 byId("sample").addEventListener("click", drawSample);
-byId("clear").addEventListener("click", removeAll);
+byId("remove").addEventListener("click", () => remove([selected]));
+byId("clear").addEventListener("click", () => remove(pictures));
 byId("key").addEventListener("submit", useKey);
 addEventListener("paste", ({ clipboardData }) => add(clipboardData.files));
 addEventListener("dragover", (event) => {
@@ -527,5 +768,5 @@ addEventListener("drop", (event) => {
   add(event.dataTransfer.files);
 });
 byId("scriptless").remove();
-byId("add").hidden = false;
+byId("add").hidden = byId("state").hidden = false;
 watch();

@@ -3,8 +3,10 @@ from __future__ import annotations
 import re
 from importlib.resources import files
 
+import numpy as np
 import pytest
 
+from app.explain import color_table
 from tests.app.fakes import client_of, fake_app
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +21,18 @@ async def test_the_page_and_its_files_need_no_key(path: str, kind: str) -> None:
         head = await client.head(path)
     assert (answer.status_code, head.status_code) == (200, 200)
     assert answer.headers["content-type"].startswith(kind)
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_page_and_its_files_come_compressed_where_that_is_taken(path: str) -> None:
+    async with client_of(fake_app()) as client:
+        plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+        zipped = await client.get(path, headers={"Accept-Encoding": "gzip, deflate"})
+    assert "content-encoding" not in plain.headers
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert zipped.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert zipped.content == plain.content
+    assert int(zipped.headers["content-length"]) < len(plain.content) / 2
 
 
 async def test_the_page_asks_for_its_own_files_only_and_holds_no_script_and_no_style() -> None:
@@ -52,6 +66,16 @@ def test_every_element_that_the_script_asks_for_is_in_the_page() -> None:
     wanted = set(re.findall(r'(?:byId|fromTemplate)\("([^"]+)"\)', script))
     assert len(wanted) > 10
     assert wanted <= set(re.findall(r'\sid="([^"]+)"', page))
+
+
+def test_the_scale_has_the_colours_of_the_heat() -> None:
+    table = color_table()
+    style = files("app").joinpath("web", "app.css").read_text()
+    ramp = style[style.index(".ramp {") :]
+    found = re.findall(r"rgb\((\d+) (\d+) (\d+)", ramp[: ramp.index("}")])
+    expected = [table[round(level)] for level in np.linspace(0, 255, len(found))]
+    assert len(found) == 5
+    assert np.abs(np.array(found, int) - expected).max() <= 1
 
 
 def test_every_refusal_that_a_page_can_get_comes_with_advice() -> None:

@@ -315,10 +315,22 @@ async def test_layers_come_when_they_are_asked_for(png: bytes) -> None:
     layers = body.pop("layers")
     assert {**body, "request_id": ""} == {**plain, "request_id": ""}
     assert [*layers["heat"]] == [*body["probabilities"]]
+    sizes = []
     for uri in (layers["picture"], *layers["heat"].values()):
         head, _, content = uri.partition(",")
         assert head == "data:image/png;base64"
-        assert Image.open(io.BytesIO(b64decode(content))).size == (300, 260)
+        sizes.append(Image.open(io.BytesIO(b64decode(content))).size)
+    assert sizes == [(300, 260), *3 * [(75, 65)]]
+
+
+async def test_a_class_that_nothing_speaks_for_has_no_layer(png: bytes) -> None:
+    class AgainstCovid(FakeEngine):
+        def gradients(self, pooled: np.ndarray) -> np.ndarray:
+            return super().gradients(pooled) * np.array([[-1], [1], [1]])
+
+    async with client_of(fake_app(lambda _: fake_classifier(AgainstCovid()))) as client:
+        answer = await client.post("/predict?layers=true", content=png)
+    assert [*answer.json()["layers"]["heat"]] == ["NORMAL", "PNEUMONIA"]
 
 
 async def test_a_model_that_cannot_be_explained_still_shows_the_picture(png: bytes) -> None:
@@ -329,5 +341,5 @@ async def test_a_model_that_cannot_be_explained_still_shows_the_picture(png: byt
     async with client_of(fake_app(lambda _: fake_classifier(Opaque()))) as client:
         answer = await client.post("/predict?layers=true", content=png)
     assert answer.status_code == 200
-    assert answer.json()["layers"]["heat"] == {}
+    assert [*answer.json()["layers"]] == ["picture"]
     assert answer.json()["layers"]["picture"].startswith("data:image/png;base64,")

@@ -64,6 +64,7 @@ def open_page(browser: Browser, address: str) -> Iterator[Callable[..., Any]]:
     def open_one(url: str = address, *, until: str = "ready", **options: Any) -> Page:
         context = browser.new_context(**options)
         page = context.new_page()
+        page.clock.install()
         faults: list[str] = []
         watch(page, url, faults)
         opened.append((page, faults))

@@ -4,6 +4,7 @@ import io
 import json
 import re
 from base64 import b64encode
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
+from app.explain import DISCLAIMER
 from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph, encode
 from tests.live import free_port, live
@@ -61,7 +63,7 @@ def test_a_chosen_picture_is_answered_with_bars_heat_and_what_answered(open_page
     assert "ms" in page.locator(".facts").inner_text()
     size = "image => [image.naturalWidth, image.naturalHeight]"
     assert page.locator(".stack .picture").evaluate(size) == [300, 260]
-    assert page.locator(".stack .heat").evaluate(size) == [300, 260]
+    assert page.locator(".stack .heat").evaluate(size) == [75, 65]
 
 
 def test_the_files_name_is_not_sent_and_nothing_is_stored(open_page: Open) -> None:
@@ -76,17 +78,6 @@ def test_the_files_name_is_not_sent_and_nothing_is_stored(open_page: Open) -> No
         " (await indexedDB.databases()).length]"
     )
     assert kept == [0, 0, "", 0]
-
-
-def test_what_an_answer_means_is_said_in_words(open_page: Open) -> None:
-    page = open_page()
-    choose(page, file_of(PICTURE))
-    answered(page)
-    point = {"COVID": 0.2, "NORMAL": 0.9, "PNEUMONIA": 0.5}
-    shares = dict(zip(CLASSES, bar_widths(page), strict=True))
-    is_certain = any(shares[name] >= point[name] for name in CLASSES)
-    words = "Looks most like" if is_certain else "Uncertain"
-    expect(page.locator(HEADLINE)).to_contain_text(words)
 
 
 def bar_widths(page: Page) -> list[float]:
@@ -106,24 +97,85 @@ RECORD_FORMS = """() => {
 
 
 @pytest.mark.parametrize(
-    ("uncertain", "words"),
+    ("shares", "title", "short", "meaning"),
     [
-        pytest.param(True, "take this as no answer", id="uncertain"),
-        pytest.param(False, "of pictures like those it was judged on", id="certain"),
+        pytest.param(
+            (0.05, 0.92, 0.03),
+            "Looks most like NORMAL",
+            "NORMAL",
+            "that got such a figure, about 92 were NORMAL. With other pictures",
+            id="one-class",
+        ),
+        pytest.param(
+            (0.0002, 0.9996, 0.0002),
+            "Looks most like NORMAL",
+            "NORMAL",
+            "nearly all were NORMAL",
+            id="very-sure",
+        ),
+        pytest.param(
+            (0.15, 0.8, 0.05),
+            "Uncertain",
+            "Uncertain",
+            "take this as no answer. NORMAL is the likeliest, with 80.0 %.",
+            id="none",
+        ),
+        pytest.param(
+            (0.3, 0.1, 0.6),
+            "Not clear-cut: most like PNEUMONIA",
+            "PNEUMONIA, not clear-cut",
+            "COVID reaches its operating point, too, and cannot be left out.",
+            id="two-classes",
+        ),
+        pytest.param(
+            (0.3, 0.65, 0.05),
+            "Not clear-cut: most like NORMAL",
+            "NORMAL, not clear-cut",
+            "NORMAL does not reach its operating point, with 65.0 %. "
+            "COVID reaches its operating point, and cannot be left out.",
+            id="another-class",
+        ),
     ],
 )
-def test_certain_and_uncertain_answers_read_differently(
-    uncertain: bool, words: str, open_page: Open
+def test_what_an_answer_means_is_said_in_words(
+    shares: tuple[float, ...], title: str, short: str, meaning: str, open_page: Open
 ) -> None:
     page = open_page()
+    probabilities = dict(zip(CLASSES, shares, strict=True))
+    label = max(probabilities, key=lambda name: probabilities[name])
+    change_answers(
+        page,
+        probabilities=probabilities,
+        label=label,
+        confidence=max(shares),
+        uncertain=title == "Uncertain",
+    )
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text(title)
+    expect(page.locator(".meaning")).to_contain_text(meaning)
+    expect(page.locator(".thumbnail .label")).to_have_text(short)
+    assert bar_widths(page) == pytest.approx(shares)
+
+
+def change_answers(page: Page, **change: Any) -> None:
+    """Let the answers to this page differ from the service's."""
 
     def answer(route: Any) -> None:
         reply = route.fetch()
-        route.fulfill(response=reply, json={**reply.json(), "uncertain": uncertain})
+        route.fulfill(response=reply, json={**reply.json(), **change})
 
     page.route("**/predict*", answer)
+
+
+def test_operating_points_are_those_of_the_model_that_answered(open_page: Open) -> None:
+    page = open_page()
+    change_answers(page, model={"name": "other", "sha256": "0" * 64, "calibrated": False})
     choose(page, file_of(PICTURE))
-    expect(page.locator(".meaning")).to_contain_text(words)
+    answered(page)
+    expect(page.locator(".facts")).to_contain_text("other")
+    expect(page.locator(".bars .tick")).to_have_count(0)
+    expect(page.locator(".key")).to_be_hidden()
+    expect(page.locator(".meaning")).to_contain_text("not calibrated")
 
 
 def test_a_picture_can_be_pasted(open_page: Open) -> None:
@@ -138,7 +190,7 @@ def test_a_picture_can_be_dropped_anywhere(open_page: Open) -> None:
     expect(page.locator("#add")).to_have_class("add over")
     page.evaluate(GIVE, [b64encode(PICTURE).decode(), "drop"])
     answered(page)
-    expect(page.locator("#add")).to_have_class("add")
+    expect(page.locator("#add")).to_have_class("add compact")
 
 
 # What a browser makes of a picture that a person pastes or drops.
@@ -164,7 +216,7 @@ def test_several_are_answered_each_with_its_label_and_can_be_gone_through(
     expect(labels.nth(1)).to_have_text("Not an image type that is taken")
     for index in (0, 2, 3):
         expect(labels.nth(index)).not_to_contain_text("…")
-        assert labels.nth(index).text_content() in {*CLASSES, "Uncertain"}
+        expect(labels.nth(index)).to_have_text(re.compile("COVID|NORMAL|PNEUMONIA|Uncertain"))
     thumbnails = page.locator(".thumbnail")
     expect(thumbnails.nth(0)).to_have_attribute("aria-pressed", "true")
     thumbnails.nth(1).click()
@@ -173,6 +225,18 @@ def test_several_are_answered_each_with_its_label_and_can_be_gone_through(
     answered(page)
     size = page.locator(".stack .picture").evaluate("i => [i.naturalWidth, i.naturalHeight]")
     assert size == [200, 400]
+
+
+@pytest.mark.parametrize("size", [(40, 400), (400, 40), (16, 16)], ids=str)
+def test_a_picture_of_any_shape_keeps_its_own(size: tuple[int, int], open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(encode(draw_radiograph(size=size))))
+    answered(page)
+    expect(page.locator(".stack")).to_have_attribute("style", re.compile("--ratio"))
+    for image in (".stack .picture", ".stack .heat"):
+        box = page.locator(image).bounding_box()
+        assert box is not None
+        assert box["width"] / box["height"] == pytest.approx(size[0] / size[1], rel=0.05)
 
 
 def test_a_dicom_file_is_drawn_by_the_service(open_page: Open) -> None:
@@ -209,25 +273,117 @@ def test_result_and_overlay_can_be_saved(open_page: Open) -> None:
     result = json.loads(Path(saved.value.path()).read_text())
     assert saved.value.suggested_filename == f"cxr-{result['request_id'][:8]}.json"
     assert [*result["probabilities"]] == CLASSES
+    assert result["operating_points"] == {"COVID": 0.2, "NORMAL": 0.9}
+    assert (result["note"], result["file"]) == (DISCLAIMER, "DOE^JANE.jpg")
+    assert datetime.fromisoformat(result["saved_at"]).tzinfo is not None
     assert "layers" not in result
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.get_by_label("COVID", exact=True).check()
     with page.expect_download() as saved:
         page.get_by_text("Overlay as PNG").click()
     assert saved.value.suggested_filename.endswith("-COVID.png")
     with Image.open(io.BytesIO(Path(saved.value.path()).read_bytes())) as overlay:
-        assert overlay.size > (300, 260), "the legend is part of it"
+        pixels = np.asarray(overlay.convert("RGB")).astype(int)
+    height = 480 * 260 // 300
+    assert pixels.shape[1] == 480
+    assert pixels[:height].std() > 20
+    assert (np.ptp(pixels[:height], axis=2) > 30).any(), "the heat has colours"
+    assert pixels[height:].max() > 200, "words stand below"
+    assert not [url for url in asked if url.startswith("http") and "/health" not in url]
 
 
-@pytest.mark.parametrize("path", ["**/predict*", "**/explain*"], ids=["answer", "overlay"])
-def test_an_error_of_a_proxy_in_between_is_told_in_words(open_page: Open, path: str) -> None:
+def test_a_class_that_nothing_speaks_for_is_said_to_be_one(open_page: Open) -> None:
     page = open_page()
-    page.route(path, lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+    change_layers(page, lambda layers: layers["heat"].pop("COVID"))
     choose(page, file_of(PICTURE))
-    if "explain" in path:
-        answered(page)
-        page.get_by_text("Overlay as PNG").click()
-    expect(page.get_by_text("The service cannot answer").last).to_be_visible()
-    expect(page.get_by_text("It said 502.")).to_be_visible()
+    answered(page)
+    page.get_by_label("COVID", exact=True).check()
+    expect(page.get_by_text("Nothing in the picture speaks for COVID.")).to_be_visible()
+    expect(page.locator(".heat")).to_be_hidden()
+    page.get_by_label("NORMAL", exact=True).check()
+    expect(page.locator(".nothing")).to_be_hidden()
+    expect(page.locator(".heat")).to_be_visible()
+
+
+def change_layers(page: Page, change: Callable[[Any], object]) -> None:
+    def answer(route: Any) -> None:
+        reply = route.fetch()
+        body = reply.json()
+        change(body["layers"])
+        route.fulfill(response=reply, json=body)
+
+    page.route("**/predict*", answer)
+
+
+@pytest.mark.parametrize(
+    ("reply", "title", "detail"),
+    [
+        pytest.param(
+            {"status": 502, "body": "<h1>Bad Gateway</h1>"},
+            "The service cannot answer",
+            "It said 502.",
+            id="a-gateways-page",
+        ),
+        pytest.param(
+            {"status": 500, "json": {"error": "x"}},
+            "The service cannot answer",
+            "It said 500.",
+            id="json-of-another-kind",
+        ),
+        pytest.param(
+            {"status": 200, "body": "<h1>Welcome to the hotel</h1>"},
+            "The answer cannot be read",
+            "none of this service's answers",
+            id="a-page-that-says-200",
+        ),
+        pytest.param(
+            {"status": 200, "json": {}}, "The answer cannot be read", "none of", id="an-empty-one"
+        ),
+    ],
+)
+def test_an_answer_of_something_in_between_is_told_and_holds_nothing_up(
+    reply: dict[str, Any], title: str, detail: str, open_page: Open
+) -> None:
+    page = open_page()
+    replies = iter([reply] * 3)
+
+    def answer(route: Any) -> None:
+        found = next(replies, None)
+        route.fulfill(**found) if found else route.continue_()
+
+    page.route("**/predict*", answer)
+    choose(page, *(file_of(PICTURE) for _ in range(4)))
+    expect(page.locator(HEADLINE)).to_have_text(title)
+    expect(page.locator(".detail")).to_contain_text(detail)
+    expect(page.locator(".advice")).to_contain_text("Try again in a while")
+    expect(page.locator(".thumbnail.failed")).to_have_count(3)
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#answer")).to_be_focused()
+    answered(page)
+
+
+def test_a_file_that_cannot_be_read_is_told_and_not_sent(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    (tmp_path / "gone.png").write_bytes(OTHER)
+    say(page, "loading")
+    page.locator("[data-state=loading]").wait_for()
+    page.locator("#files").set_input_files(tmp_path / "gone.png")
+    expect(page.locator(HEADLINE)).to_have_text("Waiting for the service …")
+    (tmp_path / "gone.png").unlink()
+    page.unroute("**/health")
+    expect(page.locator(HEADLINE)).to_have_text("This file cannot be read")
+    expect(page.locator(".advice")).to_contain_text("Choose it again")
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+def say(page: Page, status: str, reason: str | None = None) -> None:
+    """Let the service say that it is in another state, at once."""
+    page.route(
+        "**/health",
+        lambda route: route.fulfill(status=503, json={"status": status, "reason": reason}),
+    )
+    page.clock.fast_forward(10_001)
 
 
 def test_a_sample_is_drawn_and_says_that_it_is_one(open_page: Open) -> None:
@@ -235,6 +391,7 @@ def test_a_sample_is_drawn_and_says_that_it_is_one(open_page: Open) -> None:
     page.get_by_role("button", name="Draw a sample").click()
     answered(page)
     expect(page.locator(".thumbnail .name")).to_have_text("drawn sample.png")
+    expect(page.locator(".warnings li").first).to_contain_text("Drawn, not a patient")
 
 
 @pytest.mark.parametrize(
@@ -280,7 +437,6 @@ def test_what_is_no_chest_x_ray_is_shown_beside_the_refusal(
 @pytest.mark.parametrize(
     ("status", "kind", "title"),
     [
-        pytest.param(503, "queue-full", "Too many requests wait already", id="busy"),
         pytest.param(504, "deadline-exceeded", "The answer took too long", id="late"),
         pytest.param(500, None, "Internal Server Error", id="bug"),
     ],
@@ -289,26 +445,60 @@ def test_what_may_pass_can_be_tried_again(
     status: int, kind: str | None, title: str, open_page: Open
 ) -> None:
     page = open_page()
-    problem = {"type": f"urn:cxr:problem:{kind}", "title": title, "status": status, "detail": "-"}
-    refusals = iter([problem])
-
-    def answer(route: Any) -> None:
-        refusal = next(refusals, None)
-        route.fulfill(status=status, json=refusal) if refusal else route.continue_()
-
-    page.route("**/predict*", answer)
+    refuse(page, 1, status, kind, title)
     choose(page, file_of(PICTURE))
     expect(page.locator(HEADLINE)).to_have_text(title)
     page.get_by_role("button", name="Try again").click()
     answered(page)
 
 
-def test_an_answer_that_is_no_problem_document_is_still_told(open_page: Open) -> None:
+@pytest.mark.parametrize("kind", ["queue-full", "not-ready", "inference-stopped"])
+def test_what_passes_by_itself_is_waited_for(kind: str, open_page: Open) -> None:
     page = open_page()
-    page.route("**/predict*", lambda route: route.fulfill(status=502, body="<html>Bad Gateway"))
+    refuse(page, 2, 503, kind, "Not now")
     choose(page, file_of(PICTURE))
-    expect(page.locator(HEADLINE)).to_have_text("The service cannot answer")
-    expect(page.locator(".detail")).to_have_text("It said 502.")
+    expect(page.locator(HEADLINE)).to_have_text("The service is busy; it is asked again …")
+    answered(page)
+
+
+def test_what_does_not_pass_is_told_in_the_end(open_page: Open) -> None:
+    page = open_page()
+    refuse(page, 3, 503, "queue-full", "Too many requests wait already")
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text("Too many requests wait already")
+    page.get_by_role("button", name="Try again").click()
+    answered(page)
+
+
+def refuse(page: Page, count: int, status: int, kind: str | None, title: str) -> None:
+    """Let the first `count` uploads be refused."""
+    problem = {"type": f"urn:cxr:problem:{kind}", "title": title, "status": status, "detail": "-"}
+    refusals = iter([problem] * count)
+
+    def answer(route: Any) -> None:
+        refusal = next(refusals, None)
+        if refusal:
+            route.fulfill(status=status, json=refusal, headers={"Retry-After": "1"})
+        else:
+            route.continue_()
+
+    page.route("**/predict*", answer)
+
+
+def test_an_upload_on_which_nothing_moves_is_given_up_and_sent_again(open_page: Open) -> None:
+    page = open_page()
+    asked: list[object] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route)
+        if len(asked) > 1:
+            route.continue_()
+
+    page.route("**/predict*", answer)
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text("Sending …")
+    page.clock.fast_forward(120_001)
+    answered(page)
 
 
 def test_a_key_is_asked_for_only_where_one_is_needed(calibrated: Path, open_page: Open) -> None:
@@ -319,11 +509,17 @@ def test_a_key_is_asked_for_only_where_one_is_needed(calibrated: Path, open_page
         field = page.get_by_label("This service asks for an API key.")
         expect(field).to_be_visible()
         choose(page, file_of(PICTURE))
-        expect(page.locator(HEADLINE)).to_have_text("A key is needed")
-        field.fill("wrong-key")
-        field.press("Enter")
-        expect(page.locator("#news")).to_have_text("The service does not take this key.")
-        expect(field).to_be_focused()
+        expect(page.locator(HEADLINE)).to_have_text("Waiting for a key …")
+        for wrong, words in (
+            ("wrong-key", "The service does not take this key."),
+            ("schlüssel", "letters, digits and signs only"),
+            ("two words", "no space"),
+        ):
+            field.fill(wrong)
+            field.press("Enter")
+            expect(page.get_by_role("alert")).to_contain_text(words)
+            expect(field).to_have_attribute("aria-invalid", "true")
+            expect(field).to_be_focused()
         field.fill("right-key")
         field.press("Enter")
         answered(page)
@@ -331,17 +527,49 @@ def test_a_key_is_asked_for_only_where_one_is_needed(calibrated: Path, open_page
         expect(page.locator(".bars .tick")).to_have_count(3)
 
 
+def test_a_key_that_is_taken_no_more_is_asked_for_anew(calibrated: Path, open_page: Open) -> None:
+    """Of two uploads under way the second is refused after the new key was given."""
+    with live(calibrated, drain_s="0", api_keys="new-key") as (client, _):
+        page = open_page(str(client.base_url))
+        held: list[Any] = []
+
+        def answer(route: Any) -> None:
+            key = route.request.headers.get("x-api-key")
+            if key == "new-key":
+                route.continue_()
+            elif held:
+                route.fulfill(**refused)
+            else:
+                held.append(route)
+
+        refused = {"status": 401, "json": {"type": "urn:cxr:problem:unauthorized", "title": "-"}}
+        page.route("**/model", lambda route: route.fulfill(json={}))
+        page.route("**/predict*", answer)
+        field = page.get_by_label("This service asks for an API key.")
+        field.fill("old-key")
+        field.press("Enter")
+        expect(field).to_be_hidden()
+        choose(page, file_of(PICTURE), file_of(OTHER))
+        expect(page.get_by_role("alert")).to_contain_text("does not take this key any more")
+        page.unroute("**/model")
+        field.fill("new-key")
+        field.press("Enter")
+        expect(page.locator(".thumbnail .label").nth(1)).not_to_contain_text("…")
+        held[0].fulfill(**refused)
+        answered(page)
+        expect(field).to_be_hidden()
+
+
 def test_the_service_may_go_away_and_come_back(calibrated: Path, open_page: Open) -> None:
     port = free_port()
     with live(calibrated, port=port, drain_s="0") as (client, _):
         page = open_page(str(client.base_url))
-    page.locator("[data-state=unreachable]").wait_for()
     choose(page, file_of(PICTURE))
-    expect(page.locator(HEADLINE)).to_have_text("The service cannot be reached")
+    expect(page.locator("#state")).to_contain_text("Cannot be reached")
+    expect(page.locator(HEADLINE)).to_have_text("Waiting for the service …")
     with live(calibrated, port=port, drain_s="0"):
-        page.locator("[data-state=ready]").wait_for()
-        page.get_by_role("button", name="Try again").click()
         answered(page)
+        expect(page.locator("#state")).to_contain_text("Ready, LiteRT on CPU")
 
 
 @pytest.mark.parametrize(
@@ -356,12 +584,7 @@ def test_the_state_of_the_service_is_seen_at_a_glance(
     status: str, words: str, open_page: Open
 ) -> None:
     page = open_page()
-    reason = "no such file" if status == "failed" else None
-    page.route(
-        "**/health",
-        lambda route: route.fulfill(status=503, json={"status": status, "reason": reason}),
-    )
-    page.reload()
+    say(page, status, "no such file" if status == "failed" else None)
     expect(page.locator("#state")).to_contain_text(words)
 
 
@@ -380,16 +603,24 @@ def test_while_a_picture_waits_that_is_shown_and_it_can_be_removed(open_page: Op
     answered(page)
 
 
+def test_one_picture_can_be_removed_and_the_next_is_shown(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE, "one.jpg"), file_of(OTHER, "two.png"), file_of(b"a", "three"))
+    answered(page)
+    page.locator(".thumbnail").nth(1).click()
+    button = page.get_by_role("button", name="Remove this one")
+    for left in (["one.jpg", "three"], ["one.jpg"], []):
+        button.click()
+        expect(page.locator(".thumbnail .name")).to_have_text(left)
+        if left:
+            expect(page.locator(".thumbnail[aria-pressed=true] .name")).to_have_text(left[-1])
+    expect(page.locator("#add")).to_be_focused()
+
+
 def test_a_model_that_cannot_be_explained_still_answers(open_page: Open) -> None:
     page = open_page()
 
-    def without_heat(route: Any) -> None:
-        reply = route.fetch()
-        body = reply.json()
-        body["layers"]["heat"] = {}
-        route.fulfill(response=reply, json=body)
-
-    page.route("**/predict*", without_heat)
+    change_layers(page, lambda layers: layers.pop("heat"))
     choose(page, file_of(PICTURE))
     answered(page)
     expect(page.locator(".stack .picture")).to_be_visible()
@@ -416,6 +647,8 @@ def test_everything_can_be_done_with_the_keyboard_alone(open_page: Open) -> None
     press("Tab")
     expect(page.locator("#sample")).to_be_focused()
     press("Tab")
+    expect(page.locator("#remove")).to_be_focused()
+    press("Tab")
     expect(page.locator("#clear")).to_be_focused()
     press("Tab")
     press("Tab")
@@ -423,25 +656,57 @@ def test_everything_can_be_done_with_the_keyboard_alone(open_page: Open) -> None
     expect(page.locator(".thumbnail").nth(1)).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".thumbnail").nth(1)).to_be_focused()
     press("Tab")
-    with page.expect_download():
-        press("Enter")
-    press("Tab")
-    with page.expect_download():
-        press("Space")
-    press("Tab")
     before = page.locator(".heat").get_attribute("src")
     press("ArrowDown")
     assert page.locator(".heat").get_attribute("src") != before
     press("Tab")
     press("ArrowLeft")
     assert page.locator(".heat").evaluate("i => i.style.opacity") == "0.55"
+    press("Tab")
+    with page.expect_download():
+        press("Enter")
+    press("Tab")
+    with page.expect_download():
+        press("Space")
 
 
 def test_what_happens_is_told_to_a_screen_reader(open_page: Open) -> None:
     page = open_page()
     expect(page.get_by_role("status").first).to_contain_text("Ready")
+    news = page.locator("#news")
     choose(page, file_of(PICTURE))
-    expect(page.locator("#news")).to_contain_text("DOE^JANE.jpg: ")
+    expect(news).to_have_text(re.compile(r"^DOE\^JANE.jpg: .*[0-9] %\. .*gate"))
+    choose(page, file_of(b"hello", "note.txt"))
+    expect(news).to_contain_text("note.txt: Not an image type that is taken. Save it as JPEG")
+    expect(news).to_contain_text("All 2 pictures are answered.")
+    page.locator(".thumbnail").first.click()
+    expect(news).to_contain_text("DOE^JANE.jpg: ")
+
+
+def test_where_colours_are_the_users_own_the_bars_are_still_seen(open_page: Open) -> None:
+    page = open_page(forced_colors="active")
+    choose(page, file_of(PICTURE))
+    answered(page)
+    color = "element => getComputedStyle(element).backgroundColor"
+    track = page.locator(".track").first.evaluate(color)
+    fills = page.locator(".fill").evaluate_all(f"all => all.map({color})")
+    assert track not in fills
+    outline = "element => getComputedStyle(element).outlineStyle"
+    assert page.locator(".thumbnail[aria-pressed=true]").evaluate(outline) == "solid"
+
+
+def test_on_paper_the_answer_stands_with_its_caution_and_without_controls(open_page: Open) -> None:
+    page = open_page(color_scheme="dark")
+    choose(page, file_of(PICTURE))
+    answered(page)
+    page.emulate_media(media="print")
+    for shown in (".caution.always", HEADLINE, ".bars", ".stack .picture", ".facts"):
+        expect(page.locator(shown)).to_be_visible()
+    for left_out in ("#add", "#strip", "#state", ".as-json", ".opacity"):
+        expect(page.locator(left_out)).to_be_hidden()
+    background = "element => getComputedStyle(element).backgroundColor"
+    assert page.locator("body").evaluate(background) == "rgb(255, 255, 255)"
+    assert page.locator(".card").evaluate(background) == "rgb(255, 255, 255)"
 
 
 @pytest.mark.parametrize("width", [360, 1280])
