@@ -25,10 +25,16 @@ _KEY: Final = "cxr.request_id"
 _METHODS: Final = frozenset(HTTPMethod)
 _CLIENT_CLOSED_REQUEST: Final = 499  # as nginx logs it; nobody is there to receive it
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_TRACE: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<id>[0-9a-f]{32})-[0-9a-f]{16}-.+")
+_TRACE: Final = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<id>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    r"(?P<more>-.*)?"
+)
+DRAWN_KEY: Final = "cxr.drawn_request_id"
+"""Where middleware before this one names the id for a request that brings none."""
 ROUTE_KEY: Final = "cxr.route"
 """Where middleware that answers for a route names it."""
 NO_ROUTE: Final = "(no route)"
+NO_METHOD: Final = "-"
 
 
 class RequestIdMiddleware:
@@ -56,7 +62,7 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        scope[_KEY] = _given(Headers(scope=scope)) or _draw()
+        scope[_KEY] = _given(Headers(scope=scope)) or scope.get(DRAWN_KEY) or draw_id()
         status = 0
         start = time.perf_counter()
 
@@ -105,17 +111,20 @@ def _given(headers: Headers) -> str | None:
     if _ACCEPTED.fullmatch(own):
         return own
     trace = _TRACE.fullmatch(headers.get("traceparent", ""))
-    return trace["id"] if trace else None
+    if trace is None or (trace["version"] == "00" and trace["more"]):
+        return None
+    return trace["id"]
 
 
-def _draw() -> str:
+def draw_id() -> str:
+    """32 hexadecimal digits, as a trace-id has."""
     # It is no secret. `uuid4` asks the kernel, and lets the interpreter go to another thread.
     return f"{random.getrandbits(128):032x}"
 
 
 def request_labels(scope: Scope) -> tuple[str, str]:
     """Method and route of a request that was served, of which there are only so many."""
-    method = scope["method"] if scope["method"] in _METHODS else "-"
+    method = scope["method"] if scope["method"] in _METHODS else NO_METHOD
     named = str(scope.get(ROUTE_KEY, NO_ROUTE))
     return method, getattr(scope.get("route"), "path", named)
 

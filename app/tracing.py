@@ -6,27 +6,36 @@ Where they are sent, as whom and how many of them is what OpenTelemetry's own va
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 
-from app.request_id import request_labels
+from app.access import PROBES
+from app.request_id import DRAWN_KEY, NO_METHOD, NO_ROUTE, request_id_of, request_labels
 from app.xray.errors import SettingsError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.trace import Span
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _NAME: Final = "cxr-inference"
 _SERVER_FAULT: Final = 500
+_FAREWELL_S: Final = 2.0
+_UNTRACED: Final = PROBES | {"/metrics"}
+"""What is asked every few seconds, and would be most of all spans."""
+_OTHER_METHOD: Final = "_OTHER"
+"""As OpenTelemetry's conventions for HTTP call a method that they do not know."""
 
 
 class Tracing:
     """A span for each request, and one within it for each stage of its upload.
 
-    Of a request it has method, route and status, nothing that its sender wrote.
+    Of a request it has method, route, status and id, nothing else that its sender wrote.
     """
 
     def __init__(self, version: str, processor: SpanProcessor | None = None) -> None:
@@ -40,7 +49,11 @@ class Tracing:
             raise SettingsError(
                 "CXR_TRACES=true: OpenTelemetry is not installed; requirements/traces.txt has it"
             ) from error
-        self._provider: TracerProvider = TracerProvider(resource=_resource(version))
+        # Quotes what it cannot read in a `tracestate`.
+        logging.getLogger("opentelemetry.trace").setLevel(logging.CRITICAL)
+        self._provider: TracerProvider = TracerProvider(
+            resource=_resource(version), shutdown_on_exit=False
+        )
         self._provider.add_span_processor(processor or _sender())
         self.tracer = self._provider.get_tracer(_NAME, version)
 
@@ -50,12 +63,17 @@ class Tracing:
         self.tracer.start_span(name, start_time=end - round(seconds * 1e9)).end(end)
 
     def close(self) -> None:
-        """Send what was not yet sent."""
-        self._provider.shutdown()
+        """Give what was not yet sent `_FAREWELL_S`: a dead collector is tried for longer."""
+        closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+        closing.start()
+        closing.join(_FAREWELL_S)
 
 
 class TracingMiddleware:
-    """Opens the span of each request, within the trace that its `traceparent` names."""
+    """Opens the span of each request but the probes', in the trace that its `traceparent` names.
+
+    The id of that trace is the request's where its sender gave it none.
+    """
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
         self._app = app
@@ -63,7 +81,7 @@ class TracingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in _UNTRACED:
             await self._app(scope, receive, send)
             return
         from opentelemetry.trace import SpanKind, StatusCode
@@ -77,6 +95,7 @@ class TracingMiddleware:
             record_exception=False,  # its words may be the client's
             set_status_on_exception=False,
         ) as span:
+            scope[DRAWN_KEY] = f"{span.get_span_context().trace_id:032x}"
 
             async def send_and_note(message: Message) -> None:
                 if message["type"] == "http.response.start":
@@ -89,15 +108,31 @@ class TracingMiddleware:
             try:
                 await self._app(scope, receive, send_and_note)
             finally:
-                method, route = request_labels(scope)
-                span.update_name(f"{method} {route}")
-                span.set_attributes({"http.request.method": method, "http.route": route})
+                _describe(span, scope)
+
+
+def _describe(span: Span, scope: Scope) -> None:
+    """Name the span after OpenTelemetry's conventions for HTTP servers."""
+    method, route = request_labels(scope)
+    known = method != NO_METHOD
+    attributes = {
+        "http.request.method": method if known else _OTHER_METHOD,
+        "cxr.request_id": request_id_of(scope),
+    }
+    name = method if known else "HTTP"
+    if route != NO_ROUTE:
+        attributes["http.route"] = route
+        name = f"{name} {route}"
+    span.update_name(name)
+    span.set_attributes(attributes)
 
 
 def _resource(version: str) -> Resource:
-    from opentelemetry.sdk.resources import Resource
+    """What the spans are of: OpenTelemetry's variables go first."""
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
-    return Resource.create({"service.name": _NAME, "service.version": version})
+    ours = Resource.create({"service.name": _NAME, "service.version": version})
+    return ours.merge(OTELResourceDetector().detect())
 
 
 def _sender() -> SpanProcessor:

@@ -7,6 +7,7 @@ const ASK_AGAIN_MS = { ready: 10_000, other: 2_000 };
 const PATIENCE_MS = 5_000;
 const STALLED_MS = 120_000;
 const BUSY_S = 2;
+const MOST_BUSY_S = 30;
 // The service's own, for a checkpoint that brings no operating point.
 const DEFAULT_OPERATING_POINT = 0.5;
 const DEFAULT_STRENGTH = 60;
@@ -301,6 +302,7 @@ async function answerTo(picture) {
   } catch {
     return { problem: UNREADABLE };
   }
+  if (!pictures.includes(picture)) return {}; // removed meanwhile
   try {
     const request = await ask("POST", "predict?layers=true", {
       body: formOf(picture),
@@ -310,7 +312,7 @@ async function answerTo(picture) {
     });
     const { status, response } = request;
     if (status !== 200) {
-      const after = Number(request.getResponseHeader("Retry-After")) || BUSY_S;
+      const after = Math.min(Number(request.getResponseHeader("Retry-After")) || BUSY_S, MOST_BUSY_S);
       return { problem: { ...problemOf(request), after } };
     }
     return response?.probabilities && response.model ? { answer: response } : { problem: GARBLED };

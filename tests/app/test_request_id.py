@@ -51,6 +51,11 @@ SPAN = "00f067aa0ba902b7"
         pytest.param({"traceparent": f"00-{'0' * 32}-{SPAN}-01"}, None, id="no-trace"),
         pytest.param({"traceparent": f"ff-{TRACE}-{SPAN}-01"}, None, id="no-version"),
         pytest.param({"traceparent": f"00-{TRACE.upper()}-{SPAN}-01"}, None, id="capitals"),
+        pytest.param({"traceparent": f"00-{TRACE}-{'0' * 16}-01"}, None, id="no-parent"),
+        pytest.param({"traceparent": f"00-{TRACE}-{SPAN}-1"}, None, id="short-flags"),
+        pytest.param({"traceparent": f"00-{TRACE}-{SPAN}-zz"}, None, id="no-flags"),
+        pytest.param({"traceparent": f"00-{TRACE}-{SPAN}-01-x"}, None, id="longer-than-version-00"),
+        pytest.param({"traceparent": f"cc-{TRACE}-{SPAN}-01x"}, None, id="more-without-a-dash"),
         pytest.param({"traceparent": "garbage"}, None, id="garbage"),
     ],
 )

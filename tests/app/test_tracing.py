@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -48,7 +49,9 @@ async def test_a_request_is_a_span_with_its_method_route_and_status(
 ) -> None:
     async with client_of(fake_app(traces=True)) as client:
         exporter.clear()
-        await client.post("/predict?patient=Doe", content=png, headers={"User-Agent": "Doe"})
+        response = await client.post(
+            "/predict?patient=Doe", content=png, headers={"User-Agent": "Doe"}
+        )
         spans = exporter.get_finished_spans()
     span = request_span(spans)
     assert span.name == "POST /predict"
@@ -56,7 +59,10 @@ async def test_a_request_is_a_span_with_its_method_route_and_status(
         "http.request.method": "POST",
         "http.route": "/predict",
         "http.response.status_code": 200,
+        "cxr.request_id": response.headers["X-Request-ID"],
     }
+    assert span.context is not None
+    assert response.headers["X-Request-ID"] == f"{span.context.trace_id:032x}"
     assert span.status.status_code is StatusCode.UNSET
 
 
@@ -106,7 +112,7 @@ async def test_a_request_goes_on_with_the_trace_of_its_sender(
     async with client_of(fake_app(traces=True)) as client:
         exporter.clear()
         response = await client.get(
-            "/health", headers={"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "a=b"}
+            "/model", headers={"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "a=b"}
         )
         span = request_span(exporter.get_finished_spans())
     assert span.context is not None
@@ -137,7 +143,7 @@ async def test_a_broken_traceparent_begins_a_trace_of_its_own(
 ) -> None:
     async with client_of(fake_app(traces=True)) as client:
         exporter.clear()
-        response = await client.get("/health", headers=[(b"traceparent", header.encode())])
+        response = await client.get("/model", headers=[(b"traceparent", header.encode())])
         span = request_span(exporter.get_finished_spans())
     assert response.status_code == 200
     assert span.parent is None
@@ -150,7 +156,8 @@ async def test_a_refusal_is_no_error_of_ours(exporter: InMemorySpanExporter) -> 
         await client.get("/patients/Doe")
         spans = exporter.get_finished_spans()
     found = {span.name: span for span in spans}
-    assert set(found) == {"POST /predict", "GET (no route)"}
+    assert set(found) == {"POST /predict", "GET"}
+    assert "http.route" not in (found["GET"].attributes or {})
     assert (found["POST /predict"].attributes or {})["http.response.status_code"] == 415
     assert all(span.status.status_code is StatusCode.UNSET for span in spans)
     assert not any("Doe" in span.to_json() for span in spans)
@@ -183,11 +190,74 @@ async def test_the_spans_say_which_service_and_version_they_are_of(
 ) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
     async with client_of(fake_app(traces=True)) as client:
-        await client.get("/health")
+        await client.get("/model")
     found = request_span(exporter.get_finished_spans()[-1:]).resource.attributes
     assert found["service.name"] == "cxr-inference"
     assert found["service.version"] == main.VERSION
     assert found["deployment.environment"] == "test"
+
+
+async def test_the_operators_own_name_for_the_service_goes_first(
+    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "ward-7")
+    async with client_of(fake_app(traces=True)) as client:
+        await client.get("/model")
+    found = request_span(exporter.get_finished_spans()[-1:]).resource.attributes
+    assert found["service.name"] == "ward-7"
+
+
+async def test_an_id_of_the_clients_own_stands_in_the_span(exporter: InMemorySpanExporter) -> None:
+    async with client_of(fake_app(traces=True)) as client:
+        await client.get("/model", headers={"X-Request-ID": "own"})
+    span = request_span(exporter.get_finished_spans())
+    assert (span.attributes or {})["cxr.request_id"] == "own"
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live", "/v2/health/ready", "/metrics"])
+async def test_what_is_asked_every_few_seconds_is_no_span(
+    path: str, exporter: InMemorySpanExporter
+) -> None:
+    async with client_of(fake_app(traces=True)) as client:
+        response = await client.get(path)
+    assert response.status_code == 200
+    assert not exporter.get_finished_spans()
+
+
+async def test_a_method_that_nobody_knows_is_not_written_down(
+    exporter: InMemorySpanExporter,
+) -> None:
+    async with client_of(fake_app(traces=True)) as client:
+        await client.request("DOE", "/patients")
+    span = request_span(exporter.get_finished_spans())
+    assert span.name == "HTTP"
+    assert (span.attributes or {})["http.request.method"] == "_OTHER"
+
+
+async def test_a_broken_tracestate_does_not_reach_the_log(
+    exporter: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "Doe Jane,a=b,a=c"}
+    async with client_of(fake_app(traces=True)) as client:
+        response = await client.get("/model", headers=headers)
+    assert response.headers["X-Request-ID"] == TRACE
+    assert exporter.get_finished_spans()
+    assert "Doe" not in caplog.text
+
+
+def test_a_collector_that_does_not_answer_holds_up_no_exit() -> None:
+    class Stuck(SimpleSpanProcessor):
+        released = threading.Event()
+        has_ended = False
+
+        def shutdown(self) -> None:
+            self.released.wait(60)
+            self.has_ended = True
+
+    processor = Stuck(InMemorySpanExporter())
+    Tracing("1", processor).close()
+    assert not processor.has_ended
+    processor.released.set()
 
 
 async def test_without_the_setting_nothing_of_opentelemetry_is_asked_for(
