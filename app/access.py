@@ -25,6 +25,8 @@ PROBES: Final = frozenset(
     {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
 )
 """Orchestrators ask these, and have no key."""
+WATCHED: Final = PROBES | {"/metrics"}
+"""What is asked every few seconds, however busy the service is."""
 PAGE: Final = frozenset({"/", "/app.css", "/app.js"})
 """Where a person types one in."""
 ADMIN: Final = "/admin/"
@@ -58,14 +60,14 @@ class AccessMiddleware:
             is_admins = scope["path"].startswith(ADMIN)
             keys = self._admin_keys if is_admins else self._api_keys
             if keys and scope["path"] not in PROBES | PAGE and not _opens(scope, keys):
-                scope[ROUTE_KEY] = _route(scope)
+                scope[ROUTE_KEY] = route_of(scope)
                 refusal = self._on_refusal(Request(scope), Unauthorized(_HOW))
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """The route that would have been asked; nothing has looked for it yet."""
     for context in iter_route_contexts(scope["app"].routes):
         if context.original_route.matches(scope)[0] is not Match.NONE:

@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.request_id import HEADER, draw_id
+from app.shedding import CROWDED_KEY
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+SPARE: Final = 16
+"""Connections beyond the number allowed, on which probes are answered and all else refused."""
 MAX_HEAD_BYTES: Final = 65_536
 HEAD_TIMEOUT_S: Final = 10.0
 """For a request's line and headers, once there is a connection or their first byte; for what a
 client still sends of a body after it was refused; for what it has not taken yet of an answer."""
 _RETRY_AFTER_S: Final = 1
+
+
+class Refusal(NamedTuple):
+    """Of a connection on which no whole request has come."""
+
+    kind: str
+    status: HTTPStatus
+    detail: str
+
+
+TOO_MANY: Final = Refusal(
+    "too-many-connections",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Too many connections are open; try again shortly.",
+)
+TOO_LARGE: Final = Refusal(
+    "head-too-large", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head is too large."
+)
+TOO_SLOW: Final = Refusal(
+    "head-too-slow", HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time."
+)
+NOT_HTTP: Final = Refusal("not-http", HTTPStatus.BAD_REQUEST, "What came is no HTTP request.")
+REFUSALS: Final = (TOO_MANY, TOO_LARGE, TOO_SLOW, NOT_HTTP)
 
 
 class Together:
@@ -61,22 +91,28 @@ class BoundedProtocol(HttpToolsProtocol):
         *arguments: Any,
         max_connections: int,
         is_leaving: Callable[[], bool],
+        on_refusal: Callable[[Refusal, str], None] = lambda *_: None,
         **options: Any,
     ) -> None:
+        """`on_refusal` is told of each below the application, and of the id that it was given."""
         super().__init__(*arguments, **options)
         self._max_connections = max_connections
         self._is_leaving = is_leaving
+        self._on_refusal = on_refusal
+        self._is_spare = False
         self._unparsed = 0
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Turn away a client beyond `max_connections`."""
+        """Mark a client beyond `max_connections`, or turn it away if there are many such."""
         super().connection_made(cast("asyncio.Transport", Together(transport, self.loop)))
-        if len(self.connections) > self._max_connections:
-            self._refuse(
-                HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections are open; try again shortly."
-            )
+        beyond = len(self.connections) - self._max_connections
+        if beyond > SPARE:
+            self._refuse(TOO_MANY)
             return
+        if beyond > 0:
+            self._is_spare = True
+            self.app = cast("Any", _crowded(cast("ASGIApp", self.app)))
         self._be_patient()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self._unparsed > MAX_HEAD_BYTES:
-            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head is too large.")
+            self._refuse(TOO_LARGE)
         elif self._is_idle and self._patience is None:
             self._be_patient()
 
@@ -102,7 +138,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unparsed = 0
         self._end_patience()
         super().on_headers_complete()
-        if self._is_leaving():  # have the client connect elsewhere, before it must
+        # A client connects elsewhere before it must, and takes nobody's place for long.
+        if self._is_spare or self._is_leaving():
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
@@ -148,18 +185,39 @@ class BoundedProtocol(HttpToolsProtocol):
     def _lose_patience(self) -> None:
         self._patience = None
         if self._is_idle and not self.transport.is_closing():
-            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
+            self._refuse(TOO_SLOW)
 
-    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's own words
+        """Say in our form that it is no HTTP."""
+        self._refuse(NOT_HTTP)
+
+    def _refuse(self, refusal: Refusal) -> None:
         """Answer below the application, which has not seen a whole request, and hang up."""
-        body = json.dumps(
-            {"type": "about:blank", "title": status.phrase, "status": status, "detail": detail}
-        ).encode()
-        retry = f"retry-after: {_RETRY_AFTER_S}\r\n" if status == 503 else ""
+        status, request_id = refusal.status, draw_id()
+        problem = {
+            "type": "about:blank",
+            "title": status.phrase,
+            "status": status,
+            "detail": refusal.detail,
+            "request_id": request_id,
+        }
+        body = json.dumps(problem).encode()
+        retry = f"retry-after: {_RETRY_AFTER_S}\r\n" if refusal is TOO_MANY else ""
         self.transport.write(
             STATUS_LINE[status]
             + f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\n"
-            f"{retry}connection: close\r\n\r\n".encode()
+            f"{HEADER.lower()}: {request_id}\r\n{retry}connection: close\r\n\r\n".encode()
             + body
         )
         self.transport.close()
+        self._on_refusal(refusal, request_id)
+
+
+def _crowded(app: ASGIApp) -> ASGIApp:
+    """`app`, which is told of each request that it came on a spare connection."""
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[CROWDED_KEY] = True
+        await app(scope, receive, send)
+
+    return told

@@ -73,6 +73,9 @@ TABLE: Final[dict[type[Exception], _Row]] = {
         HTTPStatus.NOT_IMPLEMENTED, "not-explainable", "This model cannot be explained"
     ),
     errors.NotReady: _Row(HTTPStatus.SERVICE_UNAVAILABLE, "not-ready", "The service is not ready"),
+    errors.TooManyConnections: _Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "too-many-connections", "Too many connections are open"
+    ),
     errors.InferenceStopped: _Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "inference-stopped", "The model is started anew"
     ),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
-from app.connection import BoundedProtocol
+from app.connection import REFUSALS, BoundedProtocol, Refusal
 from app.xray.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class Server(uvicorn.Server):
             BoundedProtocol,
             max_connections=settings.max_connections,
             is_leaving=lambda: service.status == "draining",
+            on_refusal=self._note,
         )
+        service.metrics.set_reasons(refusal.kind for refusal in REFUSALS)
         config = uvicorn.Config(
             app,
             http=protocol,  # type: ignore[arg-type]  # called as a class would be
@@ -66,6 +68,21 @@ class Server(uvicorn.Server):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._service.reload_soon)
         await super().startup(sockets)
+
+    def _note(self, refusal: Refusal, request_id: str) -> None:
+        """Count and log what the application has not seen."""
+        self._service.metrics.count_refusal(refusal.kind)
+        log.info(
+            "%s %d %s",
+            refusal.kind,
+            refusal.status,
+            request_id,
+            extra={
+                "reason": refusal.kind,
+                "status": int(refusal.status),
+                "request_id": request_id,
+            },
+        )
 
     def finish(self) -> None:
         """End serving, in order."""

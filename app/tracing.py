@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.datastructures import Headers
 
-from app.access import PROBES
+from app.access import WATCHED
 from app.request_id import DRAWN_KEY, NO_METHOD, NO_ROUTE, request_id_of, request_labels
 from app.xray.errors import SettingsError
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 _NAME: Final = "cxr-inference"
 _SERVER_FAULT: Final = 500
 _FAREWELL_S: Final = 2.0
-_UNTRACED: Final = PROBES | {"/metrics"}
-"""What is asked every few seconds, and would be most of all spans."""
 _OTHER_METHOD: Final = "_OTHER"
 """As OpenTelemetry's conventions for HTTP call a method that they do not know."""
 
@@ -81,7 +79,7 @@ class TracingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] in _UNTRACED:
+        if scope["type"] != "http" or scope["path"] in WATCHED:
             await self._app(scope, receive, send)
             return
         from opentelemetry.trace import SpanKind, StatusCode

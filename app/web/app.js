@@ -33,6 +33,7 @@ const ADVICE = {
   "unusable-image": "Export it again; this file is damaged, or holds more than one picture.",
   "not-a-chest-x-ray": "Send one frontal chest X-ray, the whole film, without a viewer's frame around it.",
   "queue-full": "Others are being answered. Try again in a few seconds.",
+  "too-many-connections": "Others are being answered. Try again in a few seconds.",
   "not-ready": "Try again once the service says that it is ready.",
   "inference-stopped": "Try again once the service says that it is ready.",
   "deadline-exceeded": "The service is busy. Try again in a while.",
@@ -43,7 +44,7 @@ const IN_A_WHILE = "Try again in a while. If it stays so, tell whoever runs the 
 const TELL_THEM = "Tell whoever runs the service what you see here.";
 const WORTH_REPEATING = new Set([0, 200, 401, 408, 429]);
 // What ends by itself: the picture waits for it, and is sent again.
-const PASSING = new Set(["queue-full", "not-ready", "inference-stopped"]);
+const PASSING = new Set(["queue-full", "too-many-connections", "not-ready", "inference-stopped"]);
 const UNREACHABLE = {
   status: 0,
   title: "The service cannot be reached",

@@ -24,6 +24,7 @@
     │   └── SettingsError             a CXR_ variable with a value that is not allowed
     └── TemporaryError            nobody's fault; worth another try
         ├── NotReady                  the model is still loading, or the service is leaving
+        ├── TooManyConnections        only probes are answered beyond so many
         ├── InferenceStopped          the model answers no more; it is started anew
         ├── ReloadUnderWay            another new checkpoint is being loaded
         └── DeadlineExceeded          the answer took longer than is allowed
@@ -135,6 +136,10 @@ class TemporaryError(CxrError):
 
 class NotReady(TemporaryError):
     """The model is not loaded yet, or the service is draining."""
+
+
+class TooManyConnections(TemporaryError):
+    """As many clients are connected as are allowed to."""
 
 
 class InferenceStopped(TemporaryError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from app import connection
-from app.connection import BoundedProtocol
+from app.connection import BoundedProtocol, Refusal
+from app.shedding import CROWDED_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -84,7 +86,10 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.2)
 
 
-async def test_a_client_beyond_the_number_is_told_to_come_back() -> None:
+async def test_a_client_beyond_the_number_is_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "SPARE", 0)
     async with listening(max_connections=2) as connect:
         first, second = await connect(), await connect()
         for reader, writer in (first, second):
@@ -101,6 +106,72 @@ async def test_a_client_beyond_the_number_is_told_to_come_back() -> None:
     assert refused.startswith("HTTP/1.1 503 ")
     assert "\r\nretry-after: 1\r\n" in refused
     assert "application/problem+json" in refused
+
+
+async def test_on_a_spare_connection_the_application_is_told_that_it_is_one() -> None:
+    crowded: list[bool] = []
+
+    async def note(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        crowded.append(CROWDED_KEY in scope)
+        await application(scope, receive, send)
+
+    async with listening(note, max_connections=1) as connect:
+        first, second = await connect(), await connect()
+        for reader, writer in (first, second):
+            writer.write(GET)
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(second[0].read(), 5) == b"", "it is closed after its answer"
+        first[1].write(GET)
+        await first[0].readuntil(b"ok")
+    assert crowded == [False, True, False]
+
+
+async def test_beyond_the_spare_ones_nobody_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "SPARE", 1)
+    async with listening(max_connections=1) as connect:
+        for _ in range(2):
+            await connect()
+        reader, _ = await connect()
+        assert (await answer_of(reader)).startswith("HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "status"),
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nA: " + 70_000 * b"x", "head-too-large", 431, id="large"),
+        pytest.param(b"GET / HT", "head-too-slow", 408, id="slow"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01", "not-http", 400, id="encrypted"),
+        pytest.param(b"DOE / HTTP/1.1\r\n\r\n", "not-http", 400, id="no-method"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost x\r\n\r\n", "not-http", 400, id="no-header"),
+    ],
+)
+@pytest.mark.usefixtures("hurried")
+async def test_what_the_application_never_sees_has_an_id_that_the_operator_finds(
+    sent: bytes, kind: str, status: int
+) -> None:
+    told: list[tuple[Refusal, str]] = []
+    async with listening(on_refusal=lambda *refusal: told.append(refusal)) as connect:
+        reader, writer = await connect()
+        writer.write(sent)
+        head, _, body = (await answer_of(reader)).partition("\r\n\r\n")
+    ((refusal, request_id),) = told
+    assert (refusal.kind, refusal.status) == (kind, status)
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert f"\r\nx-request-id: {request_id}" in head
+    assert "application/problem+json" in head
+    assert json.loads(body)["request_id"] == request_id
+    assert json.loads(body)["status"] == status
+
+
+async def test_nonsense_after_a_request_is_refused_and_told_once() -> None:
+    told: list[tuple[Refusal, str]] = []
+    async with listening(on_refusal=lambda *refusal: told.append(refusal)) as connect:
+        reader, writer = await connect()
+        writer.write(GET)
+        await reader.readuntil(b"ok")
+        writer.write(b"nonsense\r\n\r\n")
+        assert (await answer_of(reader)).startswith("HTTP/1.1 400 ")
+    assert [refusal.kind for refusal, _ in told] == ["not-http"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -122,6 +123,37 @@ def test_while_it_leaves_it_has_clients_connect_elsewhere(tiny_checkpoint: Path)
         process.communicate(timeout=30)
     assert "connection" not in before.headers
     assert after.headers["connection"] == "close"
+
+
+def test_with_all_connections_taken_its_probes_are_answered_and_all_else_is_refused(
+    tiny_checkpoint: Path, png: bytes
+) -> None:
+    with live(tiny_checkpoint, drain_s="0", max_connections="2") as (client, process):
+        client.close()
+        address = (client.base_url.host, client.base_url.port or 0)
+        held = [socket.create_connection(address) for _ in range(2)]
+        with httpx.Client(base_url=client.base_url) as another:
+            assert another.get("/health/ready").status_code == 200
+            refused = another.post("/predict", content=png)
+            figures = another.get("/metrics").text
+            for one in held:
+                one.sendall(b"nonsense\r\n\r\n")
+                assert one.recv(1000).startswith(b"HTTP/1.1 400 ")
+                one.close()
+            assert another.post("/predict", content=png).status_code == 200
+            after = another.get("/metrics").text
+        process.terminate()
+        _, log = process.communicate(timeout=30)
+    assert refused.status_code == 503
+    assert refused.json()["type"] == "urn:cxr:problem:too-many-connections"
+    assert refused.headers["connection"] == "close"
+    assert int(refused.headers["retry-after"]) > 0
+    assert 'cxr_refused_total{reason="too-many-connections"} 1.0' in figures
+    assert 'cxr_refused_total{reason="not-http"} 0.0' in figures
+    assert 'cxr_refused_total{reason="not-http"} 2.0' in after
+    assert refused.headers["x-request-id"] in log
+    assert log.count("not-http 400 ") == 2
+    assert "nonsense" not in log
 
 
 def test_no_core_file_is_written_of_a_process_that_holds_pictures(tiny_checkpoint: Path) -> None:
