@@ -53,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if value is not None
     }
     run = {"serve": _serve, "compile": _compile}[flags.pop("command")]
+    settings = None
     try:
-        return run(read_settings(**flags))
+        settings = read_settings(**flags)
+        return run(settings)
     except CxrError as error:
-        hint = _HINT if isinstance(error, CheckpointError) else ""
-        logging.shutdown()
-        print(f"error: {error}{hint}", file=sys.stderr)  # noqa: T201  # the last word, for a person
+        _say_last(error, as_json=settings is not None and settings.log_json)
         return EXIT_OPERATOR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -69,8 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve(settings: Settings) -> int:
     leave_no_core()
     give_memory_back()
-    listener = listen(settings)
     _set_up(settings)
+    listener = listen(settings)
     host, port = listener.getsockname()[:2]
     log.info("listening on http://%s:%s", host, port)
     app = create_app(settings)
@@ -95,6 +95,16 @@ def _set_up(settings: Settings) -> None:
     set_up_logs(settings.log_level, as_json=settings.log_json)
     for name in unknown_variables():
         log.warning("%s is no setting of this version; it is ignored", name)
+
+
+def _say_last(error: CxrError, *, as_json: bool) -> None:
+    """What has to be mended, after all lines of the log: for a person, or as one more of them."""
+    words = f"{error}{_HINT if isinstance(error, CheckpointError) else ''}"
+    if as_json:
+        log.critical(words)
+    logging.shutdown()
+    if not as_json:
+        print(f"error: {words}", file=sys.stderr)  # noqa: T201
 
 
 def _wait_for_threads() -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import threading
 import warnings
 from collections import deque
 from contextlib import suppress
 from typing import Final
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 _STDERR: Final = 2
@@ -68,7 +70,17 @@ class LogWriter(logging.Handler):
             return
         text = "".join(f"{line}\n" for line in lines)
         with suppress(OSError):  # there is nobody left to be told
-            os.write(_STDERR, text.encode(errors="backslashreplace"))
+            _write_out(text.encode(errors="backslashreplace"))
+
+
+def _write_out(data: bytes) -> None:
+    """Write all of it, also to a pipe that whoever started us made one that takes what it can."""
+    rest = memoryview(data)
+    while rest:
+        try:
+            rest = rest[os.write(_STDERR, rest) :]
+        except BlockingIOError:
+            select.select([], [_STDERR], [])
 
 
 def _say_dropped(count: int) -> logging.LogRecord:
@@ -97,5 +109,8 @@ def hush_pillow() -> None:
 
 def _json_formatter() -> logging.Formatter:
     return JsonFormatter(
-        ["levelname", "name", "message"], timestamp=True, rename_fields=_JSON_FIELDS
+        ["levelname", "name", "message"],
+        timestamp=True,
+        rename_fields=_JSON_FIELDS,
+        reserved_attrs=[*RESERVED_ATTRS, "color_message"],  # uvicorn's message once more
     )
