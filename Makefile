@@ -98,7 +98,9 @@ sbom: ## what the CPU image installs, as CycloneDX JSON in sbom.json
 	$(BIN)/python -m venv build/sbom
 	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/serve.txt
 	build/sbom/bin/python -m pip uninstall --quiet --yes pip setuptools
-	$(BIN)/cyclonedx-py environment --output-reproducible --output-file sbom.json build/sbom/bin/python
+	sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml >build/sbom/pyproject.toml
+	$(BIN)/cyclonedx-py environment --pyproject build/sbom/pyproject.toml --output-reproducible \
+		--output-file sbom.json build/sbom/bin/python
 
 VERSION = $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' app/settings.py)
 BUILDER ?= docker

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 work=$(mktemp --directory)
 port=${PORT:-8019}
 store=(--log-level error --storage-driver vfs --root "$work/store" --runroot "$work/run")
-trap 'pkill -KILL --parent "${server:-0}" || true; buildah "${store[@]}" umount --all >/dev/null; rm -rf "$work"' EXIT
+trap '[ -z "${server:-}" ] || pkill -KILL --parent "$server" || true; buildah "${store[@]}" umount --all >/dev/null; rm -rf "$work"' EXIT
 
 say() { printf '%-56s %s\n' "$@"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 import subprocess
 from typing import Any
@@ -11,7 +12,7 @@ import jsonpatch
 import kubernetes_validate
 import pytest
 import yaml
-from cloudcoil.models.prometheus_operator.v1 import ServiceMonitor
+from cloudcoil.models.prometheus_operator.v1 import PrometheusRule, ServiceMonitor
 
 from app.settings import PREFIX, Settings
 from tests.live import ROOT
@@ -43,9 +44,9 @@ def gpu_manifests() -> dict[str, dict[str, Any]]:
 
 
 SETS = {"base": manifests(), "gpu": gpu_manifests()}
-OPERATORS = "ServiceMonitor"
-"""A kind of the Prometheus Operator's, not of Kubernetes itself."""
-EACH = [(name, kind) for name, found in SETS.items() for kind in found if kind != OPERATORS]
+OPERATORS = {"ServiceMonitor": ServiceMonitor, "PrometheusRule": PrometheusRule}
+"""Kinds of the Prometheus Operator's, not of Kubernetes itself."""
+EACH = [(name, kind) for name, found in SETS.items() for kind in found if kind not in OPERATORS]
 CONTAINERS = {
     name: found["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     for name, found in SETS.items()
@@ -64,12 +65,49 @@ def test_a_manifest_is_valid(name: str, kind: str) -> None:
     kubernetes_validate.validate(SETS[name][kind], version, strict=True)
 
 
-def test_the_monitor_is_one_that_the_prometheus_operator_takes() -> None:
-    manifest = SETS["base"][OPERATORS]
-    read_back = ServiceMonitor.model_validate(manifest).model_dump(
-        by_alias=True, exclude_unset=True, mode="json"
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_what_the_prometheus_operator_reads_it_takes(kind: str) -> None:
+    manifest = SETS["base"][kind]
+    assert read_back(manifest) == manifest, "a field that it does not know is dropped"
+
+
+def read_back(manifest: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = (
+        OPERATORS[manifest["kind"]]
+        .model_validate(manifest)
+        .model_dump(by_alias=True, exclude_unset=True, mode="json")
     )
-    assert read_back == manifest, "a field that it does not know is dropped"
+    return found
+
+
+def test_its_rules_are_those_of_prometheus_itself() -> None:
+    rules = read(ROOT / "deploy/prometheus/alerts.yml")
+    assert SETS["base"]["PrometheusRule"]["spec"] == rules
+
+
+def test_its_job_has_the_name_that_the_rules_ask_for() -> None:
+    label = SETS["base"]["ServiceMonitor"]["spec"]["jobLabel"]
+    (job,) = read(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
+    assert SETS["base"]["Service"]["metadata"]["labels"][label] == job["job_name"]
+
+
+def test_what_stands_in_comments_for_those_with_keys_and_traces_is_taken_too() -> None:
+    monitor = uncommented("monitor.yaml")
+    assert read_back(monitor) == monitor
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert set(endpoint["authorization"]["credentials"]) == {"name", "key"}
+    policy = uncommented("network.yaml")
+    kubernetes_validate.validate(policy, kubernetes_validate.latest_version(), strict=True)
+    assert len(policy["spec"]["egress"]) == 2
+
+
+def uncommented(name: str) -> dict[str, Any]:
+    """The manifest with the fields that it only proposes."""
+    text = re.sub(
+        r"^( +)# (?=( *- | *\w+:)[^`]*$)", r"\1", (BASE / name).read_text(), flags=re.MULTILINE
+    )
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -51,6 +51,14 @@ def test_every_alert_has_a_test_that_fires_and_one_that_does_not() -> None:
         }
 
 
+def test_every_query_asks_for_the_figures_of_this_job_alone() -> None:
+    rules = yaml.safe_load((RULES / "alerts.yml").read_text())["groups"]
+    asked = [rule["expr"] for group in rules for rule in group["rules"]]
+    for query in [*asked, *(param.values[0] for param in QUERIES)]:
+        for selector in re.findall(r"\b(?:cxr_|process_|up\b)\w*(\{[^}]*\}?)?", str(query)):
+            assert 'job="cxr-inference"' in selector, query
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     contract = ModelContract.recipe_of_2022().model_copy(update={"ood": tiny_gate(threshold=1e6)})
