@@ -731,6 +731,24 @@ def test_no_rule_of_wcag_is_broken(scheme: str, width: int, open_page: Open) -> 
     check("key")
 
 
+def test_names_of_any_length_stay_within_a_narrow_page(open_page: Open) -> None:
+    page = open_page(viewport={"width": 320, "height": 600})
+    names = ["a" * 90, "<b>b</b>", " ", "toString"]
+    change_answers(
+        page,
+        probabilities=dict(zip(names, (0.4, 0.3, 0.2, 0.1), strict=True)),
+        label=names[0],
+        warnings=["w" * 300],
+    )
+    choose(page, file_of(PICTURE, "x" * 200 + ".png"), file_of(b"hello", "y" * 200))
+    answered(page)
+    assert page.locator(".bars tbody th").all_text_contents() == names
+    for _ in range(2):
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+        page.locator(".thumbnail").nth(1).click()
+    expect(page.locator("#answer .problem")).to_be_visible()
+
+
 def test_the_line_about_medical_devices_stays_in_sight(open_page: Open) -> None:
     page = open_page(viewport={"width": 360, "height": 500})
     choose(page, file_of(PICTURE))
