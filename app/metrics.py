@@ -71,7 +71,7 @@ class Metrics:
         )
         self._predictions = Counter(
             "cxr_predictions",
-            "Answers by their likeliest class, and whether none was sure enough",
+            "Pictures that were answered, by likeliest class, and whether none was sure enough",
             ("class", "uncertain"),
             registry=registry,
         )

@@ -22,7 +22,7 @@ from app.inference_request import (
 from app.routes.deps import REFUSALS, body_of, service_of, slots_of
 from app.settings import VERSION
 from app.tensors import Tensor
-from app.xray.errors import MalformedRequest
+from app.xray.errors import MalformedRequest, UnusableImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -151,10 +151,7 @@ async def infer(
     """
     async with body_of(request) as (pipeline, body):
         classifier = _model(pipeline, name, version).classifier
-        if takes_long(body, json_bytes):
-            asked = await pipeline.in_process(read_request, body, json_bytes)
-        else:
-            asked = await asyncio.to_thread(read_request, body, json_bytes)
+        asked = await _read(pipeline, body, json_bytes)
         wanted = _wanted(asked)
         items = _items(pipeline, asked)
         predictions = await unless_gone(request, _answer_all(items, slots_of(request)))
@@ -168,6 +165,15 @@ async def infer(
         description, [(answers[output], is_raw) for output, is_raw in wanted.items()]
     )
     return Response(content, headers=headers)
+
+
+async def _read(pipeline: Pipeline, body: bytes, json_bytes: str | None) -> InferenceRequest:
+    if not takes_long(body, json_bytes):
+        return await asyncio.to_thread(read_request, body, json_bytes)
+    try:
+        return await pipeline.in_process(read_request, body, json_bytes)
+    except UnusableImage as error:
+        raise MalformedRequest(f"The JSON cannot be read. {error}") from error
 
 
 def _model(pipeline: Pipeline, name: str, version: str) -> Pipeline:

@@ -394,3 +394,12 @@ async def test_long_json_that_is_none_is_refused_by_place() -> None:
         answer = await client.post(INFER, json={"inputs": [{"name": "x" * 2_000_000}]})
     assert answer.status_code == 400
     assert "Not the protocol's JSON: inputs.0.name: " in answer.json()["error"]
+
+
+@pytest.mark.anyio
+async def test_json_that_takes_too_long_to_read_is_no_picture_that_cannot_be_used() -> None:
+    body = b'{"inputs": [' + b"[]," * 3_000_000 + b"[]]}"
+    async with client_of(fake_app(decode_timeout_s=0.05)) as client:
+        answer = await client.post(INFER, content=body)
+    assert answer.status_code == 400
+    assert "The JSON cannot be read. Decoding it takes more than 0.05 s." in answer.json()["error"]
