@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from app.children import give_memory_back, leave_no_core
 from app.classifier import checkpoint_of
 from app.engines.compiled import compiled_model, stop_compiling
-from app.logs import set_up_logs
+from app.logs import set_up_logs, write_out
 from app.main import create_app
 from app.server import Server, end_now, listen
 from app.settings import Settings, read_settings, unknown_variables
@@ -104,7 +104,7 @@ def _say_last(error: CxrError, *, as_json: bool) -> None:
         log.critical(words)
     logging.shutdown()
     if not as_json:
-        print(f"error: {words}", file=sys.stderr)  # noqa: T201
+        write_out(f"error: {words}\n")
 
 
 def _wait_for_threads() -> bool:

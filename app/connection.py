@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.problems import MEDIA_TYPE, TABLE, TYPE_PREFIX
 from app.request_id import HEADER, draw_id
 from app.shedding import CROWDED_KEY
+from app.xray.errors import TooManyConnections
 
 if TYPE_CHECKING:
     import asyncio
@@ -31,21 +33,29 @@ class Refusal(NamedTuple):
 
     kind: str
     status: HTTPStatus
+    title: str
     detail: str
 
 
+_CROWDED: Final = TABLE[TooManyConnections]
 TOO_MANY: Final = Refusal(
-    "too-many-connections",
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "Too many connections are open; try again shortly.",
+    _CROWDED.kind, _CROWDED.status, _CROWDED.title, "Too many are open; try again shortly."
 )
 TOO_LARGE: Final = Refusal(
-    "head-too-large", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The head is too large."
+    "head-too-large",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    "The request's head is too large",
+    f"Its line and headers take more than {MAX_HEAD_BYTES} bytes.",
 )
 TOO_SLOW: Final = Refusal(
-    "head-too-slow", HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time."
+    "head-too-slow",
+    HTTPStatus.REQUEST_TIMEOUT,
+    "The request did not arrive in time",
+    f"Its line and headers took more than {HEAD_TIMEOUT_S:g} s.",
 )
-NOT_HTTP: Final = Refusal("not-http", HTTPStatus.BAD_REQUEST, "What came is no HTTP request.")
+NOT_HTTP: Final = Refusal(
+    "not-http", HTTPStatus.BAD_REQUEST, "Not HTTP", "What came is no HTTP request."
+)
 REFUSALS: Final = (TOO_MANY, TOO_LARGE, TOO_SLOW, NOT_HTTP)
 
 
@@ -168,6 +178,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
+    @property
+    def _has_begun_to_answer(self) -> bool:
+        """Whether a part of an answer may be out; of several requests the first is answered."""
+        return not self._is_idle and (self.cycle.response_started or bool(self.pipeline))
+
     def _be_patient(self) -> None:
         self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self._lose_patience)
 
@@ -192,25 +207,32 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(NOT_HTTP)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer below the application, which has not seen a whole request, and hang up."""
-        status, request_id = refusal.status, draw_id()
-        problem = {
-            "type": "about:blank",
-            "title": status.phrase,
-            "status": status,
-            "detail": refusal.detail,
-            "request_id": request_id,
-        }
-        body = json.dumps(problem).encode()
-        retry = f"retry-after: {_RETRY_AFTER_S}\r\n" if refusal is TOO_MANY else ""
-        self.transport.write(
-            STATUS_LINE[status]
-            + f"content-type: application/problem+json\r\ncontent-length: {len(body)}\r\n"
-            f"{HEADER.lower()}: {request_id}\r\n{retry}connection: close\r\n\r\n".encode()
-            + body
-        )
+        """Answer below the application, which has not seen a whole request, and hang up.
+
+        Within an answer that has begun a second one would be read as its content: it is cut off.
+        """
+        request_id = draw_id()
+        if not self._has_begun_to_answer:
+            self.transport.write(_answer(refusal, request_id))
         self.transport.close()
         self._on_refusal(refusal, request_id)
+
+
+def _answer(refusal: Refusal, request_id: str) -> bytes:
+    problem = {
+        "type": TYPE_PREFIX + refusal.kind,
+        "title": refusal.title,
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "request_id": request_id,
+    }
+    body = json.dumps(problem).encode()
+    retry = f"retry-after: {_RETRY_AFTER_S}\r\n" if refusal is TOO_MANY else ""
+    head = (
+        f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
+        f"{HEADER.lower()}: {request_id}\r\n{retry}connection: close\r\n\r\n"
+    )
+    return STATUS_LINE[refusal.status] + head.encode() + body
 
 
 def _crowded(app: ASGIApp) -> ASGIApp:

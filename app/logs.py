@@ -68,19 +68,21 @@ class LogWriter(logging.Handler):
             lines.append(self.format(_say_dropped(dropped)))
         if not lines:
             return
-        text = "".join(f"{line}\n" for line in lines)
-        with suppress(OSError):  # there is nobody left to be told
-            _write_out(text.encode(errors="backslashreplace"))
+        write_out("".join(f"{line}\n" for line in lines))
 
 
-def _write_out(data: bytes) -> None:
-    """Write all of it, also to a pipe that whoever started us made one that takes what it can."""
-    rest = memoryview(data)
-    while rest:
-        try:
-            rest = rest[os.write(_STDERR, rest) :]
-        except BlockingIOError:
-            select.select([], [_STDERR], [])
+def write_out(text: str) -> None:
+    """Write all of it to stderr, also to a pipe that whoever started us made one that never waits.
+
+    Where nobody can read it any more it is dropped.
+    """
+    rest = memoryview(text.encode(errors="backslashreplace"))
+    with suppress(OSError):  # there is nobody left to be told
+        while rest:
+            try:
+                rest = rest[os.write(_STDERR, rest) :]
+            except BlockingIOError:
+                select.select([], [_STDERR], [])
 
 
 def _say_dropped(count: int) -> logging.LogRecord:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
-_TYPE_PREFIX: Final = "urn:cxr:problem:"
+TYPE_PREFIX: Final = "urn:cxr:problem:"
 RETRY_AFTER_S: Final = 5
 _PROTOCOL: Final = "/v2/"
 
@@ -192,7 +192,7 @@ def _document(
     **verdict: float,
 ) -> Problem:
     return Problem(
-        type=f"{_TYPE_PREFIX}{kind}" if kind else "about:blank",
+        type=f"{TYPE_PREFIX}{kind}" if kind else "about:blank",
         title=title,
         status=status,
         detail=detail,

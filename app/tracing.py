@@ -47,7 +47,7 @@ class Tracing:
             raise SettingsError(
                 "CXR_TRACES=true: OpenTelemetry is not installed; requirements/traces.txt has it"
             ) from error
-        # Quotes what it cannot read in a `tracestate`.
+        # Whoever else uses it in this process has it quote what it cannot read in a `tracestate`.
         logging.getLogger("opentelemetry.trace").setLevel(logging.CRITICAL)
         self._provider: TracerProvider = TracerProvider(
             resource=_resource(version), shutdown_on_exit=False
@@ -70,7 +70,8 @@ class Tracing:
 class TracingMiddleware:
     """Opens the span of each request but the probes', in the trace that its `traceparent` names.
 
-    The id of that trace is the request's where its sender gave it none.
+    The id of that trace is the request's where its sender gave it none. Nothing is taken of a
+    `tracestate`.
     """
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
@@ -85,7 +86,9 @@ class TracingMiddleware:
         from opentelemetry.trace import SpanKind, StatusCode
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        parent = TraceContextTextMapPropagator().extract(dict(Headers(scope=scope)))
+        # Without its `tracestate`, words of its sender's that every span would carry.
+        given = Headers(scope=scope).get("traceparent", "")
+        parent = TraceContextTextMapPropagator().extract({"traceparent": given})
         with self._tracer.start_as_current_span(
             "HTTP",
             parent,
@@ -93,7 +96,9 @@ class TracingMiddleware:
             record_exception=False,  # its words may be the client's
             set_status_on_exception=False,
         ) as span:
-            scope[DRAWN_KEY] = f"{span.get_span_context().trace_id:032x}"
+            context = span.get_span_context()
+            if context.is_valid:  # not so where OTEL_SDK_DISABLED has the spans be none
+                scope[DRAWN_KEY] = f"{context.trace_id:032x}"
 
             async def send_and_note(message: Message) -> None:
                 if message["type"] == "http.response.start":

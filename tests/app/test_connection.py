@@ -161,6 +161,7 @@ async def test_what_the_application_never_sees_has_an_id_that_the_operator_finds
     assert "application/problem+json" in head
     assert json.loads(body)["request_id"] == request_id
     assert json.loads(body)["status"] == status
+    assert json.loads(body)["type"] == f"urn:cxr:problem:{kind}"
 
 
 async def test_nonsense_after_a_request_is_refused_and_told_once() -> None:
@@ -171,6 +172,27 @@ async def test_nonsense_after_a_request_is_refused_and_told_once() -> None:
         await reader.readuntil(b"ok")
         writer.write(b"nonsense\r\n\r\n")
         assert (await answer_of(reader)).startswith("HTTP/1.1 400 ")
+    assert [refusal.kind for refusal, _ in told] == ["not-http"]
+
+
+@pytest.mark.parametrize("waiting", [b"", GET], ids=["alone", "with-another-behind-it"])
+async def test_an_answer_that_has_begun_is_cut_off_and_no_refusal_is_written_into_it(
+    waiting: bytes,
+) -> None:
+    async def unfinished(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        head = [(b"content-length", b"10000")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    told: list[tuple[Refusal, str]] = []
+    async with listening(unfinished, on_refusal=lambda *refusal: told.append(refusal)) as connect:
+        reader, writer = await connect()
+        writer.write(GET)
+        await reader.readuntil(b"half")
+        writer.write(waiting + b"nonsense\r\n\r\n")
+        assert await answer_of(reader) == ""
     assert [refusal.kind for refusal, _ in told] == ["not-http"]
 
 

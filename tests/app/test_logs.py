@@ -140,3 +140,21 @@ def test_as_json_the_last_word_is_an_object_too(settings: dict[str, str], words:
     assert process.returncode == EXIT_OPERATOR
     assert last["level"] == "CRITICAL"
     assert words in last["message"]
+
+
+@pytest.mark.parametrize("as_json", ["false", "true"], ids=["text", "json"])
+@pytest.mark.parametrize("is_blocking", [True, False], ids=["waits", "takes-what-it-can"])
+def test_an_operators_error_is_told_by_the_exit_where_nobody_reads_the_words(
+    is_blocking: bool, as_json: str
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    os.set_blocking(write, is_blocking)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "compile"],
+        cwd=ROOT,
+        env={**os.environ, "CXR_MODEL_PATH": "models/none.h5", "CXR_LOG_JSON": as_json},
+        stderr=write,
+    )
+    os.close(write)
+    assert process.wait(60) == EXIT_OPERATOR

@@ -234,15 +234,30 @@ async def test_a_method_that_nobody_knows_is_not_written_down(
     assert (span.attributes or {})["http.request.method"] == "_OTHER"
 
 
-async def test_a_broken_tracestate_does_not_reach_the_log(
-    exporter: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "tracestate",
+    [pytest.param("Doe Jane,a=b,a=c", id="broken"), pytest.param("ward=Doe-Jane", id="whole")],
+)
+async def test_a_tracestate_reaches_neither_the_log_nor_the_spans(
+    tracestate: str, exporter: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
 ) -> None:
-    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "Doe Jane,a=b,a=c"}
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": tracestate}
     async with client_of(fake_app(traces=True)) as client:
+        exporter.clear()
         response = await client.get("/model", headers=headers)
     assert response.headers["X-Request-ID"] == TRACE
-    assert exporter.get_finished_spans()
+    assert "Doe" not in request_span(exporter.get_finished_spans()).to_json()
     assert "Doe" not in caplog.text
+
+
+async def test_where_opentelemetry_is_switched_off_each_request_still_has_an_id_of_its_own(
+    exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    async with client_of(fake_app(traces=True)) as client:
+        answers = [await client.get("/model") for _ in range(2)]
+    assert not exporter.get_finished_spans()
+    assert len({answer.headers["X-Request-ID"] for answer in answers}) == 2
 
 
 def test_a_collector_that_does_not_answer_holds_up_no_exit() -> None:
