@@ -9,7 +9,12 @@ cd "$(dirname "$0")/.."
 work=$(mktemp --directory)
 port=${PORT:-8019}
 store=(--log-level error --storage-driver vfs --root "$work/store" --runroot "$work/run")
-trap '[ -z "${server:-}" ] || pkill -KILL --parent "$server" || true; buildah "${store[@]}" umount --all >/dev/null; rm -rf "$work"' EXIT
+clean() { # whatever was begun: it can end before there is a server, a store, or buildah itself
+    [ -z "${server:-}" ] || pkill -KILL --parent "$server" || true
+    buildah "${store[@]}" umount --all >/dev/null || true
+    rm -rf "$work"
+}
+trap clean EXIT
 
 say() { printf '%-56s %s\n' "$@"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }

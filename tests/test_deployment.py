@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
+import sys
+import venv
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from app.settings import PREFIX, Settings
+from app.settings import PREFIX, VERSION, Settings
 from tests.live import ROOT
 from tests.tools import find_tool
 
@@ -82,6 +87,43 @@ def test_compose_itself_takes_the_file() -> None:
     assert set(found) == set(COMPOSED)
     assert found["cxr"]["read_only"] is True
     assert found["cxr"]["stop_grace_period"] == "40s"
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        pytest.param({"debootstrap": 1, "buildah": 0}, id="no-base"),
+        pytest.param({"debootstrap": 1, "buildah": 127}, id="no-buildah"),
+    ],
+)
+def test_a_build_that_fails_early_ends_no_process_and_leaves_no_file(
+    tools: dict[str, int], tmp_path: Path
+) -> None:
+    programs, left = tmp_path / "programs", tmp_path / "left"
+    programs.mkdir()
+    left.mkdir()
+    for name, status in {**tools, "pkill": 0}.items():
+        program = programs / name
+        program.write_text(f"#!/bin/sh\necho {name} >>{tmp_path}/called\nexit {status}\n")
+        program.chmod(0o700)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "TMPDIR": str(left)}
+    ended = subprocess.run([ROOT / "deploy/build_here.sh"], env=environment, check=False)
+    assert ended.returncode == 1
+    assert (tmp_path / "called").read_text().split() == ["debootstrap", "buildah"]
+    assert list(left.iterdir()) == []
+
+
+def test_the_list_of_parts_says_what_it_is_of(tmp_path: Path) -> None:
+    """By what `make sbom` runs once it has installed the packages."""
+    command = ["/usr/bin/env", "make", "--dry-run", "--no-print-directory", "sbom"]
+    command.append(f"BIN={Path(sys.executable).parent}")
+    made = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    recipe = made[made.index("\nsed ") :].replace("build/sbom", str(tmp_path))
+    recipe = recipe.replace("--output-file sbom.json", f"--output-file {tmp_path}/parts.json")
+    venv.create(tmp_path)
+    subprocess.run(["/bin/sh", "-ec", recipe], cwd=ROOT, check=True)
+    root = json.loads((tmp_path / "parts.json").read_text())["metadata"]["component"]
+    assert (root["name"], root["version"]) == ("cxr-inference", VERSION)
 
 
 def test_every_variable_that_is_set_is_a_setting() -> None:

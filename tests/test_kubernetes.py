@@ -95,10 +95,15 @@ def test_what_stands_in_comments_for_those_with_keys_and_traces_is_taken_too() -
     monitor = uncommented("monitor.yaml")
     assert read_back(monitor) == monitor
     (endpoint,) = monitor["spec"]["endpoints"]
+    assert set(endpoint["authorization"]) == {"credentials"}, "its type is Bearer if not said"
     assert set(endpoint["authorization"]["credentials"]) == {"name", "key"}
     policy = uncommented("network.yaml")
     kubernetes_validate.validate(policy, kubernetes_validate.latest_version(), strict=True)
-    assert len(policy["spec"]["egress"]) == 2
+    ways_out = [port for rule in policy["spec"]["egress"] for port in rule["ports"]]
+    assert ways_out == [
+        {"port": 4318},  # OTLP over HTTP, what app.tracing speaks
+        {"port": 53, "protocol": "UDP"},
+    ]
 
 
 def uncommented(name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from app.xray.contract import ModelContract
+from tests.app.fakes import fake_app
 from tests.drawing import draw_radiograph, encode
 from tests.live import ROOT, free_port, live
 from tests.networks import tiny_gate, write_tiny_checkpoint
@@ -57,6 +58,17 @@ def test_every_query_asks_for_the_figures_of_this_job_alone() -> None:
     for query in [*asked, *(param.values[0] for param in QUERIES)]:
         for selector in re.findall(r"\b(?:cxr_|process_|up\b)\w*(\{[^}]*\}?)?", str(query)):
             assert 'job="cxr-inference"' in selector, query
+
+
+def test_every_route_that_takes_an_upload_is_watched_for_slowness_but_batches() -> None:
+    rules = yaml.safe_load((RULES / "alerts.yml").read_text())["groups"]
+    (slow,) = (
+        rule["expr"] for group in rules for rule in group["rules"] if rule.get("alert") == "CxrSlow"
+    )
+    (watched,) = re.findall(r'route=~"([^"]+)"', slow)
+    paths = fake_app().openapi()["paths"]
+    taking = {path for path, methods in paths.items() if "post" in methods}
+    assert taking - {path for path in taking if re.fullmatch(watched, path)} == {"/predict/batch"}
 
 
 @pytest.fixture(scope="module")

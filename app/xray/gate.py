@@ -80,7 +80,7 @@ class Gate(_Frozen):
     axes: PackedArray
     variances: PackedArray
     rest: Positive
-    threshold: Annotated[float, Field(ge=0)]
+    threshold: Annotated[float, Field(gt=0)]
     refused_on_val: Annotated[float, Field(ge=0, le=1)]
     """The share of val, all of it chest X-rays, that lies above the threshold."""
 

@@ -112,6 +112,7 @@ def test_the_score_is_that_of_the_whole_covariance_matrix() -> None:
         pytest.param({"scale": PackedArray.pack(np.zeros(DIMENSIONS))}, id="no scale"),
         pytest.param({"mean": PackedArray.pack(np.zeros((1, DIMENSIONS)))}, id="mean of two axes"),
         pytest.param({"rest": 0.0}, id="no variance elsewhere"),
+        pytest.param({"threshold": 0.0}, id="a threshold that shares cannot be taken of"),
         pytest.param({"threshold": -0.1}, id="a threshold below all scores"),
         pytest.param({"threshold": float("nan")}, id="threshold not a number"),
         pytest.param({"refused_on_val": 1.5}, id="a share above one"),
