@@ -45,6 +45,8 @@ const TELL_THEM = "Tell whoever runs the service what you see here.";
 const WORTH_REPEATING = new Set([0, 200, 401, 408, 429]);
 // What ends by itself: the picture waits for it, and is sent again.
 const PASSING = new Set(["queue-full", "too-many-connections", "not-ready", "inference-stopped"]);
+// And of a proxy, while the service behind it starts anew.
+const GATEWAY = new Set([502, 503]);
 const UNREACHABLE = {
   status: 0,
   title: "The service cannot be reached",
@@ -70,6 +72,7 @@ const fromTemplate = (id) => byId(id).content.firstElementChild.cloneNode(true);
 let apiKey = "";
 let health = { status: "asking" };
 let looking = 0;
+let isChecking = false;
 let heldUntil = 0;
 let pictures = [];
 let selected = null;
@@ -130,6 +133,7 @@ const isWorthRepeating = ({ status }) =>
 /* The service's state */
 
 async function watch() {
+  const wasReady = health.status === "ready";
   try {
     const answer = await fetch("health", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
     health = await answer.json();
@@ -138,7 +142,8 @@ async function watch() {
     health = { status: "unreachable" };
   }
   showState();
-  if (health.status === "ready" && isOpen() && !contracts.has(health.model?.sha256)) readContract();
+  const isNews = isOpen() ? !contracts.has(health.model?.sha256) : !wasReady;
+  if (health.status === "ready" && isNews) readContract();
   sendNext();
   watchIn(ASK_AGAIN_MS[health.status] ?? ASK_AGAIN_MS.other);
 }
@@ -169,6 +174,7 @@ function showState() {
 
 // Gives the status of the answer.
 async function readContract() {
+  const key = apiKey;
   let request;
   try {
     request = await ask("GET", "model");
@@ -176,43 +182,55 @@ async function readContract() {
     return 0; // the next look at its state tells
   }
   const { status, response } = request;
-  if (status === 401 && isOpen()) askForKey();
+  if (status === 401 && key === apiKey && isOpen()) askForKey();
   if (status === 200 && response?.operating_points) {
     contracts.set(response.sha256, response);
-    pictures.filter(({ answer }) => answer?.model.sha256 === response.sha256).forEach(showPicture);
+    const told = pictures.filter(({ answer }) => answer?.model.sha256 === response.sha256);
+    told.forEach(showPicture);
+    if (told.includes(selected)) announce([summary(selected)]);
+    if (!isOpen()) letIn();
   }
   return status;
 }
 
 function askForKey() {
   byId("key").hidden = false;
-  if (apiKey) refuseKey("The service does not take this key any more.");
+  showKeyFault(apiKey ? "The service does not take this key any more." : "");
   pictures.forEach(showPicture);
+  announce(["This service asks for an API key."]);
 }
 
-function refuseKey(words) {
+function letIn() {
+  byId("key").hidden = true;
+  showKeyFault("");
+  pictures.filter(({ problem }) => problem?.status === 401).forEach(queue);
+  sendNext();
+}
+
+function showKeyFault(words, isTheKeys = Boolean(words)) {
   byId("key-error").textContent = words;
-  byId("key-field").setAttribute("aria-invalid", String(Boolean(words)));
+  byId("key-field").setAttribute("aria-invalid", String(isTheKeys));
 }
 
 async function useKey(event) {
   event.preventDefault();
-  const given = byId("key-field").value.trim();
-  const fault = await faultOf(given);
-  refuseKey(fault);
-  if (fault) return byId("key-field").focus();
-  byId("key").hidden = true;
-  pictures.filter(({ problem }) => problem?.status === 401).forEach(queue);
-  sendNext();
-  byId("add").focus();
+  if (isChecking) return;
+  isChecking = true;
+  await tryKey(byId("key-field").value.trim());
+  isChecking = false;
+  byId(isOpen() ? "add" : "key-field").focus();
 }
 
-async function faultOf(key) {
-  if (!/^[\x21-\x7e]+$/.test(key)) return "A key has letters, digits and signs only, and no space.";
+async function tryKey(key) {
+  if (!/^[\x21-\x7e]+$/.test(key)) {
+    return showKeyFault("A key has letters, digits and signs only, and no space.");
+  }
   apiKey = key;
+  showKeyFault("Being checked …", false);
   const status = await readContract();
-  if (status === 0) return "The service cannot be reached. Try again in a while.";
-  return status === 401 ? "The service does not take this key." : "";
+  if (isOpen()) return;
+  if (status === 401) showKeyFault("The service does not take this key.");
+  else showKeyFault("The service cannot check it now. Try again in a while.", false);
 }
 
 /* Pictures */
@@ -287,7 +305,8 @@ async function send(picture) {
       hold(problem);
       wait(picture);
     } else {
-      Object.assign(picture, found, { state: "done", milliseconds: performance.now() - started });
+      const milliseconds = performance.now() - started;
+      Object.assign(picture, found, { state: "done", milliseconds, endedAt: new Date() });
       settle(picture);
     }
   }
@@ -316,13 +335,19 @@ async function answerTo(picture) {
       const after = Math.min(Number(request.getResponseHeader("Retry-After")) || BUSY_S, MOST_BUSY_S);
       return { problem: { ...problemOf(request), after } };
     }
-    return response?.probabilities && response.model ? { answer: response } : { problem: GARBLED };
+    return isAnswer(response) ? { answer: response } : { problem: GARBLED };
   } catch (problem) {
     return { problem };
   }
 }
 
-const mayPass = (problem) => problem === UNREACHABLE || PASSING.has(problem.kind);
+const isAnswer = (found) =>
+  typeof found?.probabilities?.[found.label] === "number" &&
+  typeof found.confidence === "number" &&
+  typeof found.model?.sha256 === "string";
+
+const mayPass = ({ status, kind }) =>
+  status === 0 || PASSING.has(kind) || (!kind && GATEWAY.has(status));
 
 // Send nothing for a while; what the service says of itself comes first.
 function hold({ after = 0 }) {
@@ -338,11 +363,13 @@ function settle(picture) {
   if (answer) showPreview(picture.item.querySelector("img"), picture);
   if (answer && !contracts.has(answer.model.sha256)) watchIn(0);
   showPicture(picture);
-  const isLast = pictures.length > 1 && pictures.every(isDone);
-  announce([
-    picture === selected ? summary(picture) : "",
-    isLast ? `All ${pictures.length} pictures are answered.` : "",
-  ]);
+  announce([picture === selected ? summary(picture) : "", pictures.every(isDone) ? tally() : ""]);
+}
+
+function tally() {
+  if (pictures.length < 2) return "";
+  const refused = pictures.filter(({ problem }) => problem).length;
+  return `All ${pictures.length} pictures are done${refused ? `, ${refused} without an answer` : ""}.`;
 }
 
 function remove(gone) {
@@ -378,7 +405,7 @@ function select(picture) {
 
 /* What an answer says */
 
-const listed = (words) => new Intl.ListFormat("en").format(words);
+const listed = (words, type = "conjunction") => new Intl.ListFormat("en", { type }).format(words);
 
 // Never 0 or 100: no softmax is as sure as that sounds.
 function percent(share) {
@@ -388,45 +415,46 @@ function percent(share) {
 
 // Ticks stand where those of the very model are that answered.
 const contractOf = ({ model }) => contracts.get(model.sha256);
-const operatingPoint = (contract, name) => contract.operating_points[name] ?? DEFAULT_OPERATING_POINT;
-
-// The classes that reach their operating points; until these are known, what the service made of them.
-function reached(answer) {
-  const { probabilities, uncertain, label } = answer;
-  const contract = contractOf(answer);
-  if (uncertain || !contract) return uncertain ? [] : [label];
-  return Object.keys(probabilities).filter((name) => probabilities[name] >= operatingPoint(contract, name));
-}
+const operatingPoint = ({ operating_points: points }, name) =>
+  Object.hasOwn(points, name) ? points[name] : DEFAULT_OPERATING_POINT;
 
 function verdict(answer) {
-  const { label, confidence, model } = answer;
+  const { label, confidence, probabilities, uncertain } = answer;
   const share = percent(confidence);
-  const found = reached(answer);
-  if (!found.length) {
+  const contract = contractOf(answer);
+  if (uncertain) {
     return {
       short: "Uncertain",
       title: "Uncertain",
       meaning: `No class reaches its operating point: take this as no answer. ${label} is the likeliest, with ${share}.`,
     };
   }
-  const others = found.filter((name) => name !== label);
-  if (!others.length) {
-    return { short: label, title: `Looks most like ${label}`, meaning: meaningOf(label, confidence, model) };
+  if (!contract) {
+    return {
+      short: `${label}?`,
+      title: `Most like ${label}`,
+      meaning: `With ${share}. The operating points are not known yet: no other class can be left out.`,
+    };
   }
-  const own = found.includes(label) ? "" : `${label} does not reach its operating point, with ${share}. `;
-  const verb = others.length > 1 ? "reach their operating points" : "reaches its operating point";
-  const also = own ? "" : ", too";
+  const found = Object.keys(probabilities).filter((name) => probabilities[name] >= operatingPoint(contract, name));
+  const others = found.filter((name) => name !== label);
+  if (!others.length) return { short: label, title: `Looks most like ${label}`, meaning: meaningOf(answer) };
+  const isPlural = others.length > 1;
+  const either = listed([label, ...others], "disjunction");
+  const likeliest = `${label} is the likeliest, with ${share}`;
   return {
-    short: `${label}, not clear-cut`,
-    title: `Not clear-cut: most like ${label}`,
-    meaning: `${own}${listed(others)} ${verb}${also}, and cannot be left out.`,
+    short: either,
+    title: `Not clear-cut: ${either}`,
+    meaning: found.includes(label)
+      ? `${likeliest}. ${listed(others)} ${isPlural ? "reach their operating points" : "reaches its operating point"}, too, and cannot be left out.`
+      : `${likeliest}, but below its operating point. ${listed(others)} ${isPlural ? "reach theirs" : "reaches its own"}. None of them can be left out.`,
   };
 }
 
-function meaningOf(label, confidence, { calibrated }) {
-  if (!calibrated) return `With a score of ${percent(confidence)}; it is not calibrated, and no probability.`;
-  const many = confidence > 0.995 ? "nearly all" : `about ${Math.round(100 * confidence)}`;
-  return `Of 100 pictures like those it was judged on that got such a figure, ${many} were ${label}. ` +
+function meaningOf({ label, confidence, model }) {
+  if (!model.calibrated) return `With a score of ${percent(confidence)}; it is not calibrated, and no probability.`;
+  const many = confidence >= 0.995 ? "nearly all" : `about ${Math.round(100 * confidence)}`;
+  return `Of 100 pictures like those it was judged on that get such a figure, ${many} would be ${label}. ` +
     "With other pictures it may be quite different.";
 }
 
@@ -435,10 +463,8 @@ const warningsOn = ({ answer, isDrawn }) =>
 
 function summary({ file, answer, problem, ...rest }) {
   if (problem) return `${file.name}: ${problem.title}. ${adviceOn(problem)}`;
-  const { label, confidence } = answer;
-  const { title } = verdict(answer);
-  const warnings = warningsOn({ answer, ...rest });
-  return `${file.name}: ${title}. ${label} ${percent(confidence)}. ${warnings.join(" ")}`;
+  const { title, meaning } = verdict(answer);
+  return [`${file.name}: ${title}. ${meaning}`, ...warningsOn({ answer, ...rest })].join(" ");
 }
 
 /* What is seen */
@@ -538,7 +564,7 @@ function fillViewer(card, { layers, probabilities, label }) {
   const names = Object.keys(probabilities);
   shown.name = names.includes(shown.name) ? shown.name : label;
   const show = () => {
-    const map = heat[shown.name];
+    const map = Object.hasOwn(heat, shown.name) ? heat[shown.name] : null;
     over.hidden = !map;
     if (map) over.src = map;
     over.style.opacity = shown.strength / 100;
@@ -594,10 +620,11 @@ function fillBars(card, answer) {
   card.querySelector("tbody").append(...rows);
 }
 
-function fillFacts(list, { answer, milliseconds, file }) {
+function fillFacts(list, { answer, milliseconds, endedAt, file }) {
   const facts = {
     "Picture": file.name,
     "Model": `${answer.model.name}, SHA-256 ${answer.model.sha256.slice(0, 12)}`,
+    "Answered": endedAt.toLocaleString(),
     "Time": `${Math.round(milliseconds)} ms, sending included`,
     "Request": answer.request_id,
   };
@@ -617,12 +644,12 @@ function save(blob, name) {
 const fileName = ({ request_id }, end) => `cxr-${String(request_id).slice(0, 8)}${end}`;
 
 function saveResult(picture) {
-  const { answer, file } = picture;
+  const { answer, file, endedAt } = picture;
   const { layers, ...result } = answer;
   const lines = JSON.stringify({
     note: DISCLAIMER,
     file: file.name,
-    saved_at: new Date().toISOString(),
+    answered_at: endedAt.toISOString(),
     ...result,
     warnings: warningsOn(picture),
     operating_points: contractOf(answer)?.operating_points,
@@ -769,6 +796,9 @@ addEventListener("drop", (event) => {
   if (!holdsFiles(event)) return;
   event.preventDefault();
   add(event.dataTransfer.files);
+});
+addEventListener("beforeunload", (event) => {
+  if (pictures.some(({ isDrawn }) => !isDrawn)) event.preventDefault(); // nothing of them is kept
 });
 byId("scriptless").remove();
 byId("add").hidden = byId("state").hidden = false;

@@ -103,14 +103,14 @@ RECORD_FORMS = """() => {
             (0.05, 0.92, 0.03),
             "Looks most like NORMAL",
             "NORMAL",
-            "that got such a figure, about 92 were NORMAL. With other pictures",
+            "that get such a figure, about 92 would be NORMAL. With other pictures",
             id="one-class",
         ),
         pytest.param(
             (0.0002, 0.9996, 0.0002),
             "Looks most like NORMAL",
             "NORMAL",
-            "nearly all were NORMAL",
+            "nearly all would be NORMAL",
             id="very-sure",
         ),
         pytest.param(
@@ -122,17 +122,18 @@ RECORD_FORMS = """() => {
         ),
         pytest.param(
             (0.3, 0.1, 0.6),
-            "Not clear-cut: most like PNEUMONIA",
-            "PNEUMONIA, not clear-cut",
+            "Not clear-cut: PNEUMONIA or COVID",
+            "PNEUMONIA or COVID",
+            "PNEUMONIA is the likeliest, with 60.0 %. "
             "COVID reaches its operating point, too, and cannot be left out.",
             id="two-classes",
         ),
         pytest.param(
             (0.3, 0.65, 0.05),
-            "Not clear-cut: most like NORMAL",
-            "NORMAL, not clear-cut",
-            "NORMAL does not reach its operating point, with 65.0 %. "
-            "COVID reaches its operating point, and cannot be left out.",
+            "Not clear-cut: NORMAL or COVID",
+            "NORMAL or COVID",
+            "NORMAL is the likeliest, with 65.0 %, but below its operating point. "
+            "COVID reaches its own. None of them can be left out.",
             id="another-class",
         ),
     ],
@@ -154,7 +155,19 @@ def test_what_an_answer_means_is_said_in_words(
     expect(page.locator(HEADLINE)).to_have_text(title)
     expect(page.locator(".meaning")).to_contain_text(meaning)
     expect(page.locator(".thumbnail .label")).to_have_text(short)
+    expect(page.locator("#news")).to_contain_text(meaning)
     assert bar_widths(page) == pytest.approx(shares)
+    points = (0.2, 0.9, 0.5)
+    ticks = page.locator(".bars .tick").evaluate_all("ticks => ticks.map(t => t.style.left)")
+    assert ticks == [f"{100 * point:.0f}%" for point in points]
+    for name, share, point in zip(CLASSES, shares, points, strict=True):
+        side = "reached" if share >= point else "not reached"
+        spelled = f"{100 * share:.1f} %"
+        spelled = "> 99.9 %" if share > 0.999 else "< 0.1 %" if share < 0.001 else spelled
+        row = page.get_by_role("row", name=name)
+        expect(row.get_by_role("rowheader")).to_have_text(name)
+        expect(row.get_by_role("cell").first).to_have_text(spelled)
+        expect(row.get_by_role("cell").last).to_have_text(f"{100 * point:.1f} %, {side}")
 
 
 def change_answers(page: Page, **change: Any) -> None:
@@ -175,7 +188,23 @@ def test_operating_points_are_those_of_the_model_that_answered(open_page: Open) 
     expect(page.locator(".facts")).to_contain_text("other")
     expect(page.locator(".bars .tick")).to_have_count(0)
     expect(page.locator(".key")).to_be_hidden()
-    expect(page.locator(".meaning")).to_contain_text("not calibrated")
+    expect(page.locator(".bars caption")).to_have_text("Scores, not calibrated")
+
+
+def test_until_the_operating_points_are_known_no_class_is_said_to_be_alone(open_page: Open) -> None:
+    page = open_page()
+    page.route("**/model", lambda route: route.fulfill(status=503, json={}))
+    page.reload()
+    shares = {"COVID": 0.3, "NORMAL": 0.1, "PNEUMONIA": 0.6}
+    change_answers(page, probabilities=shares, label="PNEUMONIA", confidence=0.6, uncertain=False)
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text("Most like PNEUMONIA")
+    expect(page.locator(".meaning")).to_contain_text("no other class can be left out")
+    page.unroute("**/model")
+    page.clock.fast_forward(10_001)
+    expect(page.locator(HEADLINE)).to_have_text("Not clear-cut: PNEUMONIA or COVID")
+    expect(page.locator(".thumbnail .label")).to_have_text("PNEUMONIA or COVID")
+    expect(page.locator("#news")).to_contain_text("Not clear-cut: PNEUMONIA or COVID")
 
 
 def test_a_picture_can_be_pasted(open_page: Open) -> None:
@@ -186,9 +215,10 @@ def test_a_picture_can_be_pasted(open_page: Open) -> None:
 
 def test_a_picture_can_be_dropped_anywhere(open_page: Open) -> None:
     page = open_page()
-    page.evaluate(GIVE, [b64encode(PICTURE).decode(), "dragover"])
+    kept = page.evaluate(GIVE, [b64encode(PICTURE).decode(), "dragover"])
+    assert kept, "else the browser takes it, and leaves the page"
     expect(page.locator("#add")).to_have_class("add over")
-    page.evaluate(GIVE, [b64encode(PICTURE).decode(), "drop"])
+    assert page.evaluate(GIVE, [b64encode(PICTURE).decode(), "drop"])
     answered(page)
     expect(page.locator("#add")).to_have_class("add compact")
 
@@ -199,7 +229,7 @@ GIVE = """([data, kind]) => {
   const held = new DataTransfer();
   held.items.add(new File([bytes], "image.png", { type: "image/png" }));
   const given = { bubbles: true, cancelable: true };
-  document.body.dispatchEvent(
+  return !document.body.dispatchEvent(
     kind === "paste"
       ? new ClipboardEvent(kind, { ...given, clipboardData: held })
       : new DragEvent(kind, { ...given, dataTransfer: held }),
@@ -275,11 +305,13 @@ def test_result_and_overlay_can_be_saved(open_page: Open) -> None:
     assert [*result["probabilities"]] == CLASSES
     assert result["operating_points"] == {"COVID": 0.2, "NORMAL": 0.9}
     assert (result["note"], result["file"]) == (DISCLAIMER, "DOE^JANE.jpg")
-    assert datetime.fromisoformat(result["saved_at"]).tzinfo is not None
+    assert datetime.fromisoformat(result["answered_at"]).tzinfo is not None
     assert "layers" not in result
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(RECORD_DRAWING)
     page.get_by_label("COVID", exact=True).check()
+    page.get_by_label("Strength of the heat map").fill("45")
     with page.expect_download() as saved:
         page.get_by_text("Overlay as PNG").click()
     assert saved.value.suggested_filename.endswith("-COVID.png")
@@ -290,7 +322,33 @@ def test_result_and_overlay_can_be_saved(open_page: Open) -> None:
     assert pixels[:height].std() > 20
     assert (np.ptp(pixels[:height], axis=2) > 30).any(), "the heat has colours"
     assert pixels[height:].max() > 200, "words stand below"
+    words, strengths = page.evaluate("[words, strengths]")
+    assert words[0].startswith("What speaks for COVID, ")
+    assert words[-1] == DISCLAIMER
+    assert strengths == [1, 0.45]
     assert not [url for url in asked if url.startswith("http") and "/health" not in url]
+
+
+RECORD_DRAWING = """() => {
+  Object.assign(globalThis, { words: [], strengths: [] });
+  const { fillText, drawImage } = CanvasRenderingContext2D.prototype;
+  Object.assign(CanvasRenderingContext2D.prototype, {
+    fillText(line, ...rest) { words.push(line); fillText.call(this, line, ...rest); },
+    drawImage(...given) { strengths.push(this.globalAlpha); drawImage.apply(this, given); },
+  });
+}"""
+
+
+def test_each_picture_is_first_shown_with_what_speaks_for_its_own_class(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE), file_of(PICTURE))
+    answered(page)
+    likeliest = page.locator(".bars .likeliest th").text_content()
+    other = next(name for name in CLASSES if name != likeliest)
+    page.get_by_label(other, exact=True).check()
+    page.locator(".thumbnail").nth(1).click()
+    expect(page.locator(".thumbnail .label").nth(1)).not_to_contain_text("…")
+    expect(page.get_by_label(likeliest or "", exact=True)).to_be_checked()
 
 
 def test_a_class_that_nothing_speaks_for_is_said_to_be_one(open_page: Open) -> None:
@@ -316,14 +374,25 @@ def change_layers(page: Page, change: Callable[[Any], object]) -> None:
     page.route("**/predict*", answer)
 
 
+ANSWER = {
+    "label": "COVID",
+    "confidence": 0.9,
+    "probabilities": {"COVID": 0.9, "NORMAL": 0.1},
+    "model": {"name": "a", "sha256": "0" * 64},
+}
+
+
 @pytest.mark.parametrize(
     ("reply", "title", "detail"),
     [
         pytest.param(
-            {"status": 502, "body": "<h1>Bad Gateway</h1>"},
+            {"status": 504, "body": "<h1>Gateway Timeout</h1>"},
             "The service cannot answer",
-            "It said 502.",
+            "It said 504.",
             id="a-gateways-page",
+        ),
+        pytest.param(
+            {"status": 429, "body": "slower"}, "The service cannot answer", "429", id="a-limit"
         ),
         pytest.param(
             {"status": 500, "json": {"error": "x"}},
@@ -337,8 +406,20 @@ def change_layers(page: Page, change: Callable[[Any], object]) -> None:
             "none of this service's answers",
             id="a-page-that-says-200",
         ),
-        pytest.param(
-            {"status": 200, "json": {}}, "The answer cannot be read", "none of", id="an-empty-one"
+        *(
+            pytest.param(
+                {"status": 200, "json": {**ANSWER, **change}},
+                "The answer cannot be read",
+                "none of",
+                id=f"without-{next(iter(change))}",
+            )
+            for change in (
+                {"label": None},
+                {"probabilities": {}},
+                {"probabilities": "many"},
+                {"confidence": None},
+                {"model": {}},
+            )
         ),
     ],
 )
@@ -392,6 +473,10 @@ def test_a_sample_is_drawn_and_says_that_it_is_one(open_page: Open) -> None:
     answered(page)
     expect(page.locator(".thumbnail .name")).to_have_text("drawn sample.png")
     expect(page.locator(".warnings li").first).to_contain_text("Drawn, not a patient")
+    with page.expect_download() as saved:
+        page.get_by_text("Result as JSON").click()
+    result = json.loads(Path(saved.value.path()).read_text())
+    assert result["warnings"][0].startswith("Drawn, not a patient")
 
 
 @pytest.mark.parametrize(
@@ -461,6 +546,22 @@ def test_what_passes_by_itself_is_waited_for(kind: str, open_page: Open) -> None
     answered(page)
 
 
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_proxy_whose_service_starts_anew_is_waited_for(status: int, open_page: Open) -> None:
+    page = open_page()
+    replies = iter([status] * 3)
+
+    def answer(route: Any) -> None:
+        found = next(replies, None)
+        route.fulfill(status=found, body="<h1>-</h1>") if found else route.continue_()
+
+    page.route("**/predict*", answer)
+    choose(page, file_of(PICTURE), file_of(OTHER))
+    expect(page.locator(HEADLINE)).to_have_text("The service is busy; it is asked again …")
+    answered(page)
+    expect(page.locator(".thumbnail.failed")).to_have_count(0)
+
+
 def test_what_does_not_pass_is_told_in_the_end(open_page: Open) -> None:
     page = open_page()
     refuse(page, 3, 503, "queue-full", "Too many requests wait already")
@@ -510,6 +611,7 @@ def test_a_key_is_asked_for_only_where_one_is_needed(calibrated: Path, open_page
         expect(field).to_be_visible()
         choose(page, file_of(PICTURE))
         expect(page.locator(HEADLINE)).to_have_text("Waiting for a key …")
+        expect(page.locator("#news")).to_have_text("This service asks for an API key.")
         for wrong, words in (
             ("wrong-key", "The service does not take this key."),
             ("schlüssel", "letters, digits and signs only"),
@@ -525,6 +627,81 @@ def test_a_key_is_asked_for_only_where_one_is_needed(calibrated: Path, open_page
         answered(page)
         expect(field).to_be_hidden()
         expect(page.locator(".bars .tick")).to_have_count(3)
+
+
+def test_a_key_that_cannot_be_checked_is_not_taken(calibrated: Path, open_page: Open) -> None:
+    with live(calibrated, drain_s="0", api_keys="right-key") as (client, _):
+        page = open_page(str(client.base_url))
+        field = page.get_by_label("This service asks for an API key.")
+        expect(field).to_be_visible()
+        page.route("**/model", lambda route: route.fulfill(status=503, json={}))
+        field.fill("right-key")
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("cannot check it now")
+        expect(field).to_have_attribute("aria-invalid", "false")
+        expect(field).to_be_focused()
+        page.unroute("**/model")
+        field.press("Enter")
+        expect(field).to_be_hidden()
+
+
+def test_one_key_is_checked_at_a_time(calibrated: Path, open_page: Open) -> None:
+    with live(calibrated, drain_s="0", api_keys="right-key") as (client, _):
+        page = open_page(str(client.base_url))
+        field = page.get_by_label("This service asks for an API key.")
+        expect(field).to_be_visible()
+        held: list[Any] = []
+        page.route("**/model", lambda route: held.append(route))
+        field.fill("wrong-key")
+        field.press("Enter")
+        expect(page.get_by_role("alert")).to_have_text("Being checked …")
+        field.fill("right-key")
+        field.press("Enter")  # while the other is being checked
+        assert len(held) == 1
+        page.unroute("**/model")  # which lets it go on
+        expect(page.get_by_role("alert")).to_contain_text("does not take this key")
+        field.press("Enter")
+        expect(field).to_be_hidden()
+
+
+def test_where_no_key_is_needed_any_more_none_is_asked_for(
+    calibrated: Path, open_page: Open
+) -> None:
+    port = free_port()
+    with live(calibrated, port=port, drain_s="0", api_keys="right-key") as (client, _):
+        page = open_page(str(client.base_url))
+        field = page.get_by_label("This service asks for an API key.")
+        expect(field).to_be_visible()
+        choose(page, file_of(PICTURE))
+    page.clock.fast_forward(10_001)
+    page.locator("[data-state=unreachable]").wait_for()
+    with live(calibrated, port=port, drain_s="0"):
+        page.clock.fast_forward(2_001)
+        answered(page)
+        expect(field).to_be_hidden()
+
+
+def test_whoever_leaves_with_answers_is_asked_first(open_page: Open) -> None:
+    page = open_page()
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.locator("#sample").click()
+    answered(page)
+    page.close(run_before_unload=True)
+    page.wait_for_event("close")
+    assert asked == [], "a drawing is no loss"
+
+
+def test_whoever_leaves_with_pictures_is_asked_first(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE))
+    answered(page)
+    page.locator(".thumbnail").click()
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    expect(page.locator("#answer .answer")).to_be_visible()
 
 
 def test_a_key_that_is_taken_no_more_is_asked_for_anew(calibrated: Path, open_page: Open) -> None:
@@ -543,7 +720,8 @@ def test_a_key_that_is_taken_no_more_is_asked_for_anew(calibrated: Path, open_pa
                 held.append(route)
 
         refused = {"status": 401, "json": {"type": "urn:cxr:problem:unauthorized", "title": "-"}}
-        page.route("**/model", lambda route: route.fulfill(json={}))
+        contract = {"sha256": "0" * 64, "operating_points": {}}
+        page.route("**/model", lambda route: route.fulfill(json=contract))
         page.route("**/predict*", answer)
         field = page.get_by_label("This service asks for an API key.")
         field.fill("old-key")
@@ -675,10 +853,10 @@ def test_what_happens_is_told_to_a_screen_reader(open_page: Open) -> None:
     expect(page.get_by_role("status").first).to_contain_text("Ready")
     news = page.locator("#news")
     choose(page, file_of(PICTURE))
-    expect(news).to_have_text(re.compile(r"^DOE\^JANE.jpg: .*[0-9] %\. .*gate"))
+    expect(news).to_have_text(re.compile(r"^DOE\^JANE.jpg: .*[0-9] %.* gate"))
     choose(page, file_of(b"hello", "note.txt"))
     expect(news).to_contain_text("note.txt: Not an image type that is taken. Save it as JPEG")
-    expect(news).to_contain_text("All 2 pictures are answered.")
+    expect(news).to_contain_text("All 2 pictures are done, 1 without an answer.")
     page.locator(".thumbnail").first.click()
     expect(news).to_contain_text("DOE^JANE.jpg: ")
 
@@ -720,6 +898,8 @@ def test_no_rule_of_wcag_is_broken(scheme: str, width: int, open_page: Open) -> 
         assert found.violations_count == 0, f"{where}: {found.generate_report()}"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, where
 
+    paper = page.locator("body").evaluate("e => getComputedStyle(e).backgroundColor")
+    assert (paper == "rgb(17, 23, 27)") is (scheme == "dark")
     check("empty")
     choose(page, file_of(PICTURE), file_of(b"hello", "a-name-that-is-rather-long.txt"))
     answered(page)
@@ -747,6 +927,18 @@ def test_names_of_any_length_stay_within_a_narrow_page(open_page: Open) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") == 320
         page.locator(".thumbnail").nth(1).click()
     expect(page.locator("#answer .problem")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", [20, 32])
+def test_text_of_twice_the_size_stays_within_a_narrow_page(size: int, open_page: Open) -> None:
+    page = open_page(viewport={"width": 320, "height": 600})
+    choose(page, file_of(PICTURE), file_of(b"hello"))
+    answered(page)
+    page.evaluate("size => { document.documentElement.style.fontSize = `${size}px` }", size)
+    page.evaluate("document.getElementById('key').hidden = false")
+    for at in (0, 1):
+        page.locator(".thumbnail").nth(at).click()
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 def test_the_line_about_medical_devices_stays_in_sight(open_page: Open) -> None:
