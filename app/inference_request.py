@@ -57,7 +57,7 @@ class InferenceRequest(NamedTuple):
 
 def takes_long(body: bytes, json_bytes: str | None) -> bool:
     """Whether `read_request` may take seconds and hundreds of megabytes: it is long JSON."""
-    return len(_json_of(body, json_bytes)) > _QUICK_BYTES
+    return _json_length(body, json_bytes) > _QUICK_BYTES
 
 
 def read_request(body: bytes, json_bytes: str | None) -> InferenceRequest:
@@ -66,7 +66,7 @@ def read_request(body: bytes, json_bytes: str | None) -> InferenceRequest:
     Raises:
         MalformedRequest: it is none; names the tensor and what was expected.
     """
-    text = _json_of(body, json_bytes)
+    text = body[: _json_length(body, json_bytes)]
     if text.count(b"{") > _MOST_OBJECTS:
         raise MalformedRequest("Not the protocol's JSON: it has thousands of objects.")
     try:
@@ -126,12 +126,12 @@ def write_response(
     return b"".join([head, *pieces]), headers
 
 
-def _json_of(body: bytes, json_bytes: str | None) -> bytes:
+def _json_length(body: bytes, json_bytes: str | None) -> int:
     if json_bytes is None:
-        return body
+        return len(body)
     if not re.fullmatch("[0-9]{1,12}", json_bytes) or int(json_bytes) > len(body):
         raise MalformedRequest(f"{HEADER} is no length within the {len(body)} bytes of the body.")
-    return body[: int(json_bytes)]
+    return int(json_bytes)
 
 
 def _refuse_other_extensions(request: _Request) -> None:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from app.service import Service
 
-UPLOADS: Final = frozenset({"/predict", "/predict/batch", "/explain"})
 CROWDED_KEY: Final = "cxr.crowded"
 """Where a connection that is one too many says so."""
-_INFERENCE: Final = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/infer")
+_UPLOADS: Final = re.compile(
+    "/predict|/predict/batch|/explain|/v2/models/[^/]+(/versions/[^/]+)?/infer"
+)
 
 
 class SheddingMiddleware:
@@ -43,29 +44,17 @@ class SheddingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] == "http":
-            reason: Exception | None = _crowded(scope)
-            if not reason and scope["method"] == "POST" and (route := _route(scope)):
-                scope[ROUTE_KEY] = route
-                reason = self._service.refusal()
-            if reason:
-                await self._on_refusal(Request(scope), reason)(scope, receive, send)
-                return
+        reason = self._refusal(scope) if scope["type"] == "http" else None
+        if reason:
+            scope[ROUTE_KEY] = route_of(scope)
+            await self._on_refusal(Request(scope), reason)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
-
-def _crowded(scope: Scope) -> TooManyConnections | None:
-    if not scope.get(CROWDED_KEY) or scope["path"] in WATCHED:
+    def _refusal(self, scope: Scope) -> Exception | None:
+        """Why this request is refused; None where it is not."""
+        if scope.get(CROWDED_KEY) and scope["path"] not in WATCHED:
+            return TooManyConnections("Too many connections are open; try again shortly.")
+        if scope["method"] == "POST" and _UPLOADS.fullmatch(scope["path"]):
+            return self._service.refusal()
         return None
-    scope[ROUTE_KEY] = route_of(scope)
-    return TooManyConnections("Too many connections are open; try again shortly.")
-
-
-def _route(scope: Scope) -> str | None:
-    """The route that takes the upload, as the metrics name it; None where it is none."""
-    if scope["path"] in UPLOADS:
-        return str(scope["path"])
-    found = _INFERENCE.fullmatch(scope["path"])
-    return (
-        f"/v2/models/{{name}}{'/versions/{version}' if found[1] else ''}/infer" if found else None
-    )

@@ -94,9 +94,9 @@ def from_raw(described: Described, raw: memoryview) -> Tensor:
     """
     if described.datatype == "BYTES":
         _refuse_if_many(described)
-        elements: list[bytes] = []
+        count, elements = prod(described.shape), list[bytes]()
         while raw:
-            if len(elements) == prod(described.shape):
+            if len(elements) == count:
                 raise MalformedRequest(
                     f"Input {described.name!r} has more elements than its shape {described.shape}."
                 )

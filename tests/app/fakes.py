@@ -115,6 +115,12 @@ async def full_queue(png: bytes) -> AsyncIterator[httpx.AsyncClient]:
         engine.released.set()
 
 
+async def never_read() -> AsyncIterator[bytes]:
+    """A body that has to be refused before any of it is asked for."""
+    raise AssertionError("it was read, and refused all the same")
+    yield b""
+
+
 def fake_classifier(
     engine: FakeEngine | None = None, *, policy: Any = "refuse", **contract: Any
 ) -> Classifier:

@@ -20,7 +20,7 @@ from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -185,13 +185,18 @@ async def test_a_bug_is_an_error_and_its_words_stay_in_the_log(
     assert "Doe" not in span.to_json()
 
 
+async def resource_of_a_span(exporter: InMemorySpanExporter) -> Mapping[str, object]:
+    """What a span of a new service says it is of."""
+    async with client_of(fake_app(traces=True)) as client:
+        await client.get("/model")
+    return request_span(exporter.get_finished_spans()[-1:]).resource.attributes
+
+
 async def test_the_spans_say_which_service_and_version_they_are_of(
     exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
-    async with client_of(fake_app(traces=True)) as client:
-        await client.get("/model")
-    found = request_span(exporter.get_finished_spans()[-1:]).resource.attributes
+    found = await resource_of_a_span(exporter)
     assert found["service.name"] == "cxr-inference"
     assert found["service.version"] == main.VERSION
     assert found["deployment.environment"] == "test"
@@ -201,9 +206,7 @@ async def test_the_operators_own_name_for_the_service_goes_first(
     exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "ward-7")
-    async with client_of(fake_app(traces=True)) as client:
-        await client.get("/model")
-    found = request_span(exporter.get_finished_spans()[-1:]).resource.attributes
+    found = await resource_of_a_span(exporter)
     assert found["service.name"] == "ward-7"
 
 

@@ -25,12 +25,13 @@ from tests.app.fakes import (
     fake_classifier,
     full_queue,
     gate_at,
+    never_read,
 )
 from tests.drawing import draw_radiograph, encode
 from tests.live import live
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     import httpx
@@ -357,11 +358,6 @@ async def test_a_request_of_more_pictures_than_may_wait_is_answered_all_the_same
         answer = await client.post(INFER, json=request)
     assert answer.status_code == 200
     assert answer.json()["outputs"][1]["shape"] == [MOST_PICTURES]
-
-
-async def never_read() -> AsyncIterator[bytes]:
-    raise AssertionError("it was read, and refused all the same")
-    yield b""
 
 
 @pytest.mark.anyio

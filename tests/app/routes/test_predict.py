@@ -23,6 +23,7 @@ from tests.app.fakes import (
     fake_classifier,
     full_queue,
     gate_at,
+    never_read,
 )
 from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph, encode, png_declaring
@@ -204,11 +205,6 @@ async def test_a_full_queue_is_a_503_with_a_time_to_come_back(png: bytes) -> Non
     detail = assert_problem(answer, 503, "queue-full", "Too many requests wait already")
     assert detail == "1 requests are waiting already; try again shortly."
     assert int(answer.headers["Retry-After"]) > 0
-
-
-async def never_read() -> AsyncIterator[bytes]:
-    raise AssertionError("it was read, and refused all the same")
-    yield b""
 
 
 async def test_uploads_that_take_all_the_memory_they_may_are_told_to_come_back(

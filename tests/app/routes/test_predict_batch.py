@@ -15,8 +15,8 @@ from tests.app.fakes import (
     fake_classifier,
     full_queue,
     gate_at,
+    never_read,
 )
-from tests.app.routes.test_predict import never_read
 from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph, encode
 

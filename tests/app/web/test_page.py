@@ -171,11 +171,18 @@ def test_what_an_answer_means_is_said_in_words(
 
 
 def change_answers(page: Page, **change: Any) -> None:
-    """Let the answers to this page differ from the service's."""
+    """Let the answers to this page have these values instead of the service's."""
+    edit_answers(page, lambda body: body.update(change))
+
+
+def edit_answers(page: Page, edit: Callable[[Any], object]) -> None:
+    """Let what the service answers be edited before the page has it."""
 
     def answer(route: Any) -> None:
         reply = route.fetch()
-        route.fulfill(response=reply, json={**reply.json(), **change})
+        body = reply.json()
+        edit(body)
+        route.fulfill(response=reply, json=body)
 
     page.route("**/predict*", answer)
 
@@ -353,7 +360,7 @@ def test_each_picture_is_first_shown_with_what_speaks_for_its_own_class(open_pag
 
 def test_a_class_that_nothing_speaks_for_is_said_to_be_one(open_page: Open) -> None:
     page = open_page()
-    change_layers(page, lambda layers: layers["heat"].pop("COVID"))
+    edit_answers(page, lambda body: body["layers"]["heat"].pop("COVID"))
     choose(page, file_of(PICTURE))
     answered(page)
     page.get_by_label("COVID", exact=True).check()
@@ -362,16 +369,6 @@ def test_a_class_that_nothing_speaks_for_is_said_to_be_one(open_page: Open) -> N
     page.get_by_label("NORMAL", exact=True).check()
     expect(page.locator(".nothing")).to_be_hidden()
     expect(page.locator(".heat")).to_be_visible()
-
-
-def change_layers(page: Page, change: Callable[[Any], object]) -> None:
-    def answer(route: Any) -> None:
-        reply = route.fetch()
-        body = reply.json()
-        change(body["layers"])
-        route.fulfill(response=reply, json=body)
-
-    page.route("**/predict*", answer)
 
 
 ANSWER = {
@@ -427,13 +424,7 @@ def test_an_answer_of_something_in_between_is_told_and_holds_nothing_up(
     reply: dict[str, Any], title: str, detail: str, open_page: Open
 ) -> None:
     page = open_page()
-    replies = iter([reply] * 3)
-
-    def answer(route: Any) -> None:
-        found = next(replies, None)
-        route.fulfill(**found) if found else route.continue_()
-
-    page.route("**/predict*", answer)
+    answer_first(page, 3, **reply)
     choose(page, *(file_of(PICTURE) for _ in range(4)))
     expect(page.locator(HEADLINE)).to_have_text(title)
     expect(page.locator(".detail")).to_contain_text(detail)
@@ -549,13 +540,7 @@ def test_what_passes_by_itself_is_waited_for(kind: str, open_page: Open) -> None
 @pytest.mark.parametrize("status", [502, 503])
 def test_a_proxy_whose_service_starts_anew_is_waited_for(status: int, open_page: Open) -> None:
     page = open_page()
-    replies = iter([status] * 3)
-
-    def answer(route: Any) -> None:
-        found = next(replies, None)
-        route.fulfill(status=found, body="<h1>-</h1>") if found else route.continue_()
-
-    page.route("**/predict*", answer)
+    answer_first(page, 3, status=status, body="<h1>-</h1>")
     choose(page, file_of(PICTURE), file_of(OTHER))
     expect(page.locator(HEADLINE)).to_have_text("The service is busy; it is asked again …")
     answered(page)
@@ -574,14 +559,15 @@ def test_what_does_not_pass_is_told_in_the_end(open_page: Open) -> None:
 def refuse(page: Page, count: int, status: int, kind: str | None, title: str) -> None:
     """Let the first `count` uploads be refused."""
     problem = {"type": f"urn:cxr:problem:{kind}", "title": title, "status": status, "detail": "-"}
-    refusals = iter([problem] * count)
+    answer_first(page, count, status=status, json=problem, headers={"Retry-After": "1"})
+
+
+def answer_first(page: Page, count: int, **reply: Any) -> None:
+    """Let the first `count` uploads get this reply, all others the service's."""
+    left = iter(range(count))
 
     def answer(route: Any) -> None:
-        refusal = next(refusals, None)
-        if refusal:
-            route.fulfill(status=status, json=refusal, headers={"Retry-After": "1"})
-        else:
-            route.continue_()
+        route.continue_() if next(left, None) is None else route.fulfill(**reply)
 
     page.route("**/predict*", answer)
 
@@ -798,7 +784,7 @@ def test_one_picture_can_be_removed_and_the_next_is_shown(open_page: Open) -> No
 def test_a_model_that_cannot_be_explained_still_answers(open_page: Open) -> None:
     page = open_page()
 
-    change_layers(page, lambda layers: layers.pop("heat"))
+    edit_answers(page, lambda body: body["layers"].pop("heat"))
     choose(page, file_of(PICTURE))
     answered(page)
     expect(page.locator(".stack .picture")).to_be_visible()
