@@ -68,7 +68,7 @@ class Tracing:
 
 
 class TracingMiddleware:
-    """Opens the span of each request but the probes', in the trace that its `traceparent` names.
+    """Opens the span of each request but what is `WATCHED`, in the trace of its `traceparent`.
 
     The id of that trace is the request's where its sender gave it none. Nothing is taken of a
     `tracestate`.
