@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 CROWDED_KEY: Final = "cxr.crowded"
 """Where a connection that is one too many says so."""
-_UPLOADS: Final = re.compile(
+UPLOADS: Final = re.compile(
     "/predict|/predict/batch|/explain|/v2/models/[^/]+(/versions/[^/]+)?/infer"
 )
+"""The paths of every route that takes an upload."""
 
 
 class SheddingMiddleware:
@@ -55,6 +56,6 @@ class SheddingMiddleware:
         """Why this request is refused; None where it is not."""
         if scope.get(CROWDED_KEY) and scope["path"] not in WATCHED:
             return TooManyConnections("Too many connections are open; try again shortly.")
-        if scope["method"] == "POST" and _UPLOADS.fullmatch(scope["path"]):
+        if scope["method"] == "POST" and UPLOADS.fullmatch(scope["path"]):
             return self._service.refusal()
         return None
