@@ -70,7 +70,7 @@ bench: ## the service beside others, under load; ARGS="--quick" for a first look
 
 soak: ## broken uploads and load for minutes, memory and threads watched; ARGS="--uploads 2000" for less
 	@$(MAKE) --no-print-directory install USE=bench
-	$(BIN)/python -m benchmarks.soak $(ARGS)
+	$(BIN)/python -m benchmarks.promises.soak $(ARGS)
 
 fuzz: ## look for pictures that break the decoder, guided by coverage; ARGS="-max_total_time=600"
 	@$(MAKE) --no-print-directory install USE=dev

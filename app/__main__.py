@@ -9,19 +9,19 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from app.children import give_memory_back, leave_no_core
-from app.classifier import checkpoint_of
-from app.engines.compiled import compiled_model, stop_compiling
-from app.logs import set_up_logs, write_out
+from app.inference.engines.compiled import compiled_model, stop_compiling
+from app.inference.loading import checkpoint_of
 from app.main import create_app
-from app.server import Server, end_now, listen
+from app.runtime.children import give_memory_back, leave_no_core
+from app.runtime.logs import set_up_logs, write_out
+from app.server.serve import Server, end_now, listen
 from app.settings import Settings, read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.service import Service
+    from app.inference.lifecycle import Service
 
 log = logging.getLogger("app")
 

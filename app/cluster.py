@@ -9,12 +9,12 @@ from ray import serve
 from ray.serve.config import AutoscalingConfig, BackpressureConfig
 from starlette.datastructures import Headers, MutableHeaders
 
-from app.children import give_memory_back, leave_no_core
-from app.devices import share_of_machine
-from app.logs import set_up_logs
 from app.main import create_app
-from app.problems import RETRY_AFTER_S
-from app.request_id import HEADER
+from app.runtime.children import give_memory_back, leave_no_core
+from app.runtime.devices import share_of_machine
+from app.runtime.logs import set_up_logs
+from app.server.middleware.request_log import HEADER
+from app.server.problems import RETRY_AFTER_S
 from app.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ray.serve import Application
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from app.service import Service
+    from app.inference.lifecycle import Service
 
 _HEALTH_PERIOD_S = 5.0
 """A replica that is gone is noticed by then; one that is not ready ends after three of them."""

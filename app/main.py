@@ -9,24 +9,26 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from app.access import KEY_HEADER, AccessMiddleware
-from app.classifier import load_classifier
-from app.head import HeadMiddleware
-from app.metrics import Metrics
-from app.problems import add_problem_handlers, internal_error, refusal
-from app.request_id import HEADER as REQUEST_ID_HEADER
-from app.request_id import RequestIdMiddleware
-from app.routes import admin, docs, explain, inference_protocol, ops, page, predict
-from app.security_headers import SecurityHeadersMiddleware
-from app.service import Service
+from app.inference.lifecycle import Service
+from app.inference.loading import load_classifier
+from app.routes import admin, docs, explain, openapi, ops, page, predict
+from app.routes.oip import routes as inference_protocol
+from app.runtime.metrics import Metrics
+from app.runtime.tracing import Tracing
+from app.server.middleware.access import KEY_HEADER, AccessMiddleware
+from app.server.middleware.head_requests import HeadMiddleware
+from app.server.middleware.request_log import HEADER as REQUEST_ID_HEADER
+from app.server.middleware.request_log import RequestIdMiddleware
+from app.server.middleware.security_headers import SecurityHeadersMiddleware
+from app.server.middleware.shedding import SheddingMiddleware
+from app.server.middleware.tracing import TracingMiddleware
+from app.server.problems import add_problem_handlers, internal_error, refusal
 from app.settings import VERSION, Settings, read_settings
-from app.shedding import SheddingMiddleware
-from app.tracing import Tracing, TracingMiddleware
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from app.loading import Load
+    from app.inference.loading import Load
 
 DESCRIPTION = (
     "Which class a chest X-ray looks like, and how sure the model is. "
@@ -76,7 +78,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
     if settings.docs:
         app.include_router(docs.router)
     if settings.api_keys or settings.admin_key:
-        docs.describe_keys(app, settings)
+        openapi.describe_keys(app, settings)
     add_problem_handlers(app, metrics)
     # The last one added is the first to see a request.
     app.add_middleware(SheddingMiddleware, service, refusal)

@@ -14,11 +14,11 @@ from rich.console import Console
 
 from app.settings import read_settings
 from app.xray.checkpoint import read_checkpoint
-from benchmarks.contenders import NAMES, Contender
-from benchmarks.floor import Floor
-from benchmarks.load import put_load, require_wrk
-from benchmarks.pictures import form, gray_jpeg
-from benchmarks.report import Cell, Figures, write_report
+from benchmarks.compare.contenders import NAMES, Contender
+from benchmarks.compare.floor import Floor
+from benchmarks.compare.load import put_load, require_wrk
+from benchmarks.compare.report import Cell, Figures, write_report
+from benchmarks.rig.pictures import form, gray_jpeg
 
 SIDE: Final = (1024, 1024)
 CELLS: Final = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Column, Table
 
-from app.devices import usable_cpus
+from app.runtime.devices import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -56,7 +56,7 @@ def write_tiny_checkpoint(
     """A checkpoint of `network`, the tiny one unless told, exported as training does."""
     import keras
 
-    from training.export import export_checkpoint
+    from training.network.export import export_checkpoint
 
     keras.utils.set_random_seed(7)
     export_checkpoint(

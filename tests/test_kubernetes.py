@@ -101,7 +101,7 @@ def test_what_stands_in_comments_for_those_with_keys_and_traces_is_taken_too() -
     kubernetes_validate.validate(policy, kubernetes_validate.latest_version(), strict=True)
     ways_out = [port for rule in policy["spec"]["egress"] for port in rule["ports"]]
     assert ways_out == [
-        {"port": 4318},  # OTLP over HTTP, what app.tracing speaks
+        {"port": 4318},  # OTLP over HTTP, what app.runtime.tracing speaks
         {"port": 53, "protocol": "UDP"},
     ]
 

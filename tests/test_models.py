@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from app.classifier import NEGATIVE
+from app.inference.classifier import NEGATIVE
 from app.xray.checkpoint import Checkpoint, read_checkpoint
 from app.xray.decode import decode
 from tests.drawing import encode
 from tests.live import ROOT, served
-from training.judge import Judge
-from training.metrics import HEADLINE
-from training.text import interval, spell
+from training.commands.judge import Judge
+from training.evaluation.metrics import HEADLINE
+from training.report.document import interval, spell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.problems import TABLE
-from app.schemas import PredictionResponse
+from app.routes.schemas import PredictionResponse
+from app.server.problems import TABLE
 from app.settings import PREFIX, Settings
 from tests.app.fakes import fake_app
 from tests.live import ROOT

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from app.xray.errors import CxrError, DatasetError, TrainingError
 from app.xray.network import hush_tensorflow
-from training.config import FitConfig
+from training.commands.trial import record_trial
 from training.options import build_parser
-from training.recipe import read_recipe, recipe_names, record_trial
+from training.recipes.config import FitConfig
+from training.recipes.files import read_recipe, recipe_names
 
 if TYPE_CHECKING:
     import argparse
@@ -46,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace, console: Console) -> int:
-    from training.audit_tables import print_audit
-    from training.leaks import audit
-    from training.tables import track
+    from training.data.audit.audit import audit
+    from training.report.audit_tables import print_audit
+    from training.report.terminal import track
 
     if options.out.suffix != ".json":
         raise DatasetError(f"--out: expected a name that ends in .json, not {options.out}")
@@ -74,8 +75,8 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
         first = error.errors()[0]
         flag = str(first["loc"][0]).replace("_", "-")
         raise TrainingError(f"--{flag}: {first['msg']}, not {first['input']!r}") from error
-    from training.fit import fit
-    from training.tables import print_examination
+    from training.commands.fit import fit
+    from training.report.terminal import print_examination
 
     examination = fit(config, console)
     if examination is None:
@@ -86,8 +87,8 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
 
 
 def _trial(options: argparse.Namespace, console: Console) -> None:
-    from training.tables import print_trials
-    from training.trial import run_trial
+    from training.commands.trial import run_trial
+    from training.report.terminal import print_trials
 
     recipe = read_recipe(options.recipe)
     trial = run_trial(
@@ -98,7 +99,7 @@ def _trial(options: argparse.Namespace, console: Console) -> None:
 
 
 def _search(options: argparse.Namespace, console: Console) -> None:
-    from training.tables import print_trials
+    from training.report.terminal import print_trials
 
     names = options.recipes or recipe_names()
     for name in names:
@@ -123,8 +124,8 @@ def run_apart(name: str, data: Path, weights: str, held_out: Sequence[str]) -> N
 
 
 def _evaluate(options: argparse.Namespace, console: Console) -> None:
-    from training.judge import Judge
-    from training.tables import print_examination
+    from training.commands.judge import Judge
+    from training.report.terminal import print_examination
 
     splits = sorted({"train", options.split})  # what the probe of sources learns from, too
     judge = Judge(options.model, options.data, splits, console)
@@ -136,8 +137,8 @@ def _evaluate(options: argparse.Namespace, console: Console) -> None:
 
 
 def _calibrate(options: argparse.Namespace, console: Console) -> None:
-    from training.judge import calibrate_checkpoint
-    from training.text import with_interval
+    from training.commands.calibrate import calibrate_checkpoint
+    from training.report.document import with_interval
 
     found = calibrate_checkpoint(options.model, options.data, console)
     for name, evaluation in (
@@ -160,7 +161,7 @@ def _calibrate(options: argparse.Namespace, console: Console) -> None:
 
 
 def _promote(options: argparse.Namespace, console: Console) -> None:
-    from training.promote import promote
+    from training.commands.promote import promote
 
     promote(options.run_folder, options.data, options.into, options.notes, console, options.beside)
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from training.dataset import SPLITS
-from training.recipe import DEFAULT
+from training.data.dataset import SPLITS
+from training.recipes.files import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from app.problems import responses
-from app.routes.deps import service_of
-from app.schemas import ReloadOutcome
+from app.routes.admission import service_of
+from app.routes.schemas import ReloadOutcome
+from app.server.problems import responses
 from app.xray import errors
 
 router = APIRouter(prefix="/admin", tags=["operation"])

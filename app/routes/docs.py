@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
 from fastapi import APIRouter, Response
 
-from app.access import ADMIN, KEY_HEADER, PROBES
-from app.security_headers import PAGE_POLICY, POLICY_HEADER
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from app.settings import Settings
+from app.server.middleware.security_headers import PAGE_POLICY, POLICY_HEADER
 
 router = APIRouter(include_in_schema=False)
 
@@ -53,22 +47,3 @@ def asset(name: Asset) -> Response:
     content = files("fastapi_swagger.resources").joinpath(name).read_bytes()
     media_type = _TYPES[name[name.rindex(".") :]]
     return Response(content, media_type=media_type, headers={"Cache-Control": "max-age=86400"})
-
-
-def describe_keys(app: FastAPI, settings: Settings) -> None:
-    """Say in the OpenAPI description of `app` which of its operations need a key."""
-    describe = app.openapi
-
-    def described() -> dict[str, Any]:
-        schema = describe()
-        schema.setdefault("components", {})["securitySchemes"] = {
-            "bearer": {"type": "http", "scheme": "bearer"},
-            "key": {"type": "apiKey", "in": "header", "name": KEY_HEADER},
-        }
-        for path, operations in schema["paths"].items():
-            is_guarded = path.startswith(ADMIN) or (settings.api_keys and path not in PROBES)
-            for operation in operations.values():
-                operation["security"] = [{"bearer": []}, {"key": []}] if is_guarded else []
-        return schema
-
-    app.openapi = described  # type: ignore[method-assign]

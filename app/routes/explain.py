@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.disconnect import unless_gone
-from app.routes.deps import REFUSALS, REQUEST_BODY, upload_of
+from app.routes.admission import upload_of
+from app.routes.openapi import REFUSALS, REQUEST_BODY
+from app.server.disconnect import unless_gone
 
 if TYPE_CHECKING:
-    from app.classifier import Prediction
+    from app.inference.classifier import Prediction
 
 router = APIRouter(tags=["prediction"])
 

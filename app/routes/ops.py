@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from app.problems import responses
-from app.routes.deps import service_of
-from app.schemas import Health, Liveness, ModelDescription
+from app.routes.admission import service_of
+from app.routes.schemas import Health, Liveness, ModelDescription
+from app.server.problems import responses
 from app.settings import VERSION
 from app.xray import errors
 

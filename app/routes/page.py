@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
 
-from app.security_headers import PAGE_POLICY, POLICY_HEADER
+from app.server.middleware.security_headers import PAGE_POLICY, POLICY_HEADER
 
 router = APIRouter(include_in_schema=False)
 

@@ -7,24 +7,17 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request
 
-from app.batching import QueueFull
-from app.disconnect import unless_gone
-from app.problems import describe
-from app.request_id import request_id_of
-from app.routes.deps import (
-    BATCH_BODY,
-    BATCH_REFUSALS,
-    REFUSALS,
-    REQUEST_BODY,
-    slots_of,
-    upload_of,
-    uploads_of,
-)
-from app.schemas import BatchResponse, Layers, PredictionResponse, Problem
+from app.inference.batching import QueueFull
+from app.routes.admission import slots_of, upload_of, uploads_of
+from app.routes.openapi import BATCH_BODY, BATCH_REFUSALS, REFUSALS, REQUEST_BODY
+from app.routes.schemas import BatchResponse, Layers, PredictionResponse
+from app.server.disconnect import unless_gone
+from app.server.middleware.request_log import request_id_of
+from app.server.problems import Problem, describe
 from app.xray.errors import SenderError, TemporaryError
 
 if TYPE_CHECKING:
-    from app.pipeline import Pipeline
+    from app.inference.pipeline import Pipeline
 
 router = APIRouter(tags=["prediction"])
 

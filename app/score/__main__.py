@@ -24,10 +24,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from app.children import give_memory_back, leave_no_core
-from app.classifier import load_classifier
-from app.engines.compiled import stop_compiling
-from app.logs import hush_pillow
+from app.inference.engines.compiled import stop_compiling
+from app.inference.loading import load_classifier
+from app.runtime.children import give_memory_back, leave_no_core
+from app.runtime.logs import hush_pillow
 from app.score.scorer import Scorer
 from app.score.source import list_pictures
 from app.score.table import About, ScoreTable
@@ -37,7 +37,7 @@ from app.xray.errors import CxrError, ScoringError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from app.classifier import Classifier
+    from app.inference.classifier import Classifier
     from app.score.scorer import Row
 
 EXIT_OPERATOR = 2

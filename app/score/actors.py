@@ -16,10 +16,10 @@ from ray.data import ActorPoolStrategy, DataContext, from_items
 from ray.exceptions import RayError
 
 import app
-from app.children import give_memory_back, leave_no_core
-from app.classifier import load_classifier
-from app.devices import share_of_machine
-from app.logs import hush_pillow
+from app.inference.loading import load_classifier
+from app.runtime.children import give_memory_back, leave_no_core
+from app.runtime.devices import share_of_machine
+from app.runtime.logs import hush_pillow
 from app.score.scorer import Row, Scorer
 from app.score.table import PART_ROWS, About, schema_of
 from app.xray.errors import ScoringError

@@ -7,17 +7,17 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from app.decoding import Decoding
-from app.pipeline import Pipeline
-from app.problems import TABLE
+from app.inference.decoder_pool import Decoding
+from app.inference.pipeline import Pipeline
 from app.score.source import read_picture
+from app.server.problems import TABLE
 from app.xray.errors import MalformedRequest, NotAChestXray, SenderError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from types import TracebackType
 
-    from app.classifier import Classifier, Prediction
+    from app.inference.classifier import Classifier, Prediction
     from app.settings import Settings
 
 Row = dict[str, Any]

@@ -30,7 +30,8 @@
         └── DeadlineExceeded          the answer took longer than is allowed
 
 Messages are written for the person at fault and never hold pixels, file contents or the
-sender's file name. Beside the tree stands `app.batching.QueueFull`: batching knows nothing of ours.
+sender's file name. Beside the tree stands `app.inference.batching.QueueFull`:
+batching knows nothing of ours.
 """
 
 

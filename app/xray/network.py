@@ -9,9 +9,9 @@ from copy import deepcopy
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
-from app.xray.checkpoint import brief, file_sha256, refuse_unless_shapes
+from app.xray.checkpoint.hdf5 import MAX_WEIGHT_BYTES
+from app.xray.checkpoint.read import brief, file_sha256, refuse_unless_shapes
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
-from app.xray.hdf5 import MAX_WEIGHT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ import anyio
 import httpx
 import numpy as np
 
-from app.classifier import Classifier
-from app.engines.engine import Batching, Output
+from app.inference.classifier import Classifier
+from app.inference.engines.engine import Batching, Output
 from app.main import create_app
 from app.settings import read_settings
 from app.xray.checkpoint import Checkpoint

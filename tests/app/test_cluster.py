@@ -19,8 +19,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from app.classifier import load_classifier
 from app.cluster import application
+from app.inference.loading import load_classifier
 from app.settings import read_settings
 from app.xray.errors import SettingsError
 from app.xray.preprocess import preprocess

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.queueing import replicas_for, times_in_system
+from benchmarks.promises.queueing import replicas_for, times_in_system
 
 SERVICE_S = 0.01
 

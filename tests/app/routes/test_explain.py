@@ -6,7 +6,7 @@ import json
 import pytest
 from PIL import Image
 
-from app.classifier import UNCALIBRATED, UNGATED
+from app.inference.classifier import UNCALIBRATED, UNGATED
 from app.xray.errors import NotExplainable
 from tests.app.fakes import FakeEngine, SlowLoad, client_of, fake_app, fake_classifier
 

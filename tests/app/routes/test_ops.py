@@ -9,7 +9,7 @@ from app.xray.errors import CheckpointMissing
 from tests.app.fakes import SHA256, SlowLoad, client_of, fake_app, fake_classifier
 
 if TYPE_CHECKING:
-    from app.classifier import Classifier
+    from app.inference.classifier import Classifier
     from app.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from app.explain import color_table
+from app.inference.overlay import color_table
 from tests.app.fakes import client_of, fake_app
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +79,7 @@ def test_the_scale_has_the_colours_of_the_heat() -> None:
 
 
 def test_every_refusal_that_a_page_can_get_comes_with_advice() -> None:
-    from app.problems import TABLE
+    from app.server.problems import TABLE
     from app.xray import errors
 
     script = files("app").joinpath("web", "app.js").read_text()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.classifier import NEGATIVE, UNCALIBRATED, UNGATED
+from app.inference.classifier import NEGATIVE, UNCALIBRATED, UNGATED
 from app.xray.errors import NotExplainable
 from tests.app.fakes import (
     SHA256,

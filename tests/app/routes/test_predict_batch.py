@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from app.uploads import MAX_FILES
+from app.server.uploads import MAX_FILES
 from tests.app.fakes import (
     BrightnessEngine,
     FakeEngine,

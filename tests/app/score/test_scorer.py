@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from app.classifier import Classifier
+    from app.inference.classifier import Classifier
     from app.score.scorer import Row
 
 pytestmark = pytest.mark.anyio

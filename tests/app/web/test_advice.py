@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from app.problems import TABLE
+from app.server.problems import TABLE
 from app.xray import errors
 
 WEB = Path(__file__).parents[3] / "app" / "web"

@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import expect
 
-from app.explain import DISCLAIMER
+from app.inference.overlay import DISCLAIMER
 from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph, encode
 from tests.live import free_port, live

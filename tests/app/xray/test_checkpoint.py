@@ -13,15 +13,10 @@ import psutil
 import pytest
 import tf_keras
 
-from app.xray.architecture import declared_input, declared_outputs
 from app.xray.checkpoint import read_checkpoint
+from app.xray.checkpoint.architecture import declared_input, declared_outputs
 from app.xray.contract import ModelContract
-from app.xray.errors import (
-    CheckpointCorrupt,
-    CheckpointError,
-    CheckpointMissing,
-    CheckpointRefused,
-)
+from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
 from tests.networks import build_tiny, write_tiny_checkpoint
 
 if TYPE_CHECKING:

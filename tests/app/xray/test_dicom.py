@@ -22,15 +22,7 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from app.xray.decode import decode
 from app.xray.errors import SenderError, TooManyPixels, UnusableImage, WrongModality
-from tests.dicoms import (
-    FOLDER,
-    LOSSLESS,
-    NATIVE,
-    encode_levels,
-    lut_item,
-    test_file,
-    write_dicom,
-)
+from tests.dicoms import FOLDER, LOSSLESS, NATIVE, encode_levels, lut_item, test_file, write_dicom
 from tests.drawing import draw_radiograph
 
 if TYPE_CHECKING:
@@ -325,7 +317,7 @@ def test_bits_that_end_higher_are_moved_down() -> None:
 
 @pytest.fixture
 def any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.xray.radiograph.MIN_SIDE", 1)
+    monkeypatch.setattr("app.xray.decode.radiograph.MIN_SIDE", 1)
 
 
 CR = ["77654033/CR1/6154", "77654033/CR2/6247", "77654033/CR3/6278"]

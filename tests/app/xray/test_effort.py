@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from app.xray.effort import QUICK_PIXELS, takes_long
+from app.xray.decode.effort import QUICK_PIXELS, takes_long
 from tests.corpus.hostile import dicom_behind
 from tests.dicoms import write_dicom
 from tests.drawing import draw_radiograph, encode, png_declaring

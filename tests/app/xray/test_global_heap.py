@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import h5py
 import pytest
 
+from app.xray.checkpoint.global_heap import refuse_hostile_heaps
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
-from app.xray.global_heap import refuse_hostile_heaps
 
 if TYPE_CHECKING:
     from pathlib import Path

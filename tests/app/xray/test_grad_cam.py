@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from app.engines.converter import compare_gradients
-from app.engines.engine import Output
+from app.inference.engines.converter import compare_gradients
+from app.inference.engines.engine import Output
 from app.xray.errors import NotExplainable
 from app.xray.grad_cam import build_gradients
 from app.xray.network import expose_features

@@ -1,0 +1,1 @@
+"""One upload through the loaded model, and the model's life in the process."""

@@ -1,0 +1,197 @@
+"""A checkpoint, its contract and an engine -> what the service says about a radiograph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import numpy as np
+
+from app.xray.checkpoint.read import refuse_unless_distributions
+from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
+from app.xray.gate import summarise
+from app.xray.grad_cam import heat_map
+from app.xray.preprocess import negative
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from app.inference.engines.engine import Engine, Output
+    from app.xray.checkpoint import Checkpoint
+
+DEFAULT_OPERATING_POINT: Final = 0.5
+"""Where the contract fits none: a class must be likelier than all others together."""
+
+
+UNCALIBRATED: Final = (
+    "The model is not calibrated: read its probabilities as an order, not as frequencies."
+)
+UNGATED: Final = "The model has no gate: it takes any picture for a chest X-ray."
+STRANGE: Final = (
+    "This does not look like a frontal chest X-ray (score {score:.2f}, threshold {threshold:.2f}): "
+    "do not trust the answer."
+)
+NEGATIVE: Final = (
+    "The picture looks like the negative of a chest X-ray, black for white: its negative was "
+    "answered."
+)
+
+
+class Verdict(NamedTuple):
+    """What the gate makes of a picture."""
+
+    score: float
+    threshold: float
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the picture is taken for no chest X-ray."""
+        return self.score > self.threshold
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one radiograph; `probabilities` in contract order, summing to 1.
+
+    `verdict` is None where no gate was asked; `is_negative` says that the answer is for the
+    picture's negative. `feature_map`, float32 (rows, columns, channels), and `pooled`, float32
+    (features,), are what the network made of it, None where it has no map.
+    """
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    uncertain: bool
+    warnings: tuple[str, ...]
+    verdict: Verdict | None = None
+    is_negative: bool = False
+    feature_map: NDArray[np.float32] | None = None
+    pooled: NDArray[np.float32] | None = None
+
+
+class Classifier:
+    """A loaded model; as many calls to `predict` may overlap as its engine allows.
+
+    `ood` says whether the contract's gate is asked ("off": it is not).
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        engine: Engine,
+        *,
+        ood: Literal["refuse", "warn", "off"] = "refuse",
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.contract = checkpoint.contract
+        self.engine = engine
+        self._gate = None if ood == "off" else self.contract.ood
+        self._warnings: tuple[str, ...] = ()
+        if not self.contract.is_calibrated:
+            self._warnings += (UNCALIBRATED,)
+        if ood != "off" and self.contract.ood is None:
+            self._warnings += (UNGATED,)
+
+    def warm_up(self) -> None:
+        """Answer a canary in every size of batch that the engine plans for apart.
+
+        So that no client waits for what is built lazily.
+
+        Raises:
+            CheckpointCorrupt: the answer is no distribution over the classes, or the gate is not
+                that of this network.
+        """
+        for size in self.engine.batching.sizes:
+            self.answer_canary(size)
+
+    def answer_canary(self, size: int = 1) -> None:
+        """Run a drawn picture, `size` times in one batch, and look at the answer.
+
+        Raises CheckpointCorrupt as `warm_up`.
+        """
+        shape = self.contract.input_shape
+        canary = np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(1, *shape)
+        try:
+            output = self.engine.predict(np.repeat(canary, size, axis=0), with_features=True)
+            self._judge(output)
+        except Exception as error:  # an engine raises whatever the network leads it to
+            raise CheckpointCorrupt(
+                f"{self.checkpoint.path}: the model cannot be run: {error}"
+            ) from error
+        refuse_unless_distributions(output.probabilities, self.checkpoint)
+
+    def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
+        """Classify model inputs, float32 (n, height, width, 3), in order.
+
+        What the gate refuses is looked at once more, black for white: exports and DICOM files
+        whose photometric interpretation is wrong come as negatives. Where the gate takes that for
+        a chest X-ray, it is what is answered.
+
+        Raises:
+            EngineError: the network gave no numbers for one of them.
+        """
+        predictions = self._predict(batch)
+        strange = [i for i, found in enumerate(predictions) if _is_strange(found)]
+        if strange:
+            turned = self._predict(negative(batch[strange], self.contract))
+            for i, found in zip(strange, turned, strict=True):
+                if not _is_strange(found):
+                    predictions[i] = replace(
+                        found, is_negative=True, warnings=(NEGATIVE, *found.warnings)
+                    )
+        return predictions
+
+    def heat_maps(self, prediction: Prediction) -> dict[str, NDArray[np.float32]]:
+        """Where the picture speaks for each class: float32 (rows, columns), 0 to 1.
+
+        Raises:
+            NotExplainable: the network has no map, or a head that cannot be differentiated.
+            EngineError: the network gave no numbers.
+        """
+        if prediction.feature_map is None or prediction.pooled is None:
+            raise NotExplainable("this model cannot be explained: it has no feature map")
+        (gradients,) = self.engine.gradients(prediction.pooled[None])
+        return {
+            name: heat_map(prediction.feature_map, gradients, label)
+            for label, name in enumerate(self.contract.classes)
+        }
+
+    def _predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
+        output = self.engine.predict(batch, with_features=True)
+        calibrated = self.contract.calibrate(output.probabilities)
+        if not np.isfinite(calibrated).all():
+            raise EngineError("the network gave probabilities that are not finite")
+        verdicts = self._judge(output)
+        return [self._describe(output, i, calibrated[i], verdicts[i]) for i in range(len(batch))]
+
+    def _judge(self, output: Output) -> list[Verdict] | list[None]:
+        if self._gate is None or output.feature_map is None:
+            return [None] * len(output.probabilities)
+        scores = self._gate.score(summarise(output.feature_map))
+        return [Verdict(score, self._gate.threshold) for score in scores.tolist()]
+
+    def _describe(
+        self, output: Output, index: int, row: NDArray[np.float64], verdict: Verdict | None
+    ) -> Prediction:
+        contract = self.contract
+        probabilities = dict(zip(contract.classes, row.tolist(), strict=True))
+        label = max(probabilities, key=probabilities.__getitem__)
+        reached = any(
+            probability >= contract.operating_points.get(name, DEFAULT_OPERATING_POINT)
+            for name, probability in probabilities.items()
+        )
+        strange = (STRANGE.format(**verdict._asdict()),) if verdict and verdict.is_strange else ()
+        return Prediction(
+            label=label,
+            confidence=probabilities[label],
+            probabilities=probabilities,
+            uncertain=not reached,
+            warnings=strange + self._warnings,
+            verdict=verdict,
+            feature_map=None if output.feature_map is None else output.feature_map[index],
+            pooled=None if output.pooled is None else output.pooled[index],
+        )
+
+
+def _is_strange(prediction: Prediction) -> bool:
+    return prediction.verdict is not None and prediction.verdict.is_strange

@@ -1,0 +1,158 @@
+"""Uploads are decoded here: what takes no time in threads, the rest in processes that can be ended.
+
+A thread cannot be stopped, and C code cannot be trusted with whatever is sent: a DICOM file of
+three kilobytes can keep a decoder busy for many seconds, or crash it. So threads get what takes
+time and memory by its pixels alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from app.inference.batching import QueueFull
+from app.inference.overlay import thumbnail
+from app.runtime.children import be_expendable, end
+from app.runtime.devices import step_back, usable_cpus
+from app.xray.decode import decode
+from app.xray.decode.effort import takes_long
+from app.xray.errors import UnusableImage
+from app.xray.preprocess import to_input
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from app.settings import Settings
+    from app.xray.contract import ModelContract
+
+T = TypeVar("T")
+
+_AT_LEAST: Final = 2
+"""Threads, and processes: so that one picture that takes long does not hold up all others."""
+_MOST_PROCESSES: Final = 4
+"""Each takes some 80 MB once the first DICOM file has come."""
+_PROCESS_BYTES: Final = 300_000_000
+_BYTES_PER_PIXEL: Final = 20
+"""What decoders take: JPEG 2000 up to 19 for gray (twice that for color), all others up to 16."""
+
+
+class Decoded(NamedTuple):
+    """Model input, float32 (height, width, 3), and what else is wanted of an upload.
+
+    `picture` is a small copy for display, its longest side at most the one that was asked for.
+    """
+
+    model_input: NDArray[np.float32]
+    warnings: tuple[str, ...]
+    picture: Image.Image | None
+
+
+class Decoding:
+    """The threads and processes that decode, shared by all models that are served.
+
+    The processes are started when the first picture for them comes.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        cpus = usable_cpus()
+        self._timeout_s = settings.decode_timeout_s
+        self._max_pixels = settings.max_pixels
+        self._max_apart = max(1, settings.max_queue // 2)
+        self.threads = ThreadPoolExecutor(max(_AT_LEAST, cpus), "decoding", step_back)
+        self._count = max(_AT_LEAST, min(cpus, _MOST_PROCESSES))
+        self._processes: ProcessPool | None = None
+        self._free = asyncio.Semaphore(self._count)
+        self._apart = 0
+
+    async def quickly(
+        self, data: bytes, contract: ModelContract, *, picture_side: int | None
+    ) -> Decoded | None:
+        """Decode in a thread; None where it is not known to take no time: see `apart`.
+
+        Raises SenderError as `app.xray.decode.file.decode`.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self.threads, _decode_if_quick, data, contract, self._max_pixels, picture_side
+        )
+
+    async def apart(
+        self, data: bytes, contract: ModelContract, *, picture_side: int | None
+    ) -> Decoded:
+        """Decode in a process. Raises as `in_process` and `app.xray.decode.file.decode`."""
+        return await self.in_process(decode_upload, data, contract, self._max_pixels, picture_side)
+
+    async def in_process(self, work: Callable[..., T], *arguments: object) -> T:
+        """What `work`, a function of a module, makes of `arguments` in a process of its own.
+
+        It is ended where it takes too long, or its caller is cancelled.
+
+        Raises:
+            QueueFull: so many of this kind wait already that others would find no place.
+            UnusableImage: it takes more time or memory than a picture may, or ends the process.
+            Exception: what `work` raises.
+        """
+        if self._apart >= self._max_apart:
+            raise QueueFull(
+                f"{self._apart} requests that take long are waiting; try again shortly."
+            )
+        self._apart += 1
+        try:
+            async with self._free:
+                future = self._pool().schedule(work, arguments, timeout=self._timeout_s)
+                done: T = await asyncio.wrap_future(future)
+                return done
+        except TimeoutError as error:
+            raise UnusableImage(f"Decoding it takes more than {self._timeout_s:g} s.") from error
+        except MemoryError as error:
+            raise UnusableImage("Decoding it takes too much memory.") from error
+        except (ProcessExpired, BrokenProcessPool) as error:
+            raise UnusableImage("It cannot be decoded: its decoder crashed.") from error
+        finally:
+            self._apart -= 1
+
+    def close(self) -> None:
+        """Let threads and processes go; what is still queued is dropped."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        if self._processes is not None:
+            end(self._processes)
+
+    def _pool(self) -> ProcessPool:
+        """The processes; new ones where they died when they had nothing to do."""
+        if self._processes is not None and not self._processes.active:
+            self.threads.submit(end, self._processes)
+            self._processes = None
+        if self._processes is None:
+            self._processes = ProcessPool(
+                self._count,
+                initializer=be_expendable,
+                initargs=(_PROCESS_BYTES + _BYTES_PER_PIXEL * self._max_pixels,),
+                context=multiprocessing.get_context("spawn"),
+            )
+        return self._processes
+
+
+def decode_upload(
+    data: bytes, contract: ModelContract, max_pixels: int, picture_side: int | None
+) -> Decoded:
+    """The road from bytes to model input. Raises as `app.xray.decode.file.decode`."""
+    radiograph = decode(data, max_pixels=max_pixels)
+    picture = thumbnail(radiograph.image, picture_side) if picture_side else None
+    return Decoded(to_input(radiograph.image, contract), radiograph.warnings, picture)
+
+
+def _decode_if_quick(
+    data: bytes, contract: ModelContract, max_pixels: int, picture_side: int | None
+) -> Decoded | None:
+    if takes_long(data):
+        return None
+    return decode_upload(data, contract, max_pixels, picture_side)

@@ -1,0 +1,110 @@
+"""The reference engine: TensorFlow, on the GPU where there is one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from app.inference.engines.engine import Batching, Output
+from app.xray.errors import EngineError, NotExplainable
+from app.xray.grad_cam import build_gradients
+from app.xray.network import build_network, expose_features, import_keras
+from app.xray.preprocess import rescale
+from app.xray.probes import draw_probes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from app.inference.engines.engine import Device
+    from app.xray.checkpoint import Checkpoint
+
+_BATCHING: Final = {
+    "gpu": Batching(max_size=32, max_wait_s=0.005, sizes=(1, 2, 4, 8, 16, 32)),
+    "cpu": Batching(max_size=8),
+}
+
+
+class TensorFlowEngine:
+    """One `tf.function` with one input signature, so that no batch size traces it again.
+
+    On a GPU, where each new shape is planned anew, batches are filled up to the next planned size.
+    """
+
+    name = "tensorflow"
+    largest_difference: float | None = None
+
+    def __init__(self, checkpoint: Checkpoint, *, device: Device = "auto") -> None:
+        if device == "cpu":  # do not even ask CUDA, which complains where there is none
+            os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+        import_keras()
+        import tensorflow as tf
+
+        self.device = _choose_device(tf, device)
+        self.batching = _BATCHING[self.device]
+        network = expose_features(build_network(checkpoint))
+        shape = (None, *checkpoint.contract.input_shape)
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)], autograph=False)  # type: ignore[untyped-decorator]
+        def forward(batch: Any) -> Any:
+            return network(batch, training=False)
+
+        self._forward = forward
+        self._network = network
+        self._contract = checkpoint.contract
+        self._gradients: Callable[[Any], Any] | NotExplainable | None = None
+        self._making_gradients = threading.Lock()
+
+    def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
+        """As `Engine.predict`."""
+        count = len(batch)
+        if self.device == "gpu":
+            size = min((size for size in self.batching.sizes if size >= count), default=count)
+            batch = np.pad(batch, [(0, size - count), (0, 0), (0, 0), (0, 0)])
+        found = self._forward(batch)
+        names = tuple(found) if with_features else ("probabilities",)
+        return Output(**{name: found[name].numpy()[:count] for name in names})
+
+    def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+        """As `Engine.gradients`."""
+        with self._making_gradients:
+            if self._gradients is None:
+                self._gradients = self._trace_gradients()
+        if isinstance(self._gradients, NotExplainable):
+            raise NotExplainable(f"this model cannot be explained: {self._gradients}")
+        found: NDArray[np.float32] = self._gradients(pooled).numpy()
+        return found
+
+    def _trace_gradients(self) -> Callable[[Any], Any] | NotExplainable:
+        import tensorflow as tf
+
+        probes = rescale(draw_probes(self._contract), self._contract)
+        seen = self.predict(probes, with_features=True)
+        try:
+            gradients = build_gradients(self._network, seen.pooled, seen.probabilities)
+            features = self._network.output["pooled"].shape[1]
+            traced: Callable[[Any], Any] = tf.function(
+                gradients,
+                input_signature=[tf.TensorSpec((None, features), tf.float32)],
+                autograph=False,  # which logs what it cannot read, the environment with it
+            )
+        except NotExplainable as error:
+            return error
+        return traced
+
+
+def _choose_device(tf: Any, device: Device) -> str:
+    """Let TensorFlow see only what is asked for, and take GPU memory as it is needed."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "gpu" and not gpus:
+        raise EngineError("CXR_DEVICE=gpu: TensorFlow sees no GPU; expected auto or cpu here")
+    if device == "cpu" or not gpus:
+        tf.config.set_visible_devices([], "GPU")
+        return "cpu"
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, enable=True)
+    return "gpu"

@@ -1,0 +1,251 @@
+"""`/v2`: the Open Inference Protocol, which KServe, Triton and their clients speak."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import numpy as np
+from fastapi import APIRouter, Header, HTTPException, Request, Response
+
+from app.routes.admission import body_of, service_of, slots_of
+from app.routes.oip.messages import (
+    HEADER,
+    InferenceRequest,
+    read_request,
+    takes_long,
+    write_response,
+)
+from app.routes.oip.tensors import Tensor
+from app.routes.openapi import REFUSALS
+from app.server.disconnect import unless_gone
+from app.settings import VERSION
+from app.xray.errors import MalformedRequest, UnusableImage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from app.inference.classifier import Classifier, Prediction
+    from app.inference.pipeline import Pipeline
+
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+
+MOST_PICTURES: Final = 32
+"""In one request."""
+PICTURES: Final = "image"
+MODEL_INPUTS: Final = "input"
+OUTPUTS: Final = ("probabilities", "label", "uncertain", "warnings")
+"""The last has for each picture a JSON list of what to mind, as `POST /predict` says it."""
+_VERSION: Final = "1"
+_MODEL: Final = "/models/{name}"
+_MODEL_VERSION: Final = _MODEL + "/versions/{version}"
+
+
+_ERROR: Final = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["error"],
+                "properties": {"error": {"type": "string"}},
+            }
+        }
+    }
+}
+_NOT_THERE: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": words, **_ERROR}
+    for status, words in {401: "A key is needed", 404: "No such model", 503: "Not ready"}.items()
+}
+_REFUSED: Final[dict[int | str, dict[str, Any]]] = _NOT_THERE | {
+    status: {"description": refusal["description"], **_ERROR}
+    for status, refusal in REFUSALS.items()
+    if status != HTTPStatus.NOT_IMPLEMENTED  # nothing is explained here
+}
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"type": "object", "required": ["inputs"]}},
+            "application/octet-stream": {
+                "schema": {"type": "string", "contentMediaType": "application/octet-stream"}
+            },
+        },
+    }
+}
+
+
+@router.get("", responses={401: _NOT_THERE[401]})
+async def server() -> dict[str, Any]:
+    """Name, version and extensions of the server."""
+    return {
+        "name": "cxr-inference",
+        "version": VERSION,
+        "extensions": ["binary_tensor_data"],
+    }
+
+
+@router.get("/health/live", responses={503: {"description": "Beyond help"}})
+async def live(request: Request, response: Response) -> dict[str, bool]:
+    """As `/health/live`."""
+    is_alive = service_of(request).is_alive
+    response.status_code = 200 if is_alive else 503
+    return {"live": is_alive}
+
+
+@router.get("/health/ready", responses={503: {"description": "Not ready"}})
+async def ready(request: Request, response: Response) -> dict[str, bool]:
+    """As `/health/ready`."""
+    is_ready = service_of(request).status == "ready"
+    response.status_code = 200 if is_ready else 503
+    return {"ready": is_ready}
+
+
+@router.get(_MODEL, responses=_NOT_THERE)
+@router.get(_MODEL_VERSION, responses=_NOT_THERE)
+async def metadata(request: Request, name: str, version: str = _VERSION) -> dict[str, Any]:
+    """What the model takes, one of two inputs, and what it gives."""
+    classifier = _model(service_of(request).pipeline, name, version).classifier
+    shape, classes = classifier.contract.input_shape, classifier.contract.classes
+    return {
+        "name": name,
+        "versions": [_VERSION],
+        "platform": "keras_h5",
+        "inputs": [
+            {"name": PICTURES, "datatype": "BYTES", "shape": [-1]},
+            {"name": MODEL_INPUTS, "datatype": "FP32", "shape": [-1, *shape]},
+        ],
+        "outputs": [
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(classes)]},
+            {"name": "label", "datatype": "BYTES", "shape": [-1]},
+            {"name": "uncertain", "datatype": "BOOL", "shape": [-1]},
+            {"name": "warnings", "datatype": "BYTES", "shape": [-1]},
+        ],
+    }
+
+
+@router.get(_MODEL + "/ready", responses=_NOT_THERE)
+@router.get(_MODEL_VERSION + "/ready", responses=_NOT_THERE)
+async def model_ready(request: Request, name: str, version: str = _VERSION) -> dict[str, Any]:
+    """Whether this model can be asked."""
+    _model(service_of(request).pipeline, name, version)
+    return {"name": name, "ready": True}
+
+
+@router.post(_MODEL + "/infer", responses=_REFUSED, openapi_extra=_BODY, response_class=Response)
+@router.post(
+    _MODEL_VERSION + "/infer", responses=_REFUSED, openapi_extra=_BODY, response_class=Response
+)
+async def infer(
+    request: Request,
+    name: str,
+    version: str = _VERSION,
+    json_bytes: Annotated[str | None, Header(alias=HEADER)] = None,
+) -> Response:
+    """Class probabilities of up to 32 pictures, or of as many model inputs.
+
+    Either `image`, BYTES [n], files as `POST /predict` takes them (in base64 where they stand in
+    the JSON), or `input`, FP32 [n, 224, 224, 3], levels as the contract scales them. One that is
+    refused has the request refused.
+    """
+    async with body_of(request) as (pipeline, body):
+        classifier = _model(pipeline, name, version).classifier
+        asked = await _read(pipeline, body, json_bytes)
+        wanted = _wanted(asked)
+        items = _items(pipeline, asked)
+        predictions = await unless_gone(request, _answer_all(items, slots_of(request)))
+    answers = _tensors(predictions, classifier)
+    description = {
+        "model_name": name,
+        "model_version": _VERSION,
+        **({"id": asked.id} if asked.id is not None else {}),
+    }
+    content, headers = write_response(
+        description, [(answers[output], is_raw) for output, is_raw in wanted.items()]
+    )
+    return Response(content, headers=headers)
+
+
+async def _read(pipeline: Pipeline, body: bytes, json_bytes: str | None) -> InferenceRequest:
+    if not takes_long(body, json_bytes):
+        return await asyncio.to_thread(read_request, body, json_bytes)
+    try:
+        return await pipeline.in_process(read_request, body, json_bytes)
+    except UnusableImage as error:
+        raise MalformedRequest(f"The JSON cannot be read. {error}") from error
+
+
+def _model(pipeline: Pipeline, name: str, version: str) -> Pipeline:
+    served = pipeline.classifier.checkpoint.name
+    if name != served or version != _VERSION:
+        raise HTTPException(404, f"No such model; there is {served!r}, version {_VERSION}.")
+    return pipeline
+
+
+def _wanted(asked: InferenceRequest) -> dict[str, bool]:
+    if unknown := [name for name in asked.outputs if name not in OUTPUTS]:
+        there = ", ".join(OUTPUTS)
+        raise MalformedRequest(f"No output is named {unknown[0]!r}; there are {there}.")
+    return asked.outputs or dict.fromkeys(OUTPUTS, asked.is_raw)
+
+
+async def _answer_all(
+    items: list[Callable[[], Awaitable[Prediction]]], slots: asyncio.Semaphore
+) -> list[Prediction]:
+    """The answer for each item of the one input, in order; the first error ends all of them."""
+
+    async def answer(item: Callable[[], Awaitable[Prediction]]) -> Prediction:
+        async with slots:
+            return await item()
+
+    tasks = [asyncio.create_task(answer(item)) for item in items]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _items(
+    pipeline: Pipeline, asked: InferenceRequest
+) -> list[Callable[[], Awaitable[Prediction]]]:
+    if len(asked.inputs) != 1:
+        raise MalformedRequest(f"Expected one input, {PICTURES!r} or {MODEL_INPUTS!r}.")
+    (tensor,) = asked.inputs
+    expected = {PICTURES: "BYTES", MODEL_INPUTS: "FP32"}.get(tensor.name)
+    if tensor.datatype != expected:
+        raise MalformedRequest(
+            f"Input {tensor.name!r} of {tensor.datatype} is none of this model's: it takes "
+            f"{PICTURES!r} of BYTES, or {MODEL_INPUTS!r} of FP32."
+        )
+    shape = () if tensor.name == PICTURES else pipeline.classifier.contract.input_shape
+    if tensor.shape[1:] != shape or len(tensor.shape) != 1 + len(shape):
+        raise MalformedRequest(
+            f"Input {tensor.name!r} has the shape {list(tensor.shape)}; "
+            f"expected [n{''.join(f', {side}' for side in shape)}]."
+        )
+    if not 1 <= tensor.shape[0] <= MOST_PICTURES:
+        raise MalformedRequest(f"{tensor.shape[0]} pictures; expected 1 to {MOST_PICTURES}.")
+    if isinstance(tensor.data, list):
+        return [partial(pipeline.classify, data) for data in tensor.data]
+    if not np.isfinite(tensor.data).all():
+        raise MalformedRequest(f"Input {tensor.name!r} holds numbers that are not finite.")
+    return [partial(pipeline.classify_input, model_input) for model_input in tensor.data]
+
+
+def _tensors(predictions: list[Prediction], classifier: Classifier) -> dict[str, Tensor]:
+    count = len(predictions)
+    rows = [[*prediction.probabilities.values()] for prediction in predictions]
+    flags = [prediction.uncertain for prediction in predictions]
+    labels = [prediction.label.encode() for prediction in predictions]
+    warnings = [json.dumps(prediction.warnings).encode() for prediction in predictions]
+    shape = (count, len(classifier.contract.classes))
+    tensors = [
+        Tensor("probabilities", "FP32", shape, np.array(rows, np.float32)),
+        Tensor("label", "BYTES", (count,), labels),
+        Tensor("uncertain", "BOOL", (count,), np.array(flags)),
+        Tensor("warnings", "BYTES", (count,), warnings),
+    ]
+    return {tensor.name: tensor for tensor in tensors}

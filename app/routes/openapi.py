@@ -1,0 +1,123 @@
+"""How the OpenAPI page describes uploads, refusals and keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from app.inference.batching import QueueFull
+from app.server.middleware.access import ADMIN, KEY_HEADER, PROBES
+from app.server.problems import responses
+from app.server.uploads import FIELD, FIELDS, MAX_FILES
+from app.xray import errors
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from app.settings import Settings
+
+
+_BINARY: Final[dict[str, Any]] = {
+    "schema": {
+        "type": "string",
+        "format": "binary",
+        "contentMediaType": "application/octet-stream",
+    }
+}
+
+
+_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "description": (
+        "One frontal chest X-ray, JPEG, PNG or DICOM; its type is decided from its bytes."
+    ),
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": [FIELD],
+                "properties": {FIELD: _BINARY["schema"]},
+            }
+        },
+        "image/jpeg": _BINARY,
+        "image/png": _BINARY,
+        "application/dicom": _BINARY,
+        "application/octet-stream": _BINARY,
+    },
+}
+
+
+REQUEST_BODY: Final[dict[str, Any]] = {"requestBody": _BODY}
+"""How the OpenAPI page describes an upload."""
+
+
+BATCH_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": f"Up to {MAX_FILES} frontal chest X-rays, as `POST /predict` takes them.",
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELDS],
+                    "properties": {
+                        FIELDS: {
+                            "type": "array",
+                            "items": _BINARY["schema"],
+                            "minItems": 1,
+                            "maxItems": MAX_FILES,
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+"""The same of several."""
+
+
+REFUSALS: Final = responses(
+    errors.Unauthorized,
+    errors.MalformedRequest,
+    errors.TooManyBytes,
+    errors.TooManyPixels,
+    errors.UnsupportedImageType,
+    errors.WrongModality,
+    errors.UnusableImage,
+    errors.NotAChestXray,
+    errors.NotExplainable,
+    errors.NotReady,
+    QueueFull,
+    errors.DeadlineExceeded,
+)
+"""And what can become of it."""
+
+
+BATCH_REFUSALS: Final = responses(
+    errors.Unauthorized,
+    errors.MalformedRequest,
+    errors.TooManyBytes,
+    errors.UnsupportedImageType,
+    errors.NotReady,
+    QueueFull,
+    errors.DeadlineExceeded,
+)
+"""Of a request with several uploads as a whole."""
+
+
+def describe_keys(app: FastAPI, settings: Settings) -> None:
+    """Say in the OpenAPI description of `app` which of its operations need a key."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = describe()
+        schema.setdefault("components", {})["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer"},
+            "key": {"type": "apiKey", "in": "header", "name": KEY_HEADER},
+        }
+        for path, operations in schema["paths"].items():
+            is_guarded = path.startswith(ADMIN) or (settings.api_keys and path not in PROBES)
+            for operation in operations.values():
+                operation["security"] = [{"bearer": []}, {"key": []}] if is_guarded else []
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""The process: its children, devices, log, metrics and traces."""

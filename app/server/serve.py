@@ -1,0 +1,123 @@
+"""uvicorn, with a listener of ours and a farewell that load balancers can see."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+import uvicorn
+
+from app.server.connection import REFUSALS, BoundedProtocol, Refusal
+from app.xray.errors import SettingsError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from fastapi import FastAPI
+
+    from app.inference.lifecycle import Service
+    from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+EXIT_UNANSWERED = 1
+
+
+class Server(uvicorn.Server):
+    """Serves until a signal.
+
+    On SIGTERM the service turns "draining" first and goes on listening for `drain_s`, so that
+    whoever asks for its health sends no more; then accepted requests are finished. Ctrl-C leaves
+    the listening out. A second signal ends at once. SIGHUP has the checkpoint loaded anew.
+    """
+
+    def __init__(self, app: FastAPI, service: Service, settings: Settings) -> None:
+        protocol = partial(
+            BoundedProtocol,
+            max_connections=settings.max_connections,
+            is_leaving=lambda: service.status == "draining",
+            on_refusal=self._note,
+        )
+        service.metrics.set_reasons(refusal.kind for refusal in REFUSALS)
+        config = uvicorn.Config(
+            app,
+            http=protocol,  # type: ignore[arg-type]  # called as a class would be
+            ws="none",
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,
+            access_log=False,
+            timeout_graceful_shutdown=math.ceil(settings.request_timeout_s),
+        )
+        super().__init__(config)
+        self._service = service
+        self._was_told_to_end = False
+        self._drain_s = settings.drain_s
+        service.on_failure = self.finish
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, and from then on SIGHUP reloads."""
+        if hasattr(signal, "SIGHUP"):
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._service.reload_soon)
+        await super().startup(sockets)
+
+    def _note(self, refusal: Refusal, request_id: str) -> None:
+        """Count and log what the application has not seen."""
+        self._service.metrics.count_refusal(refusal.kind)
+        log.info(
+            "%s %d %s",
+            refusal.kind,
+            refusal.status,
+            request_id,
+            extra={
+                "reason": refusal.kind,
+                "status": int(refusal.status),
+                "request_id": request_id,
+            },
+        )
+
+    def finish(self) -> None:
+        """End serving, in order."""
+        self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Answer a signal; uvicorn's own would have it raised again at the end."""
+        is_first, self._was_told_to_end = not self._was_told_to_end, True
+        self._service.stop()
+        if not is_first and (unanswered := len(self.server_state.tasks)):
+            log.warning("ending at once: %d requests get no answer", unanswered)
+            end_now(EXIT_UNANSWERED)
+        if sig == signal.SIGTERM and self._drain_s and is_first:
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, self._drain_s, self.finish)
+        else:
+            self.finish()
+
+
+def end_now(code: int) -> NoReturn:
+    """End the process with `code`, whatever its threads are still doing."""
+    logging.shutdown()
+    os._exit(code)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound as the settings say.
+
+    Raises:
+        SettingsError: the address is none of this machine's, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(
+            f"CXR_HOST={settings.host!r}, CXR_PORT={settings.port}: cannot listen there: {error}"
+        ) from error

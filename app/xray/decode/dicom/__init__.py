@@ -1,0 +1,1 @@
+"""A DICOM file -> an upright 8-bit picture."""

@@ -1,0 +1,72 @@
+"""`python -m benchmarks.costs.steps`: each step of the road beside what it replaces."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from app.inference.engines import create_engine
+from app.runtime.devices import usable_cpus
+from app.settings import read_settings
+from app.xray.checkpoint import read_checkpoint
+from app.xray.network import build_network, import_keras
+from app.xray.preprocess import preprocess
+from benchmarks.costs.timing import interleave
+from benchmarks.rig.pictures import gray_jpeg
+
+SIDES = (512, 1024, 2048)
+
+
+def main() -> None:
+    """Measure and print one table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.costs.steps", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--model", type=Path, default=Path("models/best_model.h5"))
+    options = parser.parse_args()
+
+    table = Table("step", "ours, ms", "beside it, ms", "ratio", title=f"{usable_cpus()} CPUs")
+    checkpoint = read_checkpoint(options.model)
+    keras = import_keras()
+    for side in SIDES:
+        data = gray_jpeg(side, side)
+        with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
+            file.write(data)
+            file.flush()
+
+            def keras_road(name: str = file.name) -> object:
+                image = keras.utils.load_img(name, target_size=(224, 224))
+                return keras.utils.img_to_array(image) / 255
+
+            ours, other = interleave(
+                lambda data=data: preprocess(data, checkpoint.contract),
+                keras_road,
+                rounds=options.rounds,
+            )
+        add_row(table, f"bytes to tensor, gray JPEG {side} x {side}, beside load_img", ours, other)
+
+    network = build_network(checkpoint)
+    cache_dir = read_settings().cache_dir
+    batch = np.random.default_rng(0).random((1, *checkpoint.contract.input_shape), np.float32)
+    for kind in ("litert", "tensorflow"):
+        engine = create_engine(checkpoint, kind, device="cpu", cache_dir=cache_dir)
+        ours, other = interleave(
+            lambda engine=engine: engine.predict(batch),
+            lambda: network.predict(batch, verbose=0),
+            rounds=options.rounds,
+        )
+        add_row(table, f"one picture through {kind}, beside model.predict", ours, other)
+    Console().print(table)
+
+
+def add_row(table: Table, step: str, ours: float, other: float) -> None:
+    """One line: both times and how many times faster ours is."""
+    table.add_row(step, f"{ours:.1f}", f"{other:.1f}", f"{other / ours:.1f} x")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What an operator is promised, and whether it holds."""

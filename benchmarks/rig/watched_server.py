@@ -1,0 +1,123 @@
+"""A server as a process of its own: started, asked until it answers, watched, ended."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import httpx
+import psutil
+
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Iterator, Sequence
+
+START_LIMIT_S = 120
+END_LIMIT_S = 60
+
+
+class WatchedServer:
+    """A module run as `python -m MODULE ARGUMENTS` on a port that `{port}` in them stands for.
+
+    Ready once `ask` is answered with success; killed when the block ends, if it has not ended.
+    `settings` are CXR_ variables; what it writes goes into the file `log`.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *,
+        module: str = "app",
+        arguments: Sequence[str] = ("--port", "{port}"),
+        ask: Callable[[httpx.Client], httpx.Response] = lambda client: client.get("/health/ready"),
+        output: int | None = None,
+        **settings: str,
+    ) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.log = log
+        variables = {f"CXR_{name.upper()}": value for name, value in settings.items()}
+        start = time.monotonic()
+        with log.open("wb") as file:
+            self.process = psutil.Popen(
+                [sys.executable, "-m", module, *(a.format(port=self.port) for a in arguments)],
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **variables},
+                stdout=file if output is None else output,
+                stderr=file,
+            )
+        try:
+            self._wait_for_an_answer(ask)
+        except BaseException:
+            self.kill()
+            raise
+        self.start_s = time.monotonic() - start
+
+    def __enter__(self) -> Self:
+        """It is ready."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, if it has not ended."""
+        self.kill()
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of all its processes so far."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes())
+
+    @property
+    def memory_mb(self) -> float:
+        """Resident memory of all its processes."""
+        total = 0
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):  # a child that has just ended
+                total += process.memory_info().rss
+        return total / 1e6
+
+    def processes(self) -> list[psutil.Process]:
+        """Itself and all that it started."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    def client(self) -> httpx.Client:
+        """A client for now and then; for load there is `benchmarks.rig.generator`."""
+        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, verify=False)  # noqa: S501  # on loopback, without TLS
+
+    def tell(self, signal_: signal.Signals) -> float:
+        """Send it a signal; when, by `time.monotonic`."""
+        self.process.send_signal(signal_)
+        return time.monotonic()
+
+    def kill(self) -> None:
+        """End it and all that it started."""
+        with suppress(psutil.NoSuchProcess):
+            for process in self.processes():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        self.process.wait(END_LIMIT_S)
+
+    def _wait_for_an_answer(self, ask: Callable[[httpx.Client], httpx.Response]) -> None:
+        until = time.monotonic() + START_LIMIT_S
+        with self.client() as client:
+            while time.monotonic() < until and self.process.poll() is None:
+                with suppress(httpx.TransportError):
+                    if ask(client).is_success:
+                        return
+                time.sleep(0.02)
+        sys.exit(f"the server gives no answer:\n{self.log.read_text()}")
+
+
+@contextmanager
+def serving(model: Path, **settings: str) -> Iterator[WatchedServer]:
+    """The service with `model`, its log in a folder that is gone afterwards."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        WatchedServer(Path(folder) / "log", model_path=str(model), **settings) as server,
+    ):
+        yield server

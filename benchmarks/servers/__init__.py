@@ -1,1 +1,0 @@
-"""What our service is measured beside, each as its own documentation would have it written."""

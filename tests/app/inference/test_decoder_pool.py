@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import psutil
+import pytest
+
+from app.inference import decoder_pool as decoding
+from app.inference.batching import QueueFull
+from app.inference.decoder_pool import Decoding, decode_upload
+from app.inference.overlay import SIDE
+from app.settings import read_settings
+from app.xray.errors import UnusableImage, WrongModality
+from app.xray.preprocess import preprocess
+from tests.dicoms import write_dicom
+from tests.drawing import draw_radiograph
+from tests.stalls import crash, dawdle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.xray.contract import ModelContract
+
+pytestmark = pytest.mark.anyio
+
+DICOM = write_dicom(np.asarray(draw_radiograph()), ViewPosition="LL")
+
+
+@pytest.fixture
+def make() -> Iterator[object]:
+    made: list[Decoding] = []
+
+    def build(**settings: object) -> Decoding:
+        made.append(Decoding(read_settings(**settings)))
+        return made[-1]
+
+    yield build
+    for one in made:
+        one.close()
+
+
+def devour(*_: object) -> None:
+    _ = np.ones(200_000_000_000 // 8)
+
+
+async def test_a_thread_takes_what_is_quick_and_leaves_the_rest(
+    make: object, png: bytes, contract: ModelContract
+) -> None:
+    one = make()
+    decoded = await one.quickly(png, contract, picture_side=SIDE)
+    assert np.array_equal(decoded.model_input, preprocess(png, contract))
+    assert decoded.picture.size == (300, 260)
+    assert await one.quickly(DICOM, contract, picture_side=None) is None
+
+
+async def test_a_process_of_its_own_gives_the_very_same(
+    make: object, contract: ModelContract
+) -> None:
+    here = decode_upload(DICOM, contract, 1_000_000, SIDE)
+    there = await make().apart(DICOM, contract, picture_side=SIDE)
+    assert np.array_equal(there.model_input, here.model_input)
+    assert there.warnings == here.warnings != ()
+    assert there.picture.tobytes() == here.picture.tobytes()
+
+
+async def test_an_error_there_is_the_error_here(make: object, contract: ModelContract) -> None:
+    one = make()
+    with pytest.raises(WrongModality, match="CT"):
+        await one.apart(
+            write_dicom(np.asarray(draw_radiograph()), Modality="CT"), contract, picture_side=None
+        )
+    with pytest.raises(UnusableImage, match="cut off within PixelData"):
+        await one.apart(DICOM[:1000], contract, picture_side=None)
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        pytest.param(dawdle, r"takes more than 0\.5 s", id="takes-for-ever"),
+        pytest.param(crash, "its decoder crashed", id="crashes"),
+        pytest.param(devour, "takes too much memory", id="takes-all-memory"),
+    ],
+)
+async def test_what_breaks_a_decoder_is_refused_and_the_next_is_decoded(
+    work: object,
+    message: str,
+    make: object,
+    contract: ModelContract,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = make(decode_timeout_s=0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "decode_upload", work)
+        with pytest.raises(UnusableImage, match=message):
+            await one.apart(DICOM, contract, picture_side=None)
+    assert (await one.apart(DICOM, contract, picture_side=None)).picture is None
+
+
+async def test_quick_ones_are_decoded_while_slow_ones_take_all_processes(
+    make: object, png: bytes, contract: ModelContract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = make(max_queue=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "decode_upload", dawdle)
+        slow = [
+            asyncio.create_task(one.apart(DICOM, contract, picture_side=None)) for _ in range(4)
+        ]
+        await asyncio.sleep(0.1)
+        with pytest.raises(QueueFull, match="4 requests that take long are waiting"):
+            await one.apart(DICOM, contract, picture_side=None)
+    assert await one.quickly(png, contract, picture_side=None) is not None
+    for task in slow:
+        task.cancel()
+    await asyncio.gather(*slow, return_exceptions=True)
+    assert (await one.apart(DICOM, contract, picture_side=None)).warnings
+
+
+def processes() -> set[psutil.Process]:
+    """Those that decode, of all tests."""
+    return {
+        child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
+    }
+
+
+async def test_processes_that_died_when_idle_are_started_anew(
+    make: object, contract: ModelContract
+) -> None:
+    one, before = make(), processes()
+    await one.apart(DICOM, contract, picture_side=None)
+    for child in (killed := processes() - before):
+        child.kill()
+    assert killed
+    until = time.monotonic() + 20
+    while True:  # the first may meet a process as it dies
+        try:
+            decoded = await one.apart(DICOM, contract, picture_side=None)
+            break
+        except UnusableImage:
+            assert time.monotonic() < until
+    assert decoded.warnings
+    assert not killed & processes()
+
+
+async def test_processes_end_when_it_is_closed(make: object, contract: ModelContract) -> None:
+    one, before = make(), processes()
+    await one.apart(DICOM, contract, picture_side=None)
+    started = processes() - before
+    assert started
+    one.close()
+    assert not started & processes()

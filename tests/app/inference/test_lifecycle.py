@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from app.inference.lifecycle import Service
+from app.settings import Settings, read_settings
+from app.xray.errors import CheckpointMissing, DeadlineExceeded, NotReady
+from tests.app.fakes import FakeEngine, SlowLoad, StuckEngine, fake_classifier
+
+if TYPE_CHECKING:
+    from app.inference.classifier import Classifier
+
+pytestmark = pytest.mark.anyio
+
+
+def service_of(engine: FakeEngine | None = None, **settings: object) -> Service:
+    return Service(read_settings(**settings), lambda _: fake_classifier(engine))
+
+
+async def test_a_service_is_loading_then_ready_then_draining() -> None:
+    load = SlowLoad()
+    service = Service(read_settings(), load)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.start)
+        await anyio.sleep(0.01)
+        assert service.status == "loading"
+        with pytest.raises(NotReady, match="loading"):
+            _ = service.pipeline
+        load.finish()
+    assert service.status == "ready"
+    service.stop()
+    assert service.status == "draining"
+    with pytest.raises(NotReady, match="draining"):
+        _ = service.pipeline
+
+
+async def test_a_service_told_to_end_while_loading_does_not_become_ready() -> None:
+    load = SlowLoad()
+    service = Service(read_settings(), load)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.start)
+        await anyio.sleep(0.01)
+        service.stop()
+        load.finish()
+    assert service.status == "draining"
+
+
+async def test_an_upload_accepted_before_the_end_is_still_answered(png: bytes) -> None:
+    service = service_of()
+    await service.start()
+    pipeline = service.pipeline
+    service.stop()
+    assert (await pipeline.classify(png)).label == "PNEUMONIA"
+
+
+async def test_a_model_that_cannot_be_loaded_fails_the_service_and_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def load(_: Settings) -> Classifier:
+        raise CheckpointMissing("models/x.h5: no such file")
+
+    service = Service(read_settings(), load)
+    told = []
+    service.on_failure = lambda: told.append(service.status)
+    await service.start()
+    assert told == ["failed"]
+    assert str(service.failure) == "models/x.h5: no such file"
+    assert "cannot serve the model: models/x.h5: no such file" in caplog.text
+
+
+async def test_who_waits_for_the_model_goes_on_when_it_is_there() -> None:
+    load = SlowLoad()
+    service = Service(read_settings(), load)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.start)
+        with pytest.raises(TimeoutError), anyio.fail_after(0.05):
+            await service.wait_until_loaded()
+        load.finish()
+        with anyio.fail_after(5):
+            await service.wait_until_loaded()
+        assert service.status == "ready"
+
+
+async def test_who_waits_for_a_model_that_cannot_be_served_is_told_why() -> None:
+    def load(_: Settings) -> Classifier:
+        raise CheckpointMissing("models/x.h5: no such file")
+
+    service = Service(read_settings(), load)
+    await service.start()
+    with pytest.raises(CheckpointMissing):
+        await service.wait_until_loaded()
+
+
+async def test_what_takes_too_long_is_given_up(png: bytes) -> None:
+    engine = StuckEngine()
+    service = service_of(engine, request_timeout_s=0.1)
+    await service.start()
+    with pytest.raises(DeadlineExceeded, match=r"within 0\.1 s"):
+        async with service.deadline():
+            await service.pipeline.classify(png)
+    engine.released.set()
+
+
+async def test_a_bug_while_loading_fails_the_service_with_its_trace_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def load(_: Settings) -> Classifier:
+        raise ZeroDivisionError
+
+    service = Service(read_settings(), load)
+    await service.start()
+    assert service.status == "failed"
+    (record,) = [record for record in caplog.records if record.levelname == "CRITICAL"]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError

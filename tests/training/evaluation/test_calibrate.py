@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.xray.contract import ModelContract
+from training.evaluation.calibrate import (
+    REFUSED_SHARE,
+    SENSITIVITY,
+    calibrate,
+    caveats,
+    fit_gate,
+    fit_operating_points,
+    fit_temperature,
+)
+from training.evaluation.metrics import expected_calibration_error
+from training.network.runner import Answers
+
+CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
+CONTRACT = ModelContract.recipe_of_2022(CLASSES)
+
+
+def overconfident(count: int, factor: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels drawn from softmax(logits), and softmax(factor x logits): T = factor mends them."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(count, 3)) * 2
+    labels = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    powers = np.exp(factor * logits)
+    return labels, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "factor", [pytest.param(2.5, id="overconfident"), pytest.param(0.5, id="underconfident")]
+)
+def test_with_many_pictures_the_temperature_is_that_which_mends_them(factor: float) -> None:
+    labels, raw = overconfident(20_000, factor)
+    temperature = fit_temperature(CONTRACT, labels, raw)
+    assert temperature == pytest.approx(factor, rel=0.06)
+    scaled = CONTRACT.model_copy(update={"temperature": temperature})
+    before = expected_calibration_error(labels, raw.astype(np.float64))
+    assert expected_calibration_error(labels, scaled.calibrate(raw)) < before / 3
+
+
+def test_with_few_pictures_the_correction_is_smaller_than_the_minimum_asks_for() -> None:
+    found = [fit_temperature(CONTRACT, *overconfident(60, 2.0, seed)) for seed in range(20)]
+    assert 1 < np.mean(found) < 2
+
+
+def test_what_is_calibrated_already_is_left_alone() -> None:
+    labels, raw = overconfident(2_000, 1.0)
+    assert fit_temperature(CONTRACT, labels, raw) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_network_that_is_always_right_gets_a_temperature_within_bounds() -> None:
+    labels = np.arange(30) % 3
+    raw = np.full((30, 3), 0.01, np.float32)
+    raw[np.arange(30), labels] = 0.98
+    assert 0.05 <= fit_temperature(CONTRACT, labels, raw) <= 1
+
+
+def test_a_network_that_is_sure_and_wrong_gets_a_finite_temperature() -> None:
+    labels = np.zeros(10, np.int64)
+    raw = np.tile(np.array([0, 1, 0], np.float32), (10, 1))
+    assert np.isfinite(fit_temperature(CONTRACT, labels, raw))
+
+
+def test_operating_points_are_reached_by_the_stated_share_of_each_class() -> None:
+    labels, raw = overconfident(500, 1.0)
+    probabilities = raw.astype(np.float64)
+    points = fit_operating_points(CLASSES, labels, probabilities)
+    assert list(points) == list(CLASSES)
+    for label, name in enumerate(CLASSES):
+        own = probabilities[labels == label, label]
+        assert (own >= points[name]).mean() >= SENSITIVITY
+        assert (own >= points[name] + 0.01).mean() < SENSITIVITY + 0.01
+
+
+def test_the_operating_point_of_one_picture_is_its_own_probability() -> None:
+    points = fit_operating_points(("A", "B"), np.array([0, 1]), np.array([[0.7, 0.3], [0.4, 0.6]]))
+    assert points == pytest.approx({"A": 0.7, "B": 0.6}, abs=1e-6)
+
+
+def clouds(count: int, seed: int = 0) -> np.ndarray:
+    """Points near a plane of five dimensions in forty."""
+    rng = np.random.default_rng(seed)
+    near = rng.normal(size=(count, 5)) @ rng.normal(size=(5, 40)) * 0.5
+    return (near + rng.normal(0, 0.1, (count, 40))).astype(np.float32)
+
+
+def test_the_gate_refuses_no_more_than_stated_of_val_and_what_lies_elsewhere() -> None:
+    everything = clouds(900)
+    gate = fit_gate(everything[:500], everything[500:700])
+    assert (gate.score(everything[500:700]) > gate.threshold).mean() <= REFUSED_SHARE
+    assert gate.refused_on_val == (gate.score(everything[500:700]) > gate.threshold).mean()
+    assert (gate.score(everything[700:]) > gate.threshold).mean() <= 3 * REFUSED_SHARE
+    rng = np.random.default_rng(1)
+    elsewhere = rng.normal(0, everything.std(), (200, 40)).astype(np.float32)
+    assert (gate.score(elsewhere) > gate.threshold).mean() >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("train", "val"),
+    [
+        pytest.param(clouds(3), clouds(2, seed=2), id="hardly any pictures"),
+        pytest.param(np.ones((10, 8), np.float32), np.ones((4, 8), np.float32), id="all alike"),
+        pytest.param(
+            np.eye(8, dtype=np.float32), np.eye(8, dtype=np.float32), id="as many as axes"
+        ),
+    ],
+)
+def test_a_gate_is_fitted_to_little(train: np.ndarray, val: np.ndarray) -> None:
+    gate = fit_gate(train, val)
+    assert (gate.score(val) <= gate.threshold).all()
+
+
+def test_what_needs_no_correction_is_calibrated_all_the_same() -> None:
+    labels, raw = overconfident(2_000, 1.0)
+    answers = Answers(raw, clouds(2_000), clouds(2_000))
+    found = calibrate(CONTRACT, labels, answers, answers)
+    assert found.model_copy(update={"temperature": 1.0}).is_calibrated
+
+
+def test_pictures_that_are_all_alike_give_no_gate() -> None:
+    labels, raw = overconfident(30, 1.0)
+    answers = Answers(raw, clouds(30), np.ones((30, 8), np.float32))
+    assert calibrate(CONTRACT, labels, answers, answers).ood is None
+
+
+@pytest.mark.parametrize(
+    ("counts", "sentences"),
+    [
+        pytest.param((30, 30, 30), 0, id="enough"),
+        pytest.param((19, 30, 30), 1, id="few of one class"),
+        pytest.param((2, 2, 2), 4, id="few of all"),
+    ],
+)
+def test_too_small_a_val_split_is_told_of(counts: tuple[int, ...], sentences: int) -> None:
+    labels = np.repeat(np.arange(3), counts)
+    assert len(caveats(CLASSES, labels)) == sentences
+
+
+def test_calibrating_fills_the_contract_and_leaves_the_rest_of_it() -> None:
+    labels, raw = overconfident(300, 2.0)
+    answers = Answers(raw, clouds(300), clouds(300))
+    found = calibrate(CONTRACT, labels, answers, answers)
+    assert found.is_calibrated
+    assert found.ood is not None
+    assert set(found.operating_points) == set(CLASSES)
+    fitted = {"temperature", "operating_points", "ood"}
+    assert found.model_dump(exclude=fitted) == CONTRACT.model_dump(exclude=fitted)
+    assert ModelContract.model_validate_json(found.model_dump_json()) == found

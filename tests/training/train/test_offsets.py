@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from app.xray.checkpoint import read_checkpoint
+from app.xray.network import build_network
+from training.data.dataset import Split
+from training.network.runner import Runner
+from training.train.offsets import add_offsets, fit_offsets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def leaning(count: int, lean: tuple[float, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels drawn from softmax(logits), and softmax(logits + lean): -lean mends them."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(count, 3)) * 2
+    labels = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    return labels, softmax(logits + np.array(lean), axis=1).astype(np.float32)
+
+
+def centred(offsets: np.ndarray) -> list[float]:
+    return (offsets - offsets.mean()).tolist()
+
+
+def test_with_many_pictures_they_are_those_that_mend_them() -> None:
+    found = centred(fit_offsets(*leaning(20_000, (1.0, -0.4, -0.6))))
+    assert found == pytest.approx([-1.0, 0.4, 0.6], abs=0.1)
+
+
+def test_with_few_pictures_they_are_smaller_than_the_likeliest() -> None:
+    sizes = [np.ptp(fit_offsets(*leaning(100, (1.0, -0.5, -0.5), seed))) for seed in range(20)]
+    assert 0.3 < np.mean(sizes) < 1.2
+
+
+def test_where_nothing_leans_nothing_is_added() -> None:
+    found = [fit_offsets(*leaning(300, (0, 0, 0), seed)) for seed in range(10)]
+    assert np.median([np.ptp(each) for each in found]) == pytest.approx(0, abs=0.05)
+
+
+def test_a_network_that_is_always_right_is_left_as_it_is() -> None:
+    labels = np.arange(30) % 3
+    raw = np.full((30, 3), 0.01, np.float32)
+    raw[np.arange(30), labels] = 0.98
+    assert np.ptp(fit_offsets(labels, raw)) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_class_without_a_picture_keeps_what_it_has() -> None:
+    labels, raw = leaning(2_000, (1.0, 0, 0))
+    known = labels != 2
+    assert fit_offsets(labels[known], raw[known])[2] == 0
+
+
+@pytest.mark.parametrize("certain", [0.0, 1.0], ids=["never", "always"])
+def test_a_probability_of_0_leaves_them_within_bounds(certain: float) -> None:
+    labels, raw = leaning(300, (0, 0, 0))
+    raw[0] = [1 - certain, certain, 0]
+    found = fit_offsets(labels, raw)
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() <= 3
+
+
+def test_they_are_laid_into_the_checkpoint_whose_logits_move_by_them(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "kept.h5"
+    path.write_bytes(tiny_checkpoint.read_bytes())
+    checkpoint = read_checkpoint(path)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (90, *checkpoint.contract.input_shape), np.uint8)
+    before = Runner(build_network(checkpoint), checkpoint.contract).run(pixels).raw
+    labels = np.where(np.arange(90) % 9 < 8, 0, np.arange(90) % 3)
+    add_offsets(
+        path, checkpoint.contract, Split(tuple(f"{n}.png" for n in range(90)), labels, pixels)
+    )
+    changed = read_checkpoint(path)
+    assert changed.contract == checkpoint.contract
+    after = Runner(build_network(changed), changed.contract).run(pixels).raw
+    expected = softmax(np.log(before.astype(np.float64)) + fit_offsets(labels, before), axis=1)
+    assert np.abs(after - expected).max() < 1e-5
+    assert after[:, 0].mean() > before[:, 0].mean() + 0.05

@@ -1,0 +1,1 @@
+"""One module for each word after `python -m training`."""

@@ -1,0 +1,189 @@
+"""One training run, top to bottom."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+import keras
+
+from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import ModelContract
+from app.xray.errors import DatasetError, TrainingError
+from app.xray.network import build_network
+from training.data.audit.audit import judge
+from training.data.audit.picture import facts_of
+from training.data.dataset import SPLITS, find_files, load_dataset
+from training.data.manifest import read_manifest, sources_of
+from training.evaluation.calibrate import calibrate, caveats
+from training.evaluation.examine import Examination, examine
+from training.network.device import precision
+from training.network.export import export_checkpoint
+from training.network.mobilenet import build_mobilenet
+from training.network.runner import Runner
+from training.report.audit_tables import print_audit
+from training.report.folder import fill_folder
+from training.report.terminal import report_caveats, report_skipped, track
+from training.report.words.audit import spell_count, spell_leak
+from training.train.loop import train
+from training.train.sampling import class_weights
+from training.train.strategy import choose_strategy, is_chief
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from training.data.audit.audit import Audit
+    from training.data.audit.picture import Facts
+    from training.data.dataset import Dataset
+    from training.recipes.config import FitConfig
+
+LEAKS_NAMED: Final = 3
+"""So many leaks a refusal spells out."""
+
+
+def fit(config: FitConfig, console: Console) -> Examination | None:
+    """Train by `config`, write everything into `config.out`, and judge the best epoch on test.
+
+    Of several workers only the first writes and judges; the others give None.
+
+    Raises:
+        DatasetError: as `load_dataset` and `read_manifest`, or the audit found a leak and
+            `config.allow_leaks` is not set.
+        TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
+            the data; or as `choose_strategy`. Nothing has been written then.
+    """
+    strategy = choose_strategy(config.strategy)
+    writes = is_chief(strategy)
+    is_taken = config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir()))
+    if writes and is_taken:
+        raise TrainingError(f"{config.out}: holds something already; name another folder in --out")
+    if config.out.resolve().is_relative_to(config.data.resolve()):
+        raise TrainingError(f"{config.out}: lies in the data; name a folder elsewhere in --out")
+    make_repeatable(config.seed)
+
+    classes, _ = find_files(config.data)
+    contract = contract_of(config, classes)
+    manifest = read_manifest(config.data)
+    sources = manifest.sources if manifest else {}
+    network = build_mobilenet(
+        len(classes),
+        input_shape=contract.input_shape,
+        weights=config.weights,
+        precision=precision(),
+    )
+    facts: list[Facts] = []
+    dataset = load_dataset(
+        config.data,
+        contract,
+        strict=config.strict,
+        look=lambda *picture: facts.append(facts_of(*picture)),
+        track=track(console, "decoding"),
+    )
+    report_skipped(dataset, console)
+    audit = judge(config.data, facts, dataset.skipped, manifest)
+    refuse_leaks(audit, config, console)
+    known, val, test = (dataset.splits[name] for name in SPLITS)
+    contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
+
+    if writes:
+        begin_folder(config, contract, dataset)
+    best = config.out / "best_model.h5"
+    history = train(
+        network,
+        contract,
+        config,
+        (known, val),
+        sources_of(known.files, sources),
+        best,
+        console,
+        strategy,
+    )
+    if not writes:
+        return None
+
+    network = build_network(read_checkpoint(best))
+    runner = Runner(network, contract, track(console, "running"))
+    answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
+    report_caveats(caveats(contract.classes, val.labels), console)
+    contract = calibrate(contract, val.labels, answers["val"], answers["train"])
+    examination = examine(
+        runner, contract, (known, answers["train"]), (test, answers["test"]), sources
+    )
+    found = {"metrics": examination.evaluation.metrics, "trained_at": now()}
+    export_checkpoint(network, contract.model_copy(update=found), best)
+    checkpoint = read_checkpoint(best)
+    fill_folder(config.out, checkpoint, network, test, examination, audit, history)
+    return examination
+
+
+def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
+    """End before anything is trained where the audit found a leak, or warn if leaks are allowed.
+
+    Raises:
+        DatasetError: there are leaks, and `config.allow_leaks` is not set; names the first.
+    """
+    if config.allow_leaks and audit.has_leaks:
+        print_audit(audit, console)
+    elif audit.has_leaks:
+        first = "; ".join(spell_leak(leak) for leak in audit.leaks[:LEAKS_NAMED])
+        raise DatasetError(
+            f"{config.data}: {spell_count(len(audit.leaks), 'leak')}: {first}. "
+            f"`python -m training check --data {config.data}` names all; "
+            "--allow-leaks trains all the same"
+        )
+    else:
+        console.print(f"no leak in {spell_count(audit.pictures, 'picture')}", highlight=False)
+
+
+def contract_of(config: FitConfig, classes: Sequence[str]) -> ModelContract:
+    """What a checkpoint of this run promises of its input: that of 2022, resized as asked for."""
+    contract = ModelContract.recipe_of_2022(classes)
+    return contract.model_copy(update={"interpolation": config.interpolation})
+
+
+def make_repeatable(seed: int) -> None:
+    """Let the same seed, data and machine give the same numbers on CPU."""
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def begin_folder(config: FitConfig, contract: ModelContract, dataset: Dataset) -> None:
+    """Make `config.out`, with `config.json`: settings, versions, data and what of it was skipped.
+
+    Raises:
+        TrainingError: it cannot be made.
+    """
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
+    document = {
+        "settings": config.model_dump(mode="json"),
+        "class_weights": None
+        if config.source_balance is not None
+        else class_weights(dataset.splits["train"].labels),
+        "versions": contract.versions,
+        "dataset": dataset.summary.model_dump(),
+        "skipped": dict(dataset.skipped),
+        "started_at": now(),
+    }
+    (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide a run's numbers."""
+    packages = ("keras", "numpy", "pillow", keras.backend.backend())
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,87 @@
+"""A checkpoint file and a data folder -> evaluations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.xray.checkpoint import Checkpoint, read_checkpoint
+from app.xray.errors import TrainingError
+from app.xray.network import build_network
+from training.data.audit.audit import audit
+from training.data.dataset import Dataset, find_files, load_dataset
+from training.data.manifest import read_sources
+from training.evaluation.evaluate import Evaluation, evaluate
+from training.evaluation.examine import Examination, examine
+from training.network.runner import Answers, Runner
+from training.report.folder import fill_folder, read_history
+from training.report.terminal import report_skipped, track
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from training.evaluation.shortcuts import Alter
+
+
+class Judge:
+    """The checkpoint at `model`, loaded once, and the splits of the folder `data` it is held to.
+
+    A checkpoint that carries no contract is taken to know the folder's classes.
+
+    Raises:
+        CheckpointError: as `read_checkpoint` and `build_network`.
+        DatasetError: as `load_dataset` and `read_sources`.
+    """
+
+    def __init__(self, model: Path, data: Path, splits: Sequence[str], console: Console) -> None:
+        classes, _ = find_files(data, splits)
+        self._data = data
+        self._console = console
+        self.checkpoint: Checkpoint = read_checkpoint(model, classes=classes)
+        self.sources = read_sources(data)
+        self.dataset: Dataset = load_dataset(
+            data, self.checkpoint.contract, splits=splits, track=track(console, "decoding")
+        )
+        report_skipped(self.dataset, console)
+        self.network = build_network(self.checkpoint)
+        self.runner = Runner(self.network, self.checkpoint.contract, track(console, "running"))
+
+    def answers(self, split: str) -> Answers:
+        """What the checkpoint makes of the pictures of one of the splits."""
+        return self.runner.run(self.dataset.splits[split].pixels)
+
+    def evaluate(self, split: str, alter: Alter | None = None) -> Evaluation:
+        """What that is worth; or what it makes of them once `alter` was at each."""
+        judged = self.dataset.splits[split]
+        pixels = judged.pixels
+        if alter is not None:
+            pixels = np.stack([np.rint(alter(picture)).astype(np.uint8) for picture in pixels])
+        answers = self.runner.run(pixels)
+        return evaluate(answers, judged, self.checkpoint.contract, self.sources)
+
+    def examine(self, split: str) -> Examination:
+        """And what limits it; needs the train split too."""
+        train = self.dataset.splits["train"], self.answers("train")
+        judged = self.dataset.splits[split], self.answers(split)
+        return examine(self.runner, self.checkpoint.contract, train, judged, self.sources)
+
+    def report(self, split: str, examination: Examination, folder: Path) -> None:
+        """Write what `examine` found on a split into `folder`, which is made, as a page too.
+
+        All splits are audited for it; the curves are those that lie beside the checkpoint.
+
+        Raises:
+            TrainingError: the folder cannot be made or written to.
+        """
+        history = read_history(self.checkpoint.path.parent)
+        found = audit(self._data, track=track(self._console, "checking"))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"{folder}: cannot be made: {error.strerror}") from error
+        judged = self.dataset.splits[split]
+        fill_folder(folder, self.checkpoint, self.network, judged, examination, found, history)

@@ -1,0 +1,116 @@
+"""A run's checkpoint -> models/, if it is better than the one there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.xray.errors import TrainingError
+from training.commands.judge import Judge
+from training.data.dataset import SPLITS
+from training.evaluation.metrics import accuracy
+from training.evaluation.shortcuts import add_grain, soften
+from training.network.export import replacing
+from training.recipes.config import FitConfig
+from training.report.card import render_card
+from training.report.words.comparison import compare
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from training.evaluation.examine import Examination
+    from training.report.document import Section
+
+
+def promote(
+    run: Path,
+    data: Path,
+    into: Path,
+    notes: Path | None,
+    console: Console,
+    beside: Path | None = None,
+) -> bool:
+    """Put `run`'s checkpoint and its card into the folder `into`; False where it is no better.
+
+    The two are compared on the val split of `data`, so that the test split has no part in the
+    choice, by the mean over its sources of the balanced accuracy, of the pictures as they are, with
+    a little grain, and a little less sharp, which alters nothing of what a patient has; then by
+    their accuracy. The card tells
+    what the chosen one reaches on test. Of two that are alike that is better which alone is
+    calibrated or has a gate. With another run `beside` it, the card compares the two on test.
+
+    Raises:
+        TrainingError: `run`, `beside` or `notes` lacks what is needed, or `data` is not what `run`
+            was trained on.
+        CheckpointError, DatasetError: as `Judge`.
+    """
+    card_path, current = into / "MODEL_CARD.md", into / "best_model.h5"
+    if into.exists() and not into.is_dir():
+        raise TrainingError(f"{into}: not a folder")
+    for path in (card_path, current):
+        if path.is_dir():
+            raise TrainingError(f"{path}: a folder where a file is to be written")
+    settings = _read_settings(run)
+    text = _read_text(notes) if notes else ""
+    candidate = Judge(run / "best_model.h5", data, SPLITS, console)
+    described = candidate.checkpoint.contract.dataset
+    if described is None or described.fingerprint != candidate.dataset.summary.fingerprint:
+        raise TrainingError(f"{data}: not the data that {run} was trained on, by its fingerprint")
+    reached = _merits(candidate)
+    if current.exists():
+        to_beat = _merits(Judge(current, data, ["val"], console))
+        console.print(
+            "balanced accuracy on val, as it is, grainy and soft, "
+            f"mean of the sources: {reached[0]:.4f}, "
+            f"of {current}: {to_beat[0]:.4f}"
+        )
+        if reached <= to_beat:
+            console.print(f"{current} stays")
+            return False
+    examination = candidate.examine("test")
+    comparison = _compare(examination, beside, data, console) if beside else None
+    card = render_card(candidate.checkpoint, examination, settings, text, comparison)
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        with replacing(card_path) as new_card, replacing(current) as new_checkpoint:
+            new_card.write_text(card)
+            shutil.copyfile(candidate.checkpoint.path, new_checkpoint)
+    except OSError as error:
+        raise TrainingError(f"{into}: cannot be written to: {error.strerror}") from error
+    console.print(f"promoted to {current}")
+    return True
+
+
+def _compare(ours: Examination, run: Path, data: Path, console: Console) -> Section:
+    recipe = _read_settings(run).recipe
+    name = f"recipe {Path(recipe).stem}" if recipe else run.name
+    theirs = Judge(run / "best_model.h5", data, ["train", "test"], console).examine("test")
+    return compare(ours, theirs, name)
+
+
+def _merits(judge: Judge) -> tuple[float, float, bool, bool]:
+    """What one checkpoint must have more of than another, the first of them first."""
+    contract = judge.checkpoint.contract
+    found = [judge.evaluate("val", alter) for alter in (None, add_grain, soften)]
+    balanced = np.mean([list(each.balanced_accuracy.values()) for each in found])
+    reached = np.mean([accuracy(each.labels, each.probabilities) for each in found])
+    return float(balanced), float(reached), contract.is_calibrated, contract.ood is not None
+
+
+def _read_settings(run: Path) -> FitConfig:
+    path = run / "config.json"
+    try:
+        return FitConfig.model_validate(json.loads(path.read_text())["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path}: expected a text file in UTF-8: {error}") from error

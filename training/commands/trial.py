@@ -1,0 +1,181 @@
+"""One recipe, tried: trained as `fit` would, and judged on pictures that are not those of test."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from app.xray.checkpoint import read_checkpoint
+from app.xray.errors import DatasetError, TrainingError
+from app.xray.network import build_network
+from training.commands.fit import contract_of, make_repeatable
+from training.data.dataset import Split, find_files, load_dataset
+from training.data.manifest import read_sources, sources_of
+from training.evaluation.evaluate import Evaluation, evaluate
+from training.evaluation.metrics import accuracy, macro_auroc_of_those_present
+from training.network.device import precision
+from training.network.export import replacing
+from training.network.mobilenet import build_mobilenet
+from training.network.runner import Runner
+from training.recipes.config import FitConfig
+from training.recipes.files import RECIPES, Trial, _path, read_recipe
+from training.report.terminal import report_skipped, track
+from training.train.loop import train
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from training.recipes.files import RecipeFile
+
+KNOWN: Final = ("train", "val")
+"""The splits that a trial sees; test has no part in a choice."""
+
+
+def run_trial(
+    name: str,
+    recipe: RecipeFile,
+    data: Path,
+    weights: str,
+    held_out: Sequence[str],
+    console: Console,
+) -> Trial:
+    """Train by `recipe`, and judge on val; with sources `held_out`, on all of theirs but test.
+
+    Those are left out of training and of what chooses the epoch.
+
+    Raises:
+        DatasetError: as `load_dataset`, or without the sources held out a class is left without
+            pictures, or one of them is not there.
+        TrainingError: the weights do not fit.
+    """
+    with tempfile.TemporaryDirectory(prefix="cxr-trial-") as folder:
+        config = FitConfig(
+            data=data, out=Path(folder), weights=weights, recipe=name, **dict(recipe.settings)
+        )
+        make_repeatable(config.seed)
+        classes, _ = find_files(data, KNOWN)
+        contract = contract_of(config, classes)
+        sources = read_sources(data)
+        dataset = load_dataset(data, contract, splits=KNOWN, track=track(console, "decoding"))
+        report_skipped(dataset, console)
+        known, val = (dataset.splits[split] for split in KNOWN)
+        unseen = val
+        if held_out:
+            (known, more), (val, unseen) = (
+                _part(split, sources, held_out) for split in (known, val)
+            )
+            unseen = _join(more, unseen)
+            _refuse_unless_taught(known, val, unseen, classes, sources, held_out)
+        started = time.monotonic()
+        network = build_mobilenet(
+            len(classes),
+            input_shape=contract.input_shape,
+            weights=config.weights,
+            precision=precision(),
+        )
+        kept = config.out / "best_model.h5"
+        known_sources = sources_of(known.files, sources)
+        train(network, contract, config, (known, val), known_sources, kept, console)
+        minutes = (time.monotonic() - started) / 60
+        network = build_network(read_checkpoint(kept))
+        answers = Runner(network, contract, track(console, "running")).run(unseen.pixels)
+    return _trial(_command(name, held_out), minutes, evaluate(answers, unseen, contract, sources))
+
+
+def _command(name: str, held_out: Sequence[str]) -> str:
+    command = f"python -m training trial --data DIR --recipe {Path(name).name}"
+    return f"{command} --held-out {','.join(held_out)}" if held_out else command
+
+
+def _trial(command: str, minutes: float, found: Evaluation) -> Trial:
+    return Trial(
+        command=command,
+        minutes=minutes,
+        pictures=len(found.labels),
+        accuracy=accuracy(found.labels, found.probabilities),
+        macro_auroc=macro_auroc_of_those_present(found.labels, found.probabilities),
+        balanced_accuracy=found.balanced_accuracy,
+    )
+
+
+def _part(split: Split, sources: dict[str, str], held_out: Sequence[str]) -> tuple[Split, Split]:
+    """The pictures of all other sources, and those of the sources held out."""
+    out = np.isin(np.array(sources_of(split.files, sources) or [""] * len(split)), held_out)
+    return _choose(split, ~out), _choose(split, out)
+
+
+def _choose(split: Split, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Split:
+    files = tuple(np.array(split.files)[chosen].tolist())
+    return Split(files, split.labels[chosen], split.pixels[chosen])
+
+
+def _join(one: Split, other: Split) -> Split:
+    return Split(
+        one.files + other.files,
+        np.concatenate([one.labels, other.labels]),
+        np.concatenate([one.pixels, other.pixels]),
+    )
+
+
+def _refuse_unless_taught(
+    known: Split,
+    val: Split,
+    unseen: Split,
+    classes: Sequence[str],
+    sources: dict[str, str],
+    held_out: Sequence[str],
+) -> None:
+    if missing := set(held_out) - set(sources_of(unseen.files, sources)):
+        raise DatasetError(
+            f"--held-out {','.join(sorted(missing))}: no picture of train or val is of that source"
+        )
+    for split in (known, val):
+        for label, name in enumerate(classes):
+            if not (split.labels == label).any():
+                raise DatasetError(
+                    f"--held-out {','.join(held_out)}: no picture of {name} is left to learn from"
+                )
+
+
+def record_trial(name: str, held_out: Sequence[str], trial: Trial, folder: Path = RECIPES) -> None:
+    """Write a trial into the recipe's file, in the place of one under the same conditions.
+
+    The trials stand at the file's end; what stands above, comments too, is left as it is.
+
+    Raises:
+        TrainingError: as `read_recipe`, or the file cannot be written.
+    """
+    trials = {**read_recipe(name, folder).trials, ",".join(held_out) or "val": trial}
+    path = _path(name, folder)
+    kept = path.read_text(encoding="utf-8").split("\n[trials.")[0].rstrip()
+    tables = [_table(key, trials[key]) for key in sorted(trials, key=lambda key: key != "val")]
+    try:
+        with replacing(path) as partial:
+            partial.write_text("\n\n".join([kept, *tables]) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise TrainingError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _table(key: str, trial: Trial) -> str:
+    """A table of TOML; JSON's strings are among TOML's basic strings."""
+    sources = ", ".join(
+        f"{json.dumps(source)} = {figure:.3f}" for source, figure in trial.balanced_accuracy.items()
+    )
+    return "\n".join(
+        [
+            f"[trials.{json.dumps(key)}]",
+            f"command = {json.dumps(trial.command)}",
+            f"minutes = {trial.minutes:.1f}",
+            f"pictures = {trial.pictures}",
+            f"accuracy = {trial.accuracy:.3f}",
+            f"macro_auroc = {trial.macro_auroc:.3f}",
+            f"balanced_accuracy = {{ {sources} }}",
+        ]
+    )

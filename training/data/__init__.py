@@ -1,0 +1,1 @@
+"""A folder of X-rays: found, decoded, varied, and audited."""

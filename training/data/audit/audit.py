@@ -1,0 +1,218 @@
+"""The audit of a data folder: whether test can be known from train, and what else is odd."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
+
+from app.xray.errors import DatasetError
+from training.data.audit.duplicates import Duplicates, SamePicture, find_duplicates
+from training.data.audit.giveaways import (
+    ClassFacts,
+    Imbalance,
+    Trait,
+    describe_classes,
+    weigh_classes,
+    weigh_traits,
+)
+from training.data.audit.picture import read_facts
+from training.data.dataset import SPLITS, find_files, untracked
+from training.data.manifest import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from training.data.audit.picture import Facts
+    from training.data.dataset import Track
+    from training.data.manifest import Manifest
+
+SCHEMA_VERSION: Final = 1
+
+EXACT: Final = "exact duplicate across splits"
+NEAR: Final = "near duplicate across splits"
+PATIENT: Final = "patient in two splits"
+LABELS: Final = "picture under two labels"
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Files by which one split can be known from another, or one label from another.
+
+    `kind` is one of the four names above. `exact` (the same bytes) and `distance`, in bits of 512,
+    stand where pictures were compared, `source` and `patient` where a patient stands in two splits.
+    """
+
+    kind: str
+    files: tuple[str, ...]
+    exact: bool | None = None
+    distance: int | None = None
+    source: str | None = None
+    patient: str | None = None
+
+
+@dataclass(frozen=True)
+class ManifestFindings:
+    """Where manifest and folder disagree; all are files.
+
+    `strangers` are named but not there, `unnamed` there but not named, `contradicted` stand in
+    another split or class than their row says. `patients` counts the patients that are named,
+    None where the manifest has no column for them.
+    """
+
+    path: str
+    patients: int | None
+    strangers: tuple[str, ...]
+    unnamed: tuple[str, ...]
+    contradicted: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that was found. Files are named as they stand in the data folder.
+
+    `counts` are the readable files by split and class, `unreadable` (file, reason) of the others.
+    `manifest` is None where there was none: no patient was compared then.
+    """
+
+    data: str
+    counts: dict[str, dict[str, int]]
+    leaks: tuple[Leak, ...]
+    duplicates_within_splits: tuple[SamePicture, ...]
+    look_alikes: tuple[SamePicture, ...]
+    featureless: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    imbalance: tuple[Imbalance, ...]
+    classes: tuple[ClassFacts, ...]
+    traits: tuple[Trait, ...]
+    manifest: ManifestFindings | None
+
+    @property
+    def has_leaks(self) -> bool:
+        """Whether figures on test would tell too much."""
+        return bool(self.leaks)
+
+    @property
+    def pictures(self) -> int:
+        """How many files were read."""
+        return sum(sum(found.values()) for found in self.counts.values())
+
+    def document(self) -> dict[str, Any]:
+        """What the JSON file holds: the fields of this class and of those in it, by their names.
+
+        On top of them `schema_version`, `has_leaks` and `pictures`; `flagged` in `imbalance` and
+        `traits`; and {"file", "reason"} for each of `unreadable`.
+        """
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "has_leaks": self.has_leaks,
+            "pictures": self.pictures,
+            **asdict(self),
+            "unreadable": [{"file": file, "reason": why} for file, why in self.unreadable],
+            "imbalance": [asdict(item) | {"flagged": item.flagged} for item in self.imbalance],
+            "traits": [asdict(item) | {"flagged": item.flagged} for item in self.traits],
+        }
+
+    def write(self, path: Path) -> None:
+        """Write `document()` as JSON.
+
+        Raises:
+            DatasetError: the file cannot be written.
+        """
+        try:
+            path.write_text(json.dumps(self.document(), indent=2) + "\n")
+        except OSError as error:
+            raise DatasetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def audit(root: Path, manifest: Path | None = None, *, track: Track = untracked) -> Audit:
+    """Decode every picture below `root` once, and look for leaks and oddities.
+
+    Args:
+        root: the folder, `root/train|val|test/CLASS/*`.
+        manifest: a CSV with the columns file, source and patient; `root/manifest.csv` if None.
+        track: as in `load_dataset`.
+
+    Raises:
+        DatasetError: as `find_files` and `read_manifest`.
+    """
+    find_files(root)
+    named = read_manifest(root, manifest)
+    facts, unreadable = read_facts(root, track=track)
+    return judge(root, facts, unreadable, named)
+
+
+def judge(
+    root: Path,
+    facts: Iterable[Facts],
+    unreadable: Iterable[tuple[str, str]],
+    manifest: Manifest | None,
+) -> Audit:
+    """The audit from what is known of every file; opens none of them.
+
+    Raises:
+        DatasetError: as `find_files`.
+    """
+    classes, found = find_files(root)
+    facts = sorted(facts, key=lambda item: item.file)
+    counted = Counter((item.split, item.label) for item in facts)
+    counts = {split: {label: counted[split, label] for label in classes} for split in SPLITS}
+    duplicates = find_duplicates(facts)
+    files = {path.relative_to(root).as_posix() for path, _ in chain(*found.values())}
+    return Audit(
+        data=str(root),
+        counts=counts,
+        leaks=(*_leaks(duplicates), *_patients(facts, manifest)),
+        duplicates_within_splits=tuple(
+            same for same in duplicates.same if len(same.splits) == len(same.labels) == 1
+        ),
+        look_alikes=duplicates.look_alikes,
+        featureless=duplicates.featureless,
+        unreadable=tuple(unreadable),
+        imbalance=weigh_classes(counts),
+        classes=describe_classes(facts, classes),
+        traits=weigh_traits(facts),
+        manifest=None if manifest is None else _compare(manifest, files),
+    )
+
+
+def _leaks(duplicates: Duplicates) -> Iterable[Leak]:
+    for same in duplicates.same:
+        if len(same.splits) > 1:
+            yield Leak(EXACT if same.exact else NEAR, same.files, same.exact, same.distance)
+    for same in duplicates.same:
+        if len(same.labels) > 1:
+            yield Leak(LABELS, same.files, same.exact, same.distance)
+
+
+def _patients(facts: Sequence[Facts], manifest: Manifest | None) -> Iterable[Leak]:
+    """A patient's number means something within its source only."""
+    readable = {item.file: item.split for item in facts}
+    files: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for row in manifest.rows if manifest else ():
+        if row.patient and row.file in readable:
+            files[row.source, row.patient].add(row.file)
+    for (source, patient), found in sorted(files.items()):
+        if len({readable[file] for file in found}) > 1:
+            yield Leak(PATIENT, tuple(sorted(found)), source=source, patient=patient)
+
+
+def _compare(manifest: Manifest, files: set[str]) -> ManifestFindings:
+    named = {row.file: row for row in manifest.rows}
+    patients = {(row.source, row.patient) for row in manifest.rows if row.patient}
+    contradicted = []
+    for file in sorted(files & set(named)):
+        split, label, _ = file.split("/", 2)
+        row = named[file]
+        if (row.split or split) != split or (row.label or label) != label:
+            contradicted.append(file)
+    return ManifestFindings(
+        path=str(manifest.path),
+        patients=len(patients) if manifest.has_patients else None,
+        strangers=tuple(sorted(set(named) - files)),
+        unnamed=tuple(sorted(files - set(named))),
+        contradicted=tuple(contradicted),
+    )

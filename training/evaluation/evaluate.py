@@ -1,0 +1,236 @@
+"""A network and a split -> probabilities, figures and the files that record them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import classification_report
+
+from training.data.manifest import sources_of
+from training.evaluation.metrics import (
+    HEADLINE,
+    PER_CLASS,
+    accuracy,
+    brier_score,
+    estimate,
+    expected_calibration_error,
+    macro_auroc_of_those_present,
+    recall,
+    share_reaching,
+)
+from training.evaluation.results import Calibration, OperatingPoint, SourceFigures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from app.xray.contract import Estimate, ModelContract
+    from training.data.dataset import Split
+    from training.network.runner import Answers
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions on one split and what follows from them.
+
+    `files`, `labels` int64 (n,) and `raw` (n, classes), probabilities as the network gives them,
+    line up; `sources` gives the source of each file, empty where no manifest names them.
+    """
+
+    contract: ModelContract
+    files: tuple[str, ...]
+    labels: NDArray[np.int64]
+    raw: NDArray[np.floating[Any]]
+    sources: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes in output order."""
+        return self.contract.classes
+
+    @property
+    def split(self) -> str:
+        """The split that the files stand in."""
+        return self.files[0].split("/")[0]
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(n, classes), calibrated as the contract says."""
+        return self.contract.calibrate(self.raw)
+
+    @cached_property
+    def headline(self) -> dict[str, Estimate]:
+        """Accuracy, macro F1, macro AUROC and ECE, each with its 95 % interval."""
+        return {
+            name: estimate(score, self.labels, self.probabilities)
+            for name, score in HEADLINE.items()
+        }
+
+    @cached_property
+    def metrics(self) -> dict[str, Estimate]:
+        """What a contract carries: the headline, the Brier score, and both before calibration."""
+        before, after = self.calibration["before"], self.calibration["after"]
+        return {
+            **self.headline,
+            "brier": after.brier,
+            "uncalibrated_ece": before.ece,
+            "uncalibrated_brier": before.brier,
+        }
+
+    @cached_property
+    def by_class(self) -> dict[str, dict[str, Estimate]]:
+        """For each class its precision, recall and F1, each with its 95 % interval."""
+        return {
+            name: {
+                figure: estimate(partial(score, label=label), self.labels, self.probabilities)
+                for figure, score in PER_CLASS.items()
+            }
+            for label, name in enumerate(self.classes)
+        }
+
+    def count(self, name: str) -> int:
+        """How many pictures are truly of the class `name`."""
+        return int((self.labels == self.classes.index(name)).sum())
+
+    @cached_property
+    def calibration(self) -> dict[str, Calibration]:
+        """ECE and Brier score of the probabilities "before" and "after" their calibration."""
+        return {
+            name: Calibration(
+                estimate(expected_calibration_error, self.labels, probabilities),
+                estimate(brier_score, self.labels, probabilities),
+            )
+            for name, probabilities in (
+                ("before", self.raw.astype(np.float64)),
+                ("after", self.probabilities),
+            )
+        }
+
+    @cached_property
+    def at_operating_points(self) -> dict[str, OperatingPoint]:
+        """For each class with an operating point what it does on these pictures."""
+        found = {}
+        for name, threshold in self.contract.operating_points.items():
+            label = self.classes.index(name)
+            reached = partial(share_reaching, label=label, threshold=threshold)
+            own = self.labels == label
+            found[name] = OperatingPoint(
+                threshold,
+                estimate(reached, self.labels[own], self.probabilities[own]),
+                estimate(reached, self.labels[~own], self.probabilities[~own]),
+            )
+        return found
+
+    @cached_property
+    def uncertain(self) -> NDArray[np.bool_]:
+        """(n,): of which pictures no class reaches its operating point; of none without points."""
+        thresholds = [self.contract.operating_points.get(name, 0.0) for name in self.classes]
+        found: NDArray[np.bool_] = np.all(self.probabilities < thresholds, axis=1)
+        return found
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """(n,): of which pictures the likeliest class is not the true one."""
+        return np.asarray(self.probabilities.argmax(axis=1) != self.labels)
+
+    @cached_property
+    def by_source(self) -> dict[str, SourceFigures]:
+        """Accuracy, macro AUROC and confusion on the pictures of each source."""
+        found = {}
+        for source in sorted(set(self.sources)):
+            chosen = np.array(self.sources) == source
+            labels, probabilities = self.labels[chosen], self.probabilities[chosen]
+            found[source] = SourceFigures(
+                int(chosen.sum()),
+                estimate(accuracy, labels, probabilities),
+                estimate(macro_auroc_of_those_present, labels, probabilities)
+                if len(set(labels.tolist())) > 1
+                else None,
+                self._confusion(labels, probabilities),
+            )
+        return found
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(classes, classes): pictures by true class, in rows, and by the likeliest."""
+        return self._confusion(self.labels, self.probabilities)
+
+    def _confusion(
+        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+    ) -> NDArray[np.int64]:
+        counts = np.zeros((len(self.classes),) * 2, np.int64)
+        np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+        return counts
+
+    @cached_property
+    def recall_by_source_and_class(self) -> dict[str, tuple[int, Estimate]]:
+        """For each class within a source, as `SOURCE / CLASS`, its pictures and their recall."""
+        found = {}
+        for source in sorted(set(self.sources)):
+            for label, name in enumerate(self.classes):
+                chosen = (np.array(self.sources) == source) & (self.labels == label)
+                if chosen.any():
+                    figure = estimate(accuracy, self.labels[chosen], self.probabilities[chosen])
+                    found[f"{source} / {name}"] = (int(chosen.sum()), figure)
+        return found
+
+    @cached_property
+    def balanced_accuracy(self) -> dict[str, float]:
+        """Of each source the mean recall of the classes it holds, 0 to 1; "all" if none is known.
+
+        So neither a large class nor a large source hides a small one.
+        """
+        names = np.array(self.sources or ("all",) * len(self.labels))
+        found = {}
+        for source in np.unique(names).tolist():
+            labels = self.labels[names == source]
+            probabilities = self.probabilities[names == source]
+            recalls = [recall(labels, probabilities, label) for label in np.unique(labels)]
+            found[source] = float(np.mean(recalls))
+        return found
+
+    def report(self, *, as_dict: bool = False) -> Any:
+        """scikit-learn's classification report: precision, recall, F1 and support per class."""
+        return classification_report(
+            self.labels,
+            self.probabilities.argmax(axis=1),
+            labels=range(len(self.classes)),
+            target_names=list(self.classes),
+            digits=3,
+            zero_division=0.0,
+            output_dict=as_dict,
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write `classification_report.txt`, `.json` and `predictions.csv` into `folder`."""
+        (folder / "classification_report.txt").write_text(self.report())
+        (folder / "classification_report.json").write_text(
+            json.dumps(self.report(as_dict=True), indent=2) + "\n"
+        )
+        with (folder / "predictions.csv").open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["file", "truth", *self.classes])
+            for name, label, row in zip(self.files, self.labels, self.probabilities, strict=True):
+                rows.writerow([name, self.classes[label], *(f"{value:.8f}" for value in row)])
+
+
+def evaluate(
+    answers: Answers, split: Split, contract: ModelContract, sources: dict[str, str]
+) -> Evaluation:
+    """What `answers` to the pictures of `split` are worth.
+
+    `sources` maps a file of the split to where it came from.
+    """
+    return Evaluation(
+        contract=contract,
+        files=split.files,
+        labels=split.labels,
+        raw=answers.raw,
+        sources=sources_of(split.files, sources),
+    )

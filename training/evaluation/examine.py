@@ -1,0 +1,180 @@
+"""What a checkpoint's headline figure does not tell: shortcuts, calibration, what it lets in."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from PIL import Image
+
+from app.xray.preprocess import to_pixels
+from training.data.manifest import sources_of
+from training.evaluation.evaluate import Evaluation, evaluate
+from training.evaluation.shortcuts import (
+    Agreement,
+    agreement_under_changes,
+    black_out_lungs,
+    keep_border,
+)
+from training.evaluation.source_probe import ProbeResult, probe_sources
+from training.evaluation.strangers import hard_cases, strangers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from app.xray.contract import ModelContract
+    from app.xray.gate import Gate
+    from training.data.dataset import Split
+    from training.network.runner import Answers, Runner
+
+LUNGS: Final = "lungs blacked out"
+BORDER: Final = "only the border"
+MASKS: Final[Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
+    LUNGS: black_out_lungs,
+    BORDER: keep_border,
+}
+HARD_CASES: Final = 100
+"""X-rays, spread over the split, of which each kind of hard case is made."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """How many pictures of a kind there were, and the share of them that is refused.
+
+    `beyond` is the share beyond the gate's threshold; refused is what lies there as a negative too.
+    """
+
+    pictures: int
+    beyond: float
+    refused: float
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """What the gate refuses: of the split itself, of other things, of X-rays gone wrong."""
+
+    threshold: float
+    xrays: Refused
+    strangers: dict[str, Refused]
+    hard_cases: dict[str, Refused]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """An evaluation, and what limits it.
+
+    `masked` has the evaluation of the same pictures without lungs, and with nothing but the
+    border; `probe` is None where no sources are known, `gate` where the contract has none.
+    """
+
+    evaluation: Evaluation
+    masked: dict[str, Evaluation]
+    probe: ProbeResult | None
+    agreement: dict[str, Agreement]
+    gate: GateFigures | None
+
+    def write(self, folder: Path) -> None:
+        """Write `examination.json`, all figures, and what `Evaluation.write` writes."""
+        self.evaluation.write(folder)
+        document = {
+            "figures": _figures(self.evaluation),
+            "masked": {name: _figures(found) for name, found in self.masked.items()},
+            "source_probe": self.probe and asdict(self.probe),
+            "agreement": {name: asdict(found) for name, found in self.agreement.items()},
+            "gate": self.gate and asdict(self.gate),
+        }
+        (folder / "examination.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def examine(
+    runner: Runner,
+    contract: ModelContract,
+    train: tuple[Split, Answers],
+    test: tuple[Split, Answers],
+    sources: dict[str, str],
+) -> Examination:
+    """Judge the network of `runner` on one split; `train` is what its probe of sources learns from.
+
+    `sources` maps files to where they came from, {} where that is not known. The network is run
+    some ten times over the split, and over 1,200 other pictures where there is a gate.
+    """
+    known, known_answers = train
+    split, answers = test
+    evaluation = evaluate(answers, split, contract, sources)
+    masked = {
+        name: evaluate(runner.run(mask(split.pixels)), split, contract, sources)
+        for name, mask in MASKS.items()
+    }
+    probe = probe_sources(
+        known_answers.pooled,
+        sources_of(known.files, sources),
+        answers.pooled,
+        evaluation.sources,
+        known.labels,
+        split.labels,
+        contract.classes,
+    )
+    agreement = agreement_under_changes(
+        split.pixels, lambda pixels: contract.calibrate(runner.run(pixels).raw)
+    )
+    gate = _judge_gate(contract.ood, runner, contract, split, answers) if contract.ood else None
+    return Examination(evaluation, masked, probe, agreement, gate)
+
+
+def _judge_gate(
+    gate: Gate, runner: Runner, contract: ModelContract, split: Split, answers: Answers
+) -> GateFigures:
+    def judge(pixels: NDArray[np.uint8], answers: Answers) -> Refused:
+        beyond = gate.score(answers.summaries) > gate.threshold
+        refused = beyond.copy()
+        if beyond.any():
+            turned = runner.run(255 - pixels[beyond]).summaries
+            refused[beyond] = gate.score(turned) > gate.threshold
+        return Refused(len(pixels), float(beyond.mean()), float(refused.mean()))
+
+    def run_and_judge(images: list[Image.Image]) -> Refused:
+        pixels = np.stack([to_pixels(image, contract) for image in images])
+        return judge(pixels, runner.run(pixels))
+
+    def judge_each(kinds: dict[str, list[Image.Image]]) -> dict[str, Refused]:
+        return {kind: run_and_judge(images) for kind, images in kinds.items()}
+
+    spread = split.pixels[:: max(1, len(split) // HARD_CASES)]
+    return GateFigures(
+        threshold=gate.threshold,
+        xrays=judge(split.pixels, answers),
+        strangers=judge_each(strangers()),
+        hard_cases=judge_each(hard_cases([Image.fromarray(picture) for picture in spread])),
+    )
+
+
+def _figures(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation's figures as JSON has them."""
+    figures = {
+        "pictures": len(evaluation.files),
+        "headline": evaluation.headline,
+        "confusion": evaluation.confusion,
+        "by_class": evaluation.by_class,
+        "by_source": {name: found._asdict() for name, found in evaluation.by_source.items()},
+        "calibration": {name: found._asdict() for name, found in evaluation.calibration.items()},
+        "operating_points": {
+            name: found._asdict() for name, found in evaluation.at_operating_points.items()
+        },
+        "uncertain": int(evaluation.uncertain.sum()),
+        "uncertain_and_wrong": int((evaluation.uncertain & evaluation.wrong).sum()),
+        "wrong": int(evaluation.wrong.sum()),
+    }
+    return {name: _plain(value) for name, value in figures.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return value.model_dump() if hasattr(value, "model_dump") else value

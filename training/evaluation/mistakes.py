@@ -1,0 +1,131 @@
+"""The wrong answers that a network is surest of, and where it looked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import keras
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+
+from app.xray.errors import EngineError, NotExplainable
+from app.xray.grad_cam import build_gradients, heat_map
+from app.xray.network import expose_features
+from app.xray.preprocess import rescale
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from app.xray.contract import ModelContract
+    from training.data.dataset import Split
+    from training.evaluation.evaluate import Evaluation
+
+COUNT: Final = 12
+_MAX_OPACITY: Final = 0.6
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One picture that was answered wrongly.
+
+    `file` is relative to the data folder; `source` is "" where none is known. `truth` and `answer`
+    are classes, `probability` and `of_truth` the calibrated probabilities of the answer and of the
+    true class. `picture` is what the network saw, uint8 (height, width, 3); `heat` the same under
+    the heat map of the answer, None where there is none.
+    """
+
+    file: str
+    source: str
+    truth: str
+    answer: str
+    probability: float
+    of_truth: float
+    picture: NDArray[np.uint8]
+    heat: NDArray[np.uint8] | None
+
+
+def surest_mistakes(
+    evaluation: Evaluation, split: Split, network: Any, *, count: int = COUNT
+) -> tuple[Mistake, ...]:
+    """The `count` wrong answers of the highest probability, the surest first.
+
+    Of equally sure ones the first by the order of `split` come first. Heat maps are Grad-CAM's
+    (`app.xray.grad_cam`), and there only where Keras runs on TensorFlow and the head can be
+    explained.
+
+    Args:
+        evaluation: of `network`, on `split`.
+        split: the pictures.
+        network: a Keras model, as `build_network` gives it.
+        count: how many at most.
+
+    Raises:
+        ValueError: `evaluation` and `split` are not of the same files.
+    """
+    if evaluation.files != split.files:
+        raise ValueError("expected the evaluation of this very split")
+    answers = evaluation.probabilities.argmax(axis=1)
+    sureness = evaluation.probabilities.max(axis=1)
+    wrong = np.flatnonzero(answers != evaluation.labels)
+    chosen = wrong[np.argsort(-sureness[wrong], kind="stable")][:count]
+    if not len(chosen):
+        return ()
+    pixels = split.pixels[chosen]
+    maps = explain(network, evaluation.contract, pixels, answers[chosen])
+    return tuple(
+        Mistake(
+            file=evaluation.files[index],
+            source=evaluation.sources[index] if evaluation.sources else "",
+            truth=evaluation.classes[evaluation.labels[index]],
+            answer=evaluation.classes[answers[index]],
+            probability=float(sureness[index]),
+            of_truth=float(evaluation.probabilities[index, evaluation.labels[index]]),
+            picture=picture,
+            heat=None if heat is None else lay_over(picture, heat),
+        )
+        for index, picture, heat in zip(chosen.tolist(), pixels, maps, strict=True)
+    )
+
+
+def explain(
+    network: Any, contract: ModelContract, pixels: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> list[NDArray[np.float32] | None]:
+    """For each picture where the network saw the class `labels` names, float32 (rows, columns).
+
+    `pixels` is uint8 (n, height, width, 3). The maps run from 0 to 1, as `heat_map` gives them;
+    None stands for each that cannot be made.
+    """
+    nothing: list[NDArray[np.float32] | None] = [None] * len(pixels)
+    if keras.backend.backend() != "tensorflow":
+        return nothing
+    exposed = expose_features(network)
+    found = exposed.predict_on_batch(rescale(pixels, contract))
+    try:
+        gradients = build_gradients(exposed, found.get("pooled"), found["probabilities"])
+        slopes = np.asarray(gradients(found["pooled"]))
+        return [
+            heat_map(feature_map, slope, label)
+            for feature_map, slope, label in zip(
+                found["feature_map"], slopes, labels.tolist(), strict=True
+            )
+        ]
+    except (NotExplainable, EngineError):
+        return nothing
+
+
+def lay_over(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The picture where there is no heat, and ever more of Matplotlib's "inferno" where there is.
+
+    `picture` is uint8 (height, width, 3), `heat` float32 (rows, columns), 0 to 1 and stretched
+    over all of it; a copy of the picture's shape and type.
+    """
+    height, width = picture.shape[:2]
+    stretched = Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR)
+    level = np.asarray(stretched)
+    # Its darkest end would darken the picture where there is hardly any evidence.
+    colors = 255 * colormaps["inferno"](0.15 + 0.7 * level)[..., :3]
+    opacity = _MAX_OPACITY * level[..., None]
+    mixed = (1 - opacity) * picture + opacity * colors
+    return np.asarray(mixed.round().clip(0, 255), np.uint8)

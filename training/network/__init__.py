@@ -1,0 +1,1 @@
+"""MobileNet with a head: built, run, written."""

@@ -1,0 +1,1 @@
+"""What was found, for a terminal, a model card and a page."""

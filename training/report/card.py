@@ -1,0 +1,139 @@
+"""The model card that lies beside a promoted checkpoint: figures first, then what limits them."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from app.xray.errors import TrainingError
+from training.report.document import Table
+from training.report.words.examination import sections
+from training.report.words.recipe import describe, spell_command
+
+if TYPE_CHECKING:
+    from app.xray.checkpoint import Checkpoint
+    from training.evaluation.examine import Examination
+    from training.recipes.config import FitConfig
+    from training.report.document import Section
+
+_CARD = """\
+# Model card: {name}
+
+{what}
+
+**Research software, not a medical device. Do not use it to diagnose, to treat, or to decide
+anything about a patient.**
+
+{sections}
+
+All of these come from
+
+```sh
+python -m training evaluate --data DIR --model models/{name}.h5 --out REPORT
+```
+
+which writes them as a page with pictures, `REPORT/report.html`, too.
+
+## Limits
+
+{limits}{notes}
+## How it was made
+
+```sh
+{command}
+```
+
+{settings}
+
+Pictures, fingerprint `{fingerprint}`:
+
+{counts}
+
+{contract}
+
+Checkpoint: `{name}.h5`, SHA-256 `{sha256}`.
+"""
+
+_UNCALIBRATED = """\
+- **Uncalibrated.** No operating points were fitted either; the service calls an answer uncertain
+  where no class reaches one half.
+"""
+_UNGATED = """\
+- **It answers anything.** No gate tells a chest X-ray from another picture: a photograph gets its
+  probabilities too.
+"""
+_GENERAL = """\
+- **Its classes are all it knows.** Every other finding is pressed into one of them.
+- **Other hospitals.** What it learned may be a scanner, a film border or an age group rather than
+  a disease; expect worse where training saw no pictures (DeGrave et al. 2021, Nature Machine
+  Intelligence 3).
+- **A heat map is no reason.** It marks what spoke for a class, in a grid as coarse as the last
+  feature map; it does not say that a finding is there.
+"""
+
+
+def render_card(
+    checkpoint: Checkpoint,
+    examination: Examination,
+    settings: FitConfig,
+    notes: str = "",
+    comparison: Section | None = None,
+) -> str:
+    """The card in Markdown.
+
+    `examination` is that of the test split, `settings` those of the run's `config.json`, `notes`
+    Markdown on the data and what it cannot teach, `comparison` what it is beside another.
+
+    Raises:
+        TrainingError: the checkpoint's contract does not describe its data.
+    """
+    contract = checkpoint.contract
+    if contract.dataset is None:
+        raise TrainingError(f"{checkpoint.path}: a card needs a contract that describes its data")
+    counts = contract.dataset.counts
+    all_sections = [*sections(examination), *([comparison] if comparison else [])]
+    return _CARD.format(
+        name=checkpoint.name,
+        what=_wrap(
+            "MobileNet v1 (ImageNet weights, max pooling, a dense head), fine-tuned to tell "
+            f"{', '.join(contract.classes)} on frontal chest X-rays."
+        ),
+        sections="\n\n".join(map(_section, all_sections)),
+        limits=(
+            ("" if contract.is_calibrated else _UNCALIBRATED)
+            + ("" if contract.ood else _UNGATED)
+            + _GENERAL
+        ),
+        notes=f"\n{notes.strip()}\n" if notes else "",
+        command=spell_command(settings),
+        settings=_wrap(describe(settings)),
+        fingerprint=contract.dataset.fingerprint,
+        counts=_table(
+            Table(
+                ("split", *contract.classes),
+                tuple((split, *map(str, found.values())) for split, found in counts.items()),
+            )
+        ),
+        contract=_wrap(
+            f"Input {' x '.join(map(str, contract.input_size))} RGB, {contract.interpolation} "
+            f"interpolation, pixels x {contract.scale:.6g} + {contract.offset:g}; outputs "
+            f"{', '.join(contract.classes)}. Trained at {contract.trained_at} with "
+            f"{', '.join(f'{name} {version}' for name, version in contract.versions.items())}. "
+            "The same seed, data and machine give the same numbers on CPU."
+        ),
+        sha256=checkpoint.sha256,
+    )
+
+
+def _section(section: Section) -> str:
+    parts = [_wrap(part) if isinstance(part, str) else _table(part) for part in section.parts]
+    return "\n\n".join([f"## {section.title}", *parts])
+
+
+def _wrap(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _table(table: Table) -> str:
+    lines = [table.head, ("---",) * len(table.head), *table.rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,185 @@
+"""What an audit found, in words and tables: said once, for the report and the terminal.
+
+At most 20 rows of a kind; the rest is in the JSON file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from training.data.audit.audit import PATIENT
+from training.data.audit.fingerprints import BITS
+from training.data.audit.giveaways import GIVEN_AWAY, IMBALANCED
+from training.report.document import Table, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from training.data.audit.audit import Audit, Leak
+    from training.data.audit.duplicates import SamePicture
+
+MAX_ROWS: Final = 20
+MAX_FILES: Final = 4
+
+
+class Finding(NamedTuple):
+    """A title, the table under it, and what there is to be warned of.
+
+    Lines of a cell are parted by newlines. `foot` is a last row that sums up the others; `flagged`
+    are the cells that the warning is of, (row, column), with the foot as the row after the last.
+    `left_out` counts further rows. A warning may stand alone, without a title or table.
+    """
+
+    title: str = ""
+    table: Table | None = None
+    foot: tuple[str, ...] = ()
+    flagged: frozenset[tuple[int, int]] = frozenset()
+    left_out: int = 0
+    warning: str = ""
+
+
+def describe_oddities(audit: Audit) -> list[Finding]:
+    """All that was found but the leaks: the files by class first, then what is odd about them."""
+    unreadable = [f"{file}: {why}" for file, why in audit.unreadable]
+    alike = "Alike across splits, not counted as leaks: look at them"
+    return [
+        _classes(audit),
+        *_traits(audit),
+        *_list("Unreadable", unreadable),
+        *_list("Too even to compare by look", audit.featureless),
+        *_manifest(audit),
+        *_pictures("One picture twice in a split", audit.duplicates_within_splits),
+        *_pictures(alike, audit.look_alikes),
+    ]
+
+
+def describe_leaks(audit: Audit) -> list[Finding]:
+    """The leaks, kind by kind."""
+    found = []
+    for kind in dict.fromkeys(leak.kind for leak in audit.leaks):
+        leaks = [leak for leak in audit.leaks if leak.kind == kind]
+        head = ("patient" if kind == PATIENT else "bits apart", "files")
+        rows = [(printable(_why(leak)), _files(leak.files)) for leak in leaks[:MAX_ROWS]]
+        found.append(_some(f"LEAK: {kind}", head, rows, len(leaks)))
+    return found
+
+
+def spell_verdict(audit: Audit) -> str:
+    """`no leak in 2,618 pictures`."""
+    verdict = spell_count(len(audit.leaks), "leak") if audit.has_leaks else "no leak"
+    return f"{verdict} in {spell_count(audit.pictures, 'picture')}"
+
+
+def spell_leak(leak: Leak) -> str:
+    """A leak in one line of plain text."""
+    why = f"patient {_why(leak)}" if leak.kind == PATIENT else _why(leak)
+    return f"{leak.kind} ({printable(why)}): {', '.join(_first_files(leak.files))}"
+
+
+def spell_count(count: int, noun: str) -> str:
+    """`1 leak`, `2,618 leaks`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _classes(audit: Audit) -> Finding:
+    rows = tuple(
+        (
+            printable(item.label),
+            *(f"{found[item.label]:,}" for found in audit.counts.values()),
+            _shares(item.formats),
+            _shares(item.modes),
+            f"{item.width:.0f} x {item.height:.0f}",
+        )
+        for item in audit.classes
+    )
+    uneven = [item.split for item in audit.imbalance if item.flagged]
+    times = f"more than {IMBALANCED:.0f} times"
+    ratios = ("none" if item.ratio is None else f"{item.ratio:.1f}" for item in audit.imbalance)
+    return Finding(
+        f"{spell_count(audit.pictures, 'picture')} by class",
+        Table(("class", *audit.counts, "format", "colour", "median size"), rows),
+        foot=("largest / least", *ratios, "", "", ""),
+        flagged=frozenset(
+            (len(rows), column)
+            for column, item in enumerate(audit.imbalance, start=1)
+            if item.flagged
+        ),
+        warning=f"imbalance: one class has {times} another's files in {', '.join(uneven)}"
+        if uneven
+        else "",
+    )
+
+
+def _traits(audit: Audit) -> Iterator[Finding]:
+    if not audit.traits:
+        return
+    rows = tuple(
+        (item.name, f"{item.recognised:.0%}", f"{item.chance:.0%}") for item in audit.traits
+    )
+    telling = [item.name for item in audit.traits if item.flagged]
+    points = f"more than {100 * GIVEN_AWAY:.0f} points above chance"
+    yield Finding(
+        "What the files give away, lungs unseen",
+        Table(("the class guessed from", "recognised", "by chance"), rows),
+        flagged=frozenset((row, 1) for row, item in enumerate(audit.traits) if item.flagged),
+        warning=f"the class can be guessed, {points}, from: {', '.join(telling)}"
+        if telling
+        else "",
+    )
+
+
+def _manifest(audit: Audit) -> Iterator[Finding]:
+    manifest = audit.manifest
+    if manifest is None:
+        yield Finding(warning="no manifest: patients were not compared")
+        return
+    if manifest.patients is None:
+        why = "no column patient; patients were not compared"
+        yield Finding(warning=f"{printable(manifest.path)}: {why}")
+    yield from _list("In the manifest, not in the folder", manifest.strangers)
+    yield from _list("In the folder, not in the manifest", manifest.unnamed)
+    yield from _list("In another split or class than the manifest says", manifest.contradicted)
+
+
+def _pictures(title: str, found: Sequence[SamePicture]) -> Iterator[Finding]:
+    if found:
+        rows = [
+            ("same bytes" if same.exact else f"{same.distance} of {BITS}", _files(same.files))
+            for same in found[:MAX_ROWS]
+        ]
+        yield _some(title, ("bits apart", "files"), rows, len(found))
+
+
+def _list(title: str, lines: Sequence[str]) -> Iterator[Finding]:
+    if lines:
+        yield _some(title, ("file",), [(printable(line),) for line in lines[:MAX_ROWS]], len(lines))
+
+
+def _some(
+    title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]], count: int
+) -> Finding:
+    table = Table(head, tuple(rows))
+    return Finding(f"{title} ({count:,})", table, left_out=count - len(table.rows))
+
+
+def _why(leak: Leak) -> str:
+    if leak.kind == PATIENT:
+        return " ".join(part for part in (leak.source, leak.patient) if part)
+    return "same bytes" if leak.exact else f"{leak.distance} of {BITS}"
+
+
+def _files(files: Sequence[str]) -> str:
+    return "\n".join(_first_files(files))
+
+
+def _first_files(files: Sequence[str]) -> list[str]:
+    """The first few, one of each split and class before a second of any."""
+    folders = {file.rsplit("/", 1)[0]: file for file in reversed(files)}
+    first = sorted(files, key=lambda file: file not in folders.values())[:MAX_FILES]
+    more = [f"... and {len(files) - MAX_FILES:,} more"] if len(files) > MAX_FILES else []
+    return [*(printable(file) for file in first), *more]
+
+
+def _shares(counts: dict[str, int]) -> str:
+    total = sum(counts.values())
+    return "\n".join(f"{name} {count / total:.0%}" for name, count in counts.items())

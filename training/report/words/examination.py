@@ -1,0 +1,180 @@
+"""What an examination found, in words and tables: said once, for card, report and terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from training.evaluation.calibrate import SENSITIVITY
+from training.evaluation.metrics import PER_CLASS
+from training.report.document import Section, Table, interval, spell, with_interval
+from training.report.words.limits import describe_gate, describe_shortcuts
+
+if TYPE_CHECKING:
+    from training.evaluation.evaluate import Evaluation
+    from training.evaluation.examine import Examination
+
+
+_KNOWN: Final = {
+    "train": " that it was trained on: no measure of what it can do",
+    "val": " that the epoch, temperature and thresholds were chosen on",
+    "test": " that neither training nor the choice of the epoch saw",
+}
+
+
+def sections(examination: Examination) -> list[Section]:
+    """All that is to be said of an examination, headline first."""
+    evaluation = examination.evaluation
+    found = [
+        _figures(evaluation),
+        _by_source(evaluation),
+        describe_shortcuts(examination),
+        _changes(examination),
+        _calibration(evaluation),
+    ]
+    return [*found, describe_gate(examination.gate)] if examination.gate else found
+
+
+def _figures(evaluation: Evaluation) -> Section:
+    return Section(
+        "figures",
+        "Figures",
+        (
+            f"On {len(evaluation.files):,} pictures{_KNOWN.get(evaluation.split, '')}. Intervals "
+            "are 95 % bootstrap intervals (1,000 resamples of the pictures, percentiles); they are "
+            "too narrow where a patient has several pictures, for it is pictures that are "
+            "resampled, not patients.",
+            Table(
+                ("figure", "value", "95 % interval"),
+                tuple(
+                    (spell(name), f"{figure.value:.3f}", interval(figure))
+                    for name, figure in evaluation.headline.items()
+                ),
+            ),
+            Table(
+                ("class", "pictures", *PER_CLASS),
+                tuple(
+                    (name, str(evaluation.count(name)), *map(with_interval, figures.values()))
+                    for name, figures in evaluation.by_class.items()
+                ),
+            ),
+            "What was answered, by the true class:",
+            Table(
+                ("true class", *evaluation.classes),
+                tuple(
+                    (name, *map(str, row))
+                    for name, row in zip(
+                        evaluation.classes, evaluation.confusion.tolist(), strict=True
+                    )
+                ),
+            ),
+        ),
+    )
+
+
+def _by_source(evaluation: Evaluation) -> Section:
+    title = "Source by source"
+    if not evaluation.sources:
+        return Section("sources", title, ("The data came without a manifest of its sources.",))
+    by_source = Table(
+        ("source", "pictures", "accuracy", "macro AUROC", "true class: answers"),
+        tuple(
+            (
+                name,
+                str(found.pictures),
+                with_interval(found.accuracy),
+                with_interval(found.macro_auroc) if found.macro_auroc else "one class",
+                "; ".join(
+                    f"{truth}: {_answers(evaluation.classes, row)}"
+                    for truth, row in zip(evaluation.classes, found.confusion.tolist(), strict=True)
+                    if sum(row)
+                ),
+            )
+            for name, found in evaluation.by_source.items()
+        ),
+    )
+    by_both = Table(
+        ("pictures of", "pictures", "recognised"),
+        tuple(
+            (name, str(count), with_interval(figure))
+            for name, (count, figure) in evaluation.recall_by_source_and_class.items()
+        ),
+    )
+    return Section(
+        "sources",
+        title,
+        (
+            "This says more about a new hospital than the figure over all: where a source holds "
+            "one class only, its accuracy can be had by knowing the source.",
+            by_source,
+            by_both,
+        ),
+    )
+
+
+def _answers(classes: tuple[str, ...], row: list[int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in zip(classes, row, strict=True) if count)
+
+
+def _changes(examination: Examination) -> Section:
+    least = min(found.same.value for found in examination.agreement.values())
+    return Section(
+        "changes",
+        "Small changes",
+        (
+            "The same pictures, moved, turned, brighter, darker, grainy or soft by little, which "
+            f"alters nothing of what the patient has. The label stays for at least {least:.1%}.",
+            Table(
+                ("change", "same label", "mean change of its probability"),
+                tuple(
+                    (name, with_interval(found.same), f"{found.drift:.3f}")
+                    for name, found in examination.agreement.items()
+                ),
+            ),
+        ),
+    )
+
+
+def _calibration(evaluation: Evaluation) -> Section:
+    contract, title = evaluation.contract, "How sure"
+    before, after = evaluation.calibration["before"], evaluation.calibration["after"]
+    if not contract.is_calibrated:
+        text = (
+            "Not calibrated: its expected calibration error (ECE) is "
+            f"{with_interval(before.ece)}, its Brier score {with_interval(before.brier)}. A "
+            "confidence of 0.9 does not mean right nine times in ten."
+        )
+        return Section("calibration", title, (text,))
+    return Section(
+        "calibration",
+        title,
+        (
+            f"Temperature {contract.temperature:.3f} (Guo et al. 2017), fitted on val: of the "
+            "temperatures that val cannot tell from the best, by one standard error, that nearest "
+            "to 1. ECE is the expected calibration error; of both figures less is better.",
+            Table(
+                ("probabilities", "ECE", "Brier score"),
+                tuple(
+                    (name, with_interval(found.ece), with_interval(found.brier))
+                    for name, found in (("as they come", before), ("calibrated", after))
+                ),
+            ),
+            f"Operating points: the highest threshold that {SENSITIVITY:.0%} of a class's val "
+            "pictures reach. An answer is called uncertain where no class reaches its own: here "
+            f"{evaluation.uncertain.sum()} of {len(evaluation.files):,} are, with "
+            f"{(evaluation.uncertain & evaluation.wrong).sum()} of the {evaluation.wrong.sum()} "
+            "wrong ones among them. What is not called uncertain is not therefore sure: read the "
+            "probability.",
+            Table(
+                ("class", "operating point", "sensitivity", "false positive rate"),
+                tuple(
+                    (
+                        name,
+                        f"{found.threshold:.3f}",
+                        with_interval(found.sensitivity),
+                        with_interval(found.false_positive_rate),
+                    )
+                    for name, found in evaluation.at_operating_points.items()
+                ),
+            ),
+        ),
+    )
