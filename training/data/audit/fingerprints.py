@@ -24,8 +24,8 @@ NEAR: Final = 44
 """Two pictures that differ in fewer bits are one picture, saved twice.
 
 Between what `tests/training/data/audit/test_fingerprints.py` holds on real X-rays: copies at
-quality 50, 10 % larger or smaller, half as large, darker or brighter stay below it, no two different files come
-nearer than 55.
+quality 50, 10 % larger or smaller, half as large, darker or brighter stay below it, no two
+different files come nearer than 55.
 """
 
 ALIKE: Final = 72
