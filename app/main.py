@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.inference.lifecycle import Service
 from app.inference.loading import load_classifier
-from app.routes import admin, docs, explain, openapi, ops, page, predict
+from app.routes import docs, explain, openapi, ops, page, predict
 from app.routes.oip import routes as inference_protocol
 from app.runtime.metrics import Metrics
 from app.runtime.tracing import Tracing
@@ -23,6 +23,7 @@ from app.server.middleware.security_headers import SecurityHeadersMiddleware
 from app.server.middleware.shedding import SheddingMiddleware
 from app.server.middleware.tracing import TracingMiddleware
 from app.server.problems import add_problem_handlers, internal_error, refusal
+from app.server.uploads import UploadMemory
 from app.settings import VERSION, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -68,13 +69,14 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
         redoc_url=None,
     )
     app.state.service = service
+    app.state.upload_memory = UploadMemory(settings.max_held_bytes)
     app.include_router(predict.router)
     app.include_router(explain.router)
     app.include_router(inference_protocol.router)
     app.include_router(ops.router)
     app.include_router(page.router)
     if settings.admin_key:
-        app.include_router(admin.router)
+        app.include_router(ops.admin_router)
     if settings.docs:
         app.include_router(docs.router)
     if settings.api_keys or settings.admin_key:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -14,10 +13,8 @@ from app.inference.loading import Reload, announce, load_in_a_thread, refuse_oth
 from app.inference.pipeline import Pipeline
 from app.inference.watchdog import INTERVAL_S, watch
 from app.runtime.metrics import Metrics
-from app.server.upload_memory import UploadMemory
 from app.xray.errors import (
     CxrError,
-    DeadlineExceeded,
     InferenceStopped,
     NotReady,
     ReloadFailed,
@@ -26,7 +23,7 @@ from app.xray.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
 
     from app.inference.classifier import Classifier
     from app.inference.loading import Load
@@ -58,7 +55,6 @@ class Service:
         self.failure: Exception | None = None
         self.last_reload: Reload | None = None
         self.on_failure: Callable[[], None] = lambda: None
-        self.memory = UploadMemory(settings.max_held_bytes)
         self.metrics = metrics or Metrics()
         self._load = load
         self._watch_interval_s = watch_interval_s
@@ -141,22 +137,6 @@ class Service:
         self._is_to_reload = True
         if self._reloading is None or self._reloading.done():
             self._reloading = self._in_background(self._reload_until_done())
-
-    @asynccontextmanager
-    async def deadline(self) -> AsyncIterator[None]:
-        """Give the block, reading the upload included, `request_timeout_s`.
-
-        What is queued for a thread is taken out again; what a thread has begun it finishes.
-
-        Raises:
-            DeadlineExceeded: it was not enough.
-        """
-        seconds = self.settings.request_timeout_s
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"No answer within {seconds:g} s; try again.") from error
 
     def stop(self) -> None:
         """Take no further requests; those under way are finished by the server."""

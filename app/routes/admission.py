@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, cast
 
 from app.server.uploads import read_body, read_upload, read_uploads
+from app.xray.errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from app.inference.lifecycle import Service
     from app.inference.pipeline import Pipeline
-    from app.server.upload_memory import Share
+    from app.server.uploads import Share, UploadMemory
     from app.settings import Settings
     from app.xray.errors import SenderError
 
@@ -76,9 +77,26 @@ async def uploads_of(
 
 
 @asynccontextmanager
+async def deadline(seconds: float) -> AsyncIterator[None]:
+    """Give the block, reading the upload included, `seconds`.
+
+    What is queued for a thread is taken out again; what a thread has begun it finishes.
+
+    Raises:
+        DeadlineExceeded: they were not enough.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise DeadlineExceeded(f"No answer within {seconds:g} s; try again.") from error
+
+
+@asynccontextmanager
 async def _admitted(request: Request) -> AsyncIterator[tuple[Pipeline, Share, Settings]]:
     service = service_of(request)
-    with service.pipeline.in_use() as pipeline, service.memory.share() as share:
+    memory: UploadMemory = request.app.state.upload_memory
+    with service.pipeline.in_use() as pipeline, memory.share() as share:
         pipeline.refuse_when_full()
-        async with service.deadline():
+        async with deadline(service.settings.request_timeout_s):
             yield pipeline, share, service.settings

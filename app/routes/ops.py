@@ -1,4 +1,4 @@
-"""What orchestrators and operators ask: health, and which model is served."""
+"""What orchestrators and operators ask: health, which model is served, and to serve another."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from app.routes.admission import service_of
-from app.routes.schemas import Health, Liveness, ModelDescription
+from app.routes.schemas import Health, Liveness, ModelDescription, ReloadOutcome
 from app.server.problems import responses
 from app.settings import VERSION
 from app.xray import errors
 
 router = APIRouter(tags=["operation"])
+admin_router = APIRouter(prefix="/admin", tags=["operation"])
+"""What only the operator may do, with the admin key."""
 
 _UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
     503: {"model": Health, "description": "Loading, draining or failed"}
@@ -56,3 +58,18 @@ async def metrics(request: Request) -> Response:
     """What Prometheus asks: counts, durations, and how sure the model was; nothing of a patient."""
     text, media_type = service_of(request).metrics.expose(request.headers.get("accept", ""))
     return Response(text, headers={"Content-Type": media_type})
+
+
+@admin_router.post(
+    "/reload",
+    responses=responses(
+        errors.Unauthorized, errors.NotReady, errors.ReloadUnderWay, errors.ReloadFailed
+    ),
+)
+async def reload(request: Request) -> ReloadOutcome:
+    """Serve the checkpoint that stands at `CXR_MODEL_PATH` now, without a restart.
+
+    It is loaded, warmed up and tried beside the present one, which answers until then, and goes on
+    where the new one cannot be served or has other classes.
+    """
+    return ReloadOutcome.of(await service_of(request).reload())

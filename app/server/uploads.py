@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from app.inference.batching import QueueFull
 from app.xray.errors import MalformedRequest, SenderError, TooManyBytes, UnsupportedImageType
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from fastapi import Request
 
-    from app.server.upload_memory import Share
 
 FIELD: Final = "file"
 FIELDS: Final = "files"
@@ -27,6 +28,54 @@ _HEADER_BYTES: Final = 16_384
 """Of one header of one part: its file's name, of which nothing is made."""
 _HOW: Final = f"Send one image as the multipart field {FIELD!r}, or its bytes as the body."
 _HOW_MANY: Final = f"Send up to {MAX_FILES} images, each as a multipart field {FIELDS!r}."
+
+
+class UploadMemory:
+    """Counts the bytes that are held, of uploads that arrive and of those that wait."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self.held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Share]:
+        """One upload's part, given back at the end of the block."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.held -= share.held
+
+    def refuse_unless_free(self, count: int) -> None:
+        """Hold `count` bytes against what is free, without taking them.
+
+        Raises:
+            QueueFull: there are not as many.
+        """
+        if self.held + count > self._max_bytes:
+            raise QueueFull("Uploads take all the memory they may; try again shortly.")
+
+
+class Share:
+    """What one upload holds."""
+
+    def __init__(self, memory: UploadMemory) -> None:
+        self._memory = memory
+        self.held = 0
+
+    def expect(self, count: int) -> None:
+        """Look whether `count` bytes that are announced would find room now; raises as `take`."""
+        self._memory.refuse_unless_free(count)
+
+    def take(self, count: int) -> None:
+        """Hold `count` bytes more.
+
+        Raises:
+            QueueFull: there is no room for them.
+        """
+        self._memory.refuse_unless_free(count)
+        self._memory.held += count
+        self.held += count
 
 
 async def read_upload(request: Request, max_bytes: int, share: Share) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
@@ -19,8 +18,8 @@ from app.routes.oip.messages import (
     takes_long,
     write_response,
 )
+from app.routes.oip.openapi import BODY, NOT_THERE, REFUSED
 from app.routes.oip.tensors import Tensor
-from app.routes.openapi import REFUSALS
 from app.server.disconnect import unless_gone
 from app.settings import VERSION
 from app.xray.errors import MalformedRequest, UnusableImage
@@ -44,40 +43,7 @@ _MODEL: Final = "/models/{name}"
 _MODEL_VERSION: Final = _MODEL + "/versions/{version}"
 
 
-_ERROR: Final = {
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "required": ["error"],
-                "properties": {"error": {"type": "string"}},
-            }
-        }
-    }
-}
-_NOT_THERE: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"description": words, **_ERROR}
-    for status, words in {401: "A key is needed", 404: "No such model", 503: "Not ready"}.items()
-}
-_REFUSED: Final[dict[int | str, dict[str, Any]]] = _NOT_THERE | {
-    status: {"description": refusal["description"], **_ERROR}
-    for status, refusal in REFUSALS.items()
-    if status != HTTPStatus.NOT_IMPLEMENTED  # nothing is explained here
-}
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"type": "object", "required": ["inputs"]}},
-            "application/octet-stream": {
-                "schema": {"type": "string", "contentMediaType": "application/octet-stream"}
-            },
-        },
-    }
-}
-
-
-@router.get("", responses={401: _NOT_THERE[401]})
+@router.get("", responses={401: NOT_THERE[401]})
 async def server() -> dict[str, Any]:
     """Name, version and extensions of the server."""
     return {
@@ -103,8 +69,8 @@ async def ready(request: Request, response: Response) -> dict[str, bool]:
     return {"ready": is_ready}
 
 
-@router.get(_MODEL, responses=_NOT_THERE)
-@router.get(_MODEL_VERSION, responses=_NOT_THERE)
+@router.get(_MODEL, responses=NOT_THERE)
+@router.get(_MODEL_VERSION, responses=NOT_THERE)
 async def metadata(request: Request, name: str, version: str = _VERSION) -> dict[str, Any]:
     """What the model takes, one of two inputs, and what it gives."""
     classifier = _model(service_of(request).pipeline, name, version).classifier
@@ -126,17 +92,17 @@ async def metadata(request: Request, name: str, version: str = _VERSION) -> dict
     }
 
 
-@router.get(_MODEL + "/ready", responses=_NOT_THERE)
-@router.get(_MODEL_VERSION + "/ready", responses=_NOT_THERE)
+@router.get(_MODEL + "/ready", responses=NOT_THERE)
+@router.get(_MODEL_VERSION + "/ready", responses=NOT_THERE)
 async def model_ready(request: Request, name: str, version: str = _VERSION) -> dict[str, Any]:
     """Whether this model can be asked."""
     _model(service_of(request).pipeline, name, version)
     return {"name": name, "ready": True}
 
 
-@router.post(_MODEL + "/infer", responses=_REFUSED, openapi_extra=_BODY, response_class=Response)
+@router.post(_MODEL + "/infer", responses=REFUSED, openapi_extra=BODY, response_class=Response)
 @router.post(
-    _MODEL_VERSION + "/infer", responses=_REFUSED, openapi_extra=_BODY, response_class=Response
+    _MODEL_VERSION + "/infer", responses=REFUSED, openapi_extra=BODY, response_class=Response
 )
 async def infer(
     request: Request,

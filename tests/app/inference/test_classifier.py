@@ -243,7 +243,7 @@ def test_a_network_without_a_softmax_is_not_served(engine: str, tmp_path: Path) 
 def test_a_checkpoint_that_breaks_its_library_is_refused(
     work: Any, message: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.inference.classifier.read_checkpoint", work)
+    monkeypatch.setattr("app.inference.loading.read_checkpoint", work)
     monkeypatch.setattr("app.inference.loading._READING_LIMIT_S", 0.5)
     with pytest.raises(
         CheckpointCorrupt, match=rf"tiny\.h5: not a readable HDF5 file: .*{message}"

@@ -7,8 +7,8 @@ import pytest
 
 from app.inference.lifecycle import Service
 from app.settings import Settings, read_settings
-from app.xray.errors import CheckpointMissing, DeadlineExceeded, NotReady
-from tests.app.fakes import FakeEngine, SlowLoad, StuckEngine, fake_classifier
+from app.xray.errors import CheckpointMissing, NotReady
+from tests.app.fakes import FakeEngine, SlowLoad, fake_classifier
 
 if TYPE_CHECKING:
     from app.inference.classifier import Classifier
@@ -92,16 +92,6 @@ async def test_who_waits_for_a_model_that_cannot_be_served_is_told_why() -> None
     await service.start()
     with pytest.raises(CheckpointMissing):
         await service.wait_until_loaded()
-
-
-async def test_what_takes_too_long_is_given_up(png: bytes) -> None:
-    engine = StuckEngine()
-    service = service_of(engine, request_timeout_s=0.1)
-    await service.start()
-    with pytest.raises(DeadlineExceeded, match=r"within 0\.1 s"):
-        async with service.deadline():
-            await service.pipeline.classify(png)
-    engine.released.set()
 
 
 async def test_a_bug_while_loading_fails_the_service_with_its_trace_in_the_log(

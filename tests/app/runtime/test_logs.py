@@ -16,7 +16,7 @@ from tests.live import ROOT, run_app
 LINES = 30_000
 CODE = f"""
 import logging, sys, time
-from app.logs import set_up_logs
+from app.runtime.logs import set_up_logs
 set_up_logs("info")
 log = logging.getLogger("app")
 for number in range({LINES}):
@@ -85,7 +85,7 @@ def test_a_pipe_that_takes_what_it_can_gets_every_line_whole(read_end: str) -> N
 
 AS_JSON = """
 import logging
-from app.logs import set_up_logs
+from app.runtime.logs import set_up_logs
 set_up_logs("info", as_json=True)
 log = logging.getLogger("app.test")
 log.info("said %d times", 2, extra={"request_id": "id-1", "duration_ms": 1.5})

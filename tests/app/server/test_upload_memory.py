@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.inference.batching import QueueFull
-from app.server.upload_memory import UploadMemory
+from app.server.uploads import UploadMemory
 
 
 def test_what_is_taken_is_given_back_whatever_ends_the_block() -> None:

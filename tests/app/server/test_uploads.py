@@ -7,8 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from app.server.upload_memory import UploadMemory
-from app.server.uploads import read_upload
+from app.server.uploads import UploadMemory, read_upload
 from app.xray.errors import MalformedRequest, SenderError, TooManyBytes, UnsupportedImageType
 
 if TYPE_CHECKING:

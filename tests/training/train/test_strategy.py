@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCRIPT = """
 import sys
 import keras, tensorflow as tf
-import training.fit
+import training.commands.fit
 from tests.networks import build_tiny
 from training.cli import main
 

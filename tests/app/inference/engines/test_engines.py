@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import app.engines
 import pytest
 import tensorflow as tf
-from app.engines import create_engine
 
+import app.inference.engines
+from app.inference.engines import create_engine
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import EngineError
 
@@ -19,7 +19,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make a machine whose driver shows `driver` GPUs, of which TensorFlow sees `tensorflow`."""
 
     def make(driver: int, tensorflow: int) -> None:
-        monkeypatch.setattr(app.engines, "visible_gpus", lambda: driver)
+        monkeypatch.setattr(app.inference.engines, "visible_gpus", lambda: driver)
         found = [f"GPU:{i}" for i in range(tensorflow)]
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: found)
         monkeypatch.setattr(tf.config, "set_visible_devices", lambda *_: None)
@@ -92,7 +92,7 @@ def test_without_tensorflow_the_cpu_is_served_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     machine(gpus, gpus)
-    monkeypatch.setattr(app.engines, "find_spec", lambda _: None)
+    monkeypatch.setattr(app.inference.engines, "find_spec", lambda _: None)
     checkpoint = read_checkpoint(tiny_checkpoint)
     assert create_engine(checkpoint, cache_dir=cache_dir).name == "litert"
     with pytest.raises(EngineError, match="TensorFlow is not installed"):
