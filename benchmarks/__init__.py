@@ -1,4 +1,4 @@
-"""Where the README's figures come from: `make bench`, and the scripts beside it.
+"""Where the figures of docs/ come from: `make bench`, and the scripts beside it.
 
 `python -m benchmarks` puts the service beside others under load; `python -m benchmarks.costs.steps`
 each step of the road beside what it replaces; `python -m benchmarks.costs.http_path` what HTTP

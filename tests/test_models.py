@@ -1,8 +1,9 @@
-"""The committed checkpoint, its card and the README say the same."""
+"""The committed checkpoint, its card, the README and docs/ say the same."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +60,22 @@ def test_the_readme_quotes_its_accuracy_and_shows_its_answer(checkpoint: Checkpo
     assert f"accuracy of {figure.value:.3f}" in readme
     assert f"95 % interval {interval(figure)}" in readme
     assert json.dumps(checkpoint.sha256) in readme
+
+
+@pytest.mark.parametrize(
+    ("page", "title"),
+    [
+        ("README.md", "What the figures are worth"),
+        ("docs/train.md", "What the committed checkpoint reaches"),
+    ],
+    ids=["readme", "train"],
+)
+def test_every_figure_that_is_quoted_of_it_stands_in_its_card(page: str, title: str) -> None:
+    card = (ROOT / "models/MODEL_CARD.md").read_text()
+    _, _, after = (ROOT / page).read_text().partition(f"## {title}\n")
+    quoted = set(re.findall(r"\b[01]\.\d{3}\b", after.partition("\n## ")[0]))
+    assert quoted
+    assert {figure for figure in quoted if figure not in card} == set()
 
 
 def test_it_is_calibrated_and_has_a_gate(checkpoint: Checkpoint) -> None:
