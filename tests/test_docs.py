@@ -170,10 +170,20 @@ def test_every_file_that_a_page_names_is_there(name: str) -> None:
     assert list(ROOT.glob(name)) if "*" in name else (ROOT / name).exists()
 
 
+def tree_of(package: str) -> str:
+    """The part of the architecture page's tree that stands under `package`."""
+    pattern = rf"^{package}/ .*?(?=^\S)"
+    (tree,) = re.findall(pattern, page("architecture.md"), re.DOTALL | re.MULTILINE)
+    return str(tree)
+
+
 @pytest.mark.parametrize("package", ["app", "training", "benchmarks"])
 def test_the_tree_names_every_package(package: str) -> None:
-    (tree,) = re.findall(
-        rf"^{package}/ .*?(?=^\S)", page("architecture.md"), re.DOTALL | re.MULTILINE
-    )
     rooms = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").is_file()}
-    assert {room for room in rooms if f" {room}/" not in tree} == set()
+    assert {room for room in rooms if f" {room}/" not in tree_of(package)} == set()
+
+
+@pytest.mark.parametrize("package", ["app", "training", "benchmarks"])
+def test_every_module_that_the_tree_names_is_there(package: str) -> None:
+    there = {path.name for path in (ROOT / package).rglob("*.py")}
+    assert set(re.findall(r"\b\w+\.py\b", tree_of(package))) <= there
