@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _HEALTH_PERIOD_S = 5.0
 """A replica that is gone is noticed by then; one that is not ready ends after three of them."""
 _FAREWELL_S = 5.0
-"""Beyond the longest request: for threads and processes to end."""
+"""The time for threads and processes to end, beyond that of the longest request."""
 
 
 class Scale(BaseModel):
@@ -38,15 +38,15 @@ class Scale(BaseModel):
     min_replicas: Annotated[int, Field(ge=1)] = 1
     max_replicas: Annotated[int, Field(ge=1)] = 4
     requests_per_replica: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8
-    """In flight, on average; where there are more, replicas are added, up to `max_replicas`."""
+    """Requests in flight, on average; beyond that replicas are added, up to `max_replicas`."""
     grow_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30
     """So long there have to be too many requests before replicas are added."""
     shrink_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600
     """So long there have to be too few before one is let go, which ends what it has begun."""
     cpus: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1
-    """For each replica; its model runs in as many threads."""
+    """CPUs for each replica; its model runs in as many threads."""
     gpus: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0
-    """For each replica; a part of one shares it, and without any none is seen."""
+    """GPUs for each replica; a part of one shares it, and without any none is seen."""
 
     @model_validator(mode="after")
     def _bounds_are_in_order(self) -> Self:

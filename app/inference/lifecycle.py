@@ -133,7 +133,7 @@ class Service:
             return await self._reload()
 
     def reload_soon(self) -> None:
-        """The same from a signal; one that comes meanwhile has it done once more afterwards."""
+        """Reload on a signal; a signal that comes meanwhile causes one more reload afterwards."""
         self._is_to_reload = True
         if self._reloading is None or self._reloading.done():
             self._reloading = self._in_background(self._reload_until_done())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SIDE: Final = 320
 """The longest side of a picture for display, in pixels: enough to see where, quick to draw."""
 PAGE_SIDE: Final = 640
-"""And of one that fills half a page."""
+"""The longest side of a picture that fills half a page, in pixels."""
 DISCLAIMER: Final = "Research software, not a medical device"
 
 _MIN_SIDE: Final = 256
@@ -134,7 +134,7 @@ def _draw_legend(width: int, words: str, label: str, probability: str) -> Image.
 
 @lru_cache(maxsize=8)
 def _draw_scale(width: int) -> Image.Image:
-    """What is the same in every legend of that width: the colours, and what this is not."""
+    """Draw what every legend of that width shares: the colours, and the disclaimer."""
     text, margin, middle = _measure(width)
     legend = Image.new("RGB", (width, middle[-1] + 2 * margin), _BACKGROUND)
     draw = ImageDraw.Draw(legend)
@@ -158,7 +158,7 @@ def _measure(width: int) -> tuple[int, int, list[int]]:
 
 
 def _spell(probability: float) -> str:
-    """In per cent, but never 0 or 100: no softmax is as sure as that sounds."""
+    """A probability in per cent, but never 0 or 100: no softmax is as sure as that sounds."""
     if probability > 0.999:
         return ">99.9%"
     return "<0.1%" if probability < 0.001 else f"{probability:.1%}"

@@ -56,7 +56,7 @@ async def upload_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
 
 @asynccontextmanager
 async def body_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
-    """The same for a body that is no picture itself; a form is taken for no more than bytes."""
+    """The pipeline for a request, and its whole body, which is not read as a form."""
     async with _admitted(request) as (pipeline, share, settings):
         yield pipeline, await read_body(request, settings.max_upload_bytes, share)
 
@@ -65,7 +65,7 @@ async def body_of(request: Request) -> AsyncIterator[tuple[Pipeline, bytes]]:
 async def uploads_of(
     request: Request,
 ) -> AsyncIterator[tuple[Pipeline, list[bytes | SenderError]]]:
-    """The same for several files; of each its bytes, or why they are not taken.
+    """The pipeline for a request, and its files: the bytes of each, or why they are refused.
 
     Raises:
         NotReady, QueueFull, DeadlineExceeded: as `upload_of`.

@@ -37,7 +37,7 @@ async def page() -> Response:
 
 @router.get("/docs/start.js")
 async def start() -> Response:
-    """What a strict policy does not let a page hold."""
+    """The OpenAPI page's script, which a strict policy does not let the page itself hold."""
     return Response(_START, media_type=_TYPES[".js"])
 
 

@@ -72,7 +72,7 @@ BATCH_BODY: Final[dict[str, Any]] = {
         },
     }
 }
-"""The same of several."""
+"""How the OpenAPI page describes several uploads in one request."""
 
 
 REFUSALS: Final = responses(
@@ -89,7 +89,7 @@ REFUSALS: Final = responses(
     QueueFull,
     errors.DeadlineExceeded,
 )
-"""And what can become of it."""
+"""How the OpenAPI page describes the refusals of a request with one upload."""
 
 
 BATCH_REFUSALS: Final = responses(
@@ -101,7 +101,7 @@ BATCH_REFUSALS: Final = responses(
     QueueFull,
     errors.DeadlineExceeded,
 )
-"""Of a request with several uploads as a whole."""
+"""How the OpenAPI page describes the refusals of a request with several uploads as a whole."""
 
 
 def describe_keys(app: FastAPI, settings: Settings) -> None:

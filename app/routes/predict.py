@@ -61,7 +61,7 @@ async def predict(
     response_model_exclude_none=True,
 )
 async def predict_batch(request: Request) -> BatchResponse:
-    """What `POST /predict` would answer to each of several files, in order.
+    """The answers that `POST /predict` would give to each of several files, in order.
 
     A file that is refused has a problem in its place, and spoils no other.
     """

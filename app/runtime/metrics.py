@@ -126,7 +126,7 @@ class Metrics:
                 self._predictions.labels(label, _spell(uncertain))
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request that was answered."""
+        """Count a request that was answered."""
         self._requests.labels(method, route, str(status)).observe(seconds)
 
     def set_reasons(self, reasons: Iterable[str]) -> None:
@@ -135,33 +135,33 @@ class Metrics:
             self._refused.labels(reason)
 
     def count_fault(self) -> None:
-        """One that met a bug."""
+        """Count a request that met a bug."""
         self._faults.inc()
 
     def count_refusal(self, reason: str) -> None:
-        """One that was refused."""
+        """Count a request that was refused."""
         self._refused.labels(reason).inc()
 
     def count_batch(self, size: int) -> None:
-        """One batch that the model has run."""
+        """Count a batch that the model has run."""
         self._sizes.observe(size)
 
     def count_item(self, waited_s: float, took_s: float) -> None:
-        """One picture of a batch: how long it had waited, and how long the batch took."""
+        """Count a picture of a batch: how long it had waited, and how long the batch took."""
         self.count_stage("queue", waited_s, ended_ago_s=took_s)
         self.count_stage("inference", took_s)
 
     def count_answer(self, label: str, confidence: float, *, uncertain: bool) -> None:
-        """One answer of the model's."""
+        """Count an answer of the model."""
         self._predictions.labels(label, _spell(uncertain)).inc()
         self._confidence.labels(label).observe(confidence)
 
     def count_score(self, score: float, threshold: float) -> None:
-        """What the gate made of one picture, whether that was answered or not."""
+        """Count the gate's score of a picture, whether the picture was answered or not."""
         self._scores.observe(score / threshold)
 
     def count_stage(self, name: Stage, seconds: float, *, ended_ago_s: float = 0.0) -> None:
-        """One upload that went through a stage."""
+        """Count an upload that went through a stage."""
         self._stages.labels(name).observe(seconds)
         self._on_stage(name, seconds, ended_ago_s)
 

@@ -59,7 +59,7 @@ class Tracing:
 
 
 def _resource(version: str) -> Resource:
-    """What the spans are of: OpenTelemetry's variables go first."""
+    """The resource that the spans are of; OpenTelemetry's variables go first."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 
     ours = Resource.create({"service.name": _NAME, "service.version": version})

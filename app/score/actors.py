@@ -1,4 +1,4 @@
-"""The same rows from a Ray cluster, whose actors load the model once each."""
+"""Rows of an archive from a Ray cluster, whose actors load the model once each."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _lines(files: Any, root: str) -> Iterator[str]:
 
 
 def _address(files: Any, name: str, source: str) -> str:
-    """As the source was named: a path relative to where it was, or a whole address."""
+    """The address of a picture, as the source was named: a relative path or a whole address."""
     if not isinstance(files, LocalFileSystem):
         return str(files.unstrip_protocol(name))
     return name if os.path.isabs(source) or "://" in source else os.path.relpath(name)  # noqa: PTH117

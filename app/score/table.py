@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PART_ROWS: Final = 500
-"""What is lost at most when the process is killed, and done once more."""
+"""The most rows that are lost when the process is killed, and scored once more."""
 METADATA_KEY: Final = b"cxr"
 
 

@@ -29,7 +29,7 @@ _RETRY_AFTER_S: Final = 1
 
 
 class Refusal(NamedTuple):
-    """Of a connection on which no whole request has come."""
+    """The refusal of a connection on which no whole request has come."""
 
     kind: str
     status: HTTPStatus
@@ -163,7 +163,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """As uvicorn's; a client that does not take its answer is not waited for without end."""
+        """End the answer as uvicorn does, but wait only so long for the client to take it."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._abort_later()

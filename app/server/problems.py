@@ -126,7 +126,7 @@ def refusal(request: Request, error: Exception) -> Response:
 
 
 def describe(request: Request, error: Exception) -> Problem:
-    """What `refusal` would answer, for one of several uploads in a request."""
+    """The problem that `refusal` would answer, for one of several uploads in a request."""
     row = _count(request, error)
     return _document(request, row.status, row.title, str(error), kind=row.kind, **_verdict(error))
 

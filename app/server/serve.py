@@ -63,7 +63,7 @@ class Server(uvicorn.Server):
         service.on_failure = self.finish
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, and from then on SIGHUP reloads."""
+        """Start as uvicorn does; from then on SIGHUP reloads the checkpoint."""
         if hasattr(signal, "SIGHUP"):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._service.reload_soon)

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 FIELD: Final = "file"
 FIELDS: Final = "files"
 MAX_FILES: Final = 64
-"""In one request of several."""
+"""The most files in one request to `/predict/batch`."""
 _FRAMING_BYTES: Final = 65_536
 """What a form may hold around its file: boundaries, part headers, stray fields."""
 _STRAY_PARTS: Final = 15
 _HEADER_BYTES: Final = 16_384
-"""Of one header of one part: its file's name, of which nothing is made."""
+"""The longest header of one part of a form: it holds the file's name, which is not used."""
 _HOW: Final = f"Send one image as the multipart field {FIELD!r}, or its bytes as the body."
 _HOW_MANY: Final = f"Send up to {MAX_FILES} images, each as a multipart field {FIELDS!r}."
 
@@ -122,7 +122,7 @@ async def read_body(
 async def read_uploads(
     request: Request, max_bytes: int, max_together: int, share: Share
 ) -> list[bytes | SenderError]:
-    """Of each field `files` of a multipart form, in order, the bytes, or why they are not taken.
+    """The files of a multipart form's fields `files`, in order: bytes, or why they are refused.
 
     A file of more than `max_bytes`, and an empty one, spoil no other.
 

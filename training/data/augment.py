@@ -30,17 +30,17 @@ class Change(NamedTuple):
     rotation_degrees: float = 0.0
     """Clockwise, about the centre."""
     across: float = 0.0
-    """To the right, as a share of the width."""
+    """The shift to the right, as a share of the width."""
     down: float = 0.0
-    """As a share of the height."""
+    """The shift down, as a share of the height."""
     zoom: float = 0.0
-    """By what share a shorter stretch of each side is seen: above 0 enlarges. Below 1."""
+    """The zoom: by what share a shorter stretch of each side is seen; above 0 enlarges. Below 1."""
     brightness: float = 0.0
     """Added to every level, as a share of the full range."""
     contrast: float = 0.0
     """Every level's distance from the mean is taken times 1 + this."""
     stretch: float = 0.0
-    """By what share a shorter stretch of the width is seen, and a longer one of the height."""
+    """The stretch: by what share less of the width is seen, and more of the height."""
 
 
 def augment(

@@ -27,7 +27,7 @@ BLUR_PIXELS: Final = (0.3, 1.6)
 NOISE_LEVELS: Final = (1.0, 10.0)
 """Standard deviations of the grain, in levels."""
 BORDER_SHARE: Final = 0.07
-"""Of the side, at most."""
+"""The widest border, as a share of the side."""
 
 
 def swap_surroundings(pixels: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:

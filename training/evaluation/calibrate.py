@@ -23,9 +23,9 @@ SENSITIVITY: Final = 0.95
 REFUSED_SHARE: Final = 0.02
 """The share of chest X-rays that the gate may refuse."""
 _ENOUGH_FOR_GATE: Final = 49
-"""With n pictures the largest score of them is passed with a probability of n / (n + 1)."""
+"""The fewest val pictures for the gate; with n of them a further X-ray passes at n / (n + 1)."""
 _ENOUGH_FOR_POINT: Final = 20
-"""Of fewer, no 95 % can be taken but all."""
+"""The fewest pictures of which 95 % is fewer than all."""
 _AXES: Final = 32
 _BOUNDS: Final = (0.05, 20.0)
 _STEP: Final = 0.01
@@ -34,7 +34,7 @@ _STEP: Final = 0.01
 def calibrate(
     contract: ModelContract, labels: NDArray[np.int64], val: Answers, train: Answers
 ) -> ModelContract:
-    """`contract` with all three, from the answers to val and its `labels`, and those to train."""
+    """`contract` with temperature, operating points and gate, from the answers to val and train."""
     temperature = fit_temperature(contract, labels, val.raw)
     scaled = contract.model_copy(update={"temperature": temperature})
     points = fit_operating_points(contract.classes, labels, scaled.calibrate(val.raw))
@@ -65,7 +65,7 @@ def caveats(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
 def fit_temperature(
     contract: ModelContract, labels: NDArray[np.int64], raw: NDArray[np.float32]
 ) -> float:
-    """The nearest to 1 that these pictures cannot tell from the likeliest: see `smallest_share`.
+    """The temperature nearest to 1 that these pictures cannot tell from the likeliest one.
 
     Temperature scaling minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
     """
@@ -96,7 +96,7 @@ def smallest_share(losses: Callable[[float], NDArray[np.float64]], steps: int) -
 def likeliest_temperature(
     contract: ModelContract, labels: NDArray[np.int64], raw: NDArray[np.float32]
 ) -> float:
-    """That with the least mean negative log-likelihood of these pictures."""
+    """The temperature with the least mean negative log-likelihood of these pictures."""
     found = minimize_scalar(
         lambda temperature: _losses(temperature, contract, labels, raw).mean(),
         bounds=_BOUNDS,

@@ -37,9 +37,9 @@ CT_WINDOWS: Final = ((-600, 1500), (40, 400), (480, 2500))
 """Centre and width in Hounsfield units: lung, soft tissue and bone, as radiologists set them."""
 
 CROPS: Final = 4
-"""Of each photograph and slice, beside the whole; each side at least 0.4 of it."""
+"""Crops of each photograph and slice, beside the whole; each side at least 0.4 of it."""
 DRAWN: Final = 40
-"""Pages, charts, and pictures of noise."""
+"""How many pages, charts, and pictures of noise are drawn, each."""
 CORNER: Final = 0.4
 """The share of each side that a crop to a corner keeps: no lung is whole in it."""
 
@@ -111,7 +111,7 @@ def _photographs() -> list[Image.Image]:
 
 
 def _scikit_image(names: Sequence[str]) -> list[Image.Image]:
-    """Those of its sample pictures that this version holds."""
+    """scikit-image's sample pictures of these names, as far as this version holds them."""
     found = []
     for name in names:
         sample = files("skimage") / "data" / name
@@ -185,7 +185,7 @@ def _pages() -> list[Image.Image]:
 
 
 def _noise() -> list[Image.Image]:
-    """In turn: even in gray, Gaussian in gray, even in colour, and Gaussian seen out of focus."""
+    """Noise, in turn: even in gray, Gaussian in gray, even in colour, Gaussian out of focus."""
     rng = np.random.default_rng(2)
     shape = (300, 300)
     found = []
@@ -200,7 +200,7 @@ def _noise() -> list[Image.Image]:
 
 
 def _charts() -> list[Image.Image]:
-    """In turn: lines, bars, points, a histogram, a pie and a matrix."""
+    """Charts, in turn: lines, bars, points, a histogram, a pie and a matrix."""
     from matplotlib.figure import Figure
 
     rng = np.random.default_rng(3)

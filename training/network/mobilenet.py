@@ -87,7 +87,7 @@ def _build(
 
 
 def split_head(network: Any) -> tuple[Any, Any]:
-    """What is below the head, and the head: two `keras.Model`, which share their weights.
+    """The network below its head, and the head: two `keras.Model`, which share their weights.
 
     The first goes from pictures to float32 (n, features), the second on to probabilities. The head
     begins after the first layer that leaves a map (n, rows, columns, channels) behind.
@@ -123,7 +123,7 @@ def freeze(network: Any, blocks: int, *, statistics: bool) -> None:
 
 
 def _layers_below_head(network: Any) -> list[Any]:
-    """In order, down to the layer that pools the last map."""
+    """The layers below the head, in order, down to the one that pools the last map."""
     for position, layer in enumerate(network.layers):
         if len(layer.output.shape) == 2:
             found: list[Any] = network.layers[: position + 1]

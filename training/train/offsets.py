@@ -45,7 +45,7 @@ def add_offsets(kept: Path, contract: ModelContract, watched: Split) -> None:
 
 
 def fit_offsets(labels: NDArray[np.int64], raw: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What is to be added to the logits of each class, in nats.
+    """The constants to be added to the logits of each class, in nats.
 
     `raw` are the probabilities (n, classes) of pictures that have `labels`. Of all shares of the
     likeliest constants it is the smallest that these pictures cannot tell from the whole, see

@@ -23,7 +23,7 @@ class PartedAdam(keras.optimizers.Adam):  # type: ignore[misc]  # keras has no t
         self._shares = shares
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One step of one variable."""
+        """Take one step of one variable."""
         share = self._shares[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * share)
 

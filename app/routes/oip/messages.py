@@ -44,7 +44,7 @@ class _Request(BaseModel):
 
 
 class InferenceRequest(NamedTuple):
-    """What is asked: the tensors, and which outputs are wanted, each raw (True) or as JSON.
+    """An inference request: its tensors, and the outputs it wants, each raw (True) or as JSON.
 
     Without any named, all are, `is_raw` alike.
     """

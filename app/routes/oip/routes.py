@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 MOST_PICTURES: Final = 32
-"""In one request."""
+"""The most pictures in one request."""
 PICTURES: Final = "image"
 MODEL_INPUTS: Final = "input"
 OUTPUTS: Final = ("probabilities", "label", "uncertain", "warnings")
@@ -55,7 +55,7 @@ async def server() -> dict[str, Any]:
 
 @router.get("/health/live", responses={503: {"description": "Beyond help"}})
 async def live(request: Request, response: Response) -> dict[str, bool]:
-    """As `/health/live`."""
+    """Whether the server is alive, as `/health/live` says."""
     is_alive = service_of(request).is_alive
     response.status_code = 200 if is_alive else 503
     return {"live": is_alive}
@@ -63,7 +63,7 @@ async def live(request: Request, response: Response) -> dict[str, bool]:
 
 @router.get("/health/ready", responses={503: {"description": "Not ready"}})
 async def ready(request: Request, response: Response) -> dict[str, bool]:
-    """As `/health/ready`."""
+    """Whether the server is ready, as `/health/ready` says."""
     is_ready = service_of(request).status == "ready"
     response.status_code = 200 if is_ready else 503
     return {"ready": is_ready}

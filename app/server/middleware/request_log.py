@@ -30,9 +30,9 @@ _TRACE: Final = re.compile(
     r"(?P<more>-.*)?"
 )
 DRAWN_KEY: Final = "cxr.drawn_request_id"
-"""Where middleware before this one names the id for a request that brings none."""
+"""The key of the scope under which earlier middleware puts an id, where a client sent none."""
 ROUTE_KEY: Final = "cxr.route"
-"""Where middleware that answers for a route names it."""
+"""The key of the scope under which middleware that answers for a route names the route."""
 NO_ROUTE: Final = "(no route)"
 NO_METHOD: Final = "-"
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.inference.lifecycle import Service
 
 CROWDED_KEY: Final = "cxr.crowded"
-"""Where a connection that is one too many says so."""
+"""The key of the scope by which a connection beyond the limit is marked."""
 UPLOADS: Final = re.compile(
     "/predict|/predict/batch|/explain|/v2/models/[^/]+(/versions/[^/]+)?/infer"
 )

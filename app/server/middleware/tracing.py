@@ -26,7 +26,7 @@ _SERVER_FAULT: Final = 500
 
 
 _OTHER_METHOD: Final = "_OTHER"
-"""As OpenTelemetry's conventions for HTTP call a method that they do not know."""
+"""The name that OpenTelemetry's HTTP conventions have for a method that they do not know."""
 
 
 class TracingMiddleware:

@@ -39,13 +39,13 @@ def takes_long(data: bytes) -> bool:
 
 
 def _png_pixels(data: bytes) -> int:
-    """Those that the header declares; 0 where it is cut off."""
+    """The pixels that a PNG's header declares; 0 where it is cut off."""
     size = data[_PNG_SIZE_AT : _PNG_SIZE_AT + _PNG_SIZE.size]
     return math.prod(_PNG_SIZE.unpack(size)) if len(size) == _PNG_SIZE.size else 0
 
 
 def _jpeg_pixels(data: bytes) -> float:
-    """Those that the frame header declares (ITU-T T.81, B.2.2); 0 where there is none."""
+    """The pixels that a JPEG's frame header declares (ITU-T T.81, B.2.2); 0 where there is none."""
     try:
         for count, (marker, offset) in enumerate(markers(data)):
             if marker in FRAMES:

@@ -44,7 +44,7 @@ class SamePicture:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What `find_duplicates` found.
+    """The duplicates that `find_duplicates` found.
 
     `same` are the pictures in several files, each file in one of them at most: a copy of a copy
     belongs with both. `look_alikes` are the nearest pairs across splits that are not near enough,
