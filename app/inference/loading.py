@@ -100,9 +100,8 @@ def announce(how: str, classifier: Classifier, metrics: Metrics) -> None:
     )
 
 
-_READING_LIMIT_S: Final = 60
-
-
+_READING_LIMIT_S: Final = 15
+"""A gigabyte of weights, the most that is read, took 3 s on two busy cores."""
 _READING_BYTES: Final = 3 << 30
 """The largest weights, and what reading takes besides."""
 

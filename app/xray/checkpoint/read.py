@@ -16,7 +16,6 @@ import h5py
 import numpy as np
 
 from app.xray.checkpoint.architecture import declared_input, declared_outputs, read_architecture
-from app.xray.checkpoint.global_heap import refuse_hostile_heaps
 from app.xray.checkpoint.hdf5 import look_through, refuse_repeated_weights
 from app.xray.contract import DEFAULT_CLASSES, ModelContract, read_text
 from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
@@ -82,7 +81,6 @@ def read_checkpoint(
     if sha256 is not None and not hmac.compare_digest(digest, sha256.lower()):
         raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
     try:
-        refuse_hostile_heaps(path)
         with h5py.File(path, "r") as file:
             look_through(file)
             config = _model_config(file)

@@ -249,3 +249,17 @@ def test_a_checkpoint_that_breaks_its_library_is_refused(
         CheckpointCorrupt, match=rf"tiny\.h5: not a readable HDF5 file: .*{message}"
     ):
         load_classifier(read_settings(model_path=tiny_checkpoint))
+
+
+def test_a_checkpoint_that_sends_its_library_round_and_round_is_refused(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A heap's object without number and length: libhdf5 waits there for the next one."""
+    data = bytearray(tiny_checkpoint.read_bytes())
+    place = data.index(b"GCOL") + 16
+    data[place : place + 16] = bytes(16)
+    path = tmp_path / "round.h5"
+    path.write_bytes(data)
+    monkeypatch.setattr("app.inference.loading._READING_LIMIT_S", 5)
+    with pytest.raises(CheckpointCorrupt, match=r"round\.h5: .* takes more than 5 s"):
+        load_classifier(read_settings(model_path=path))
