@@ -79,9 +79,6 @@ def _fit(options: argparse.Namespace, console: Console) -> None:
     from training.report.terminal import print_examination
 
     examination = fit(config, console)
-    if examination is None:
-        console.print("done; the first worker judges and writes", highlight=False)
-        return
     print_examination(examination, console)
     console.print(f"written to {config.out}", highlight=False)
 

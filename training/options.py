@@ -49,8 +49,8 @@ def build_parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     fit.add_argument("--learning-rate", type=float, metavar="RATE", help="of Adam (1e-4)")
     fit.add_argument("--seed", type=int, metavar="N", help="of everything random (21)")
     fit.add_argument(
-        "--strategy", metavar="auto|one|mirrored|multiworker",
-        help="devices: one; all of this machine; those of TF_CONFIG (auto: all GPUs)",
+        "--strategy", metavar="auto|one|mirrored",
+        help="devices: one; all of this machine (auto: all GPUs)",
     )  # fmt: skip
     fit.add_argument("--strict", action="store_true", help="end at an unreadable picture")
     fit.add_argument("--allow-leaks", action="store_true", help="train though check finds leaks")

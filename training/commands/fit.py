@@ -30,7 +30,7 @@ from training.report.terminal import report_caveats, report_skipped, track
 from training.report.words.audit import spell_count, spell_leak
 from training.train.loop import train
 from training.train.sampling import class_weights
-from training.train.strategy import choose_strategy, is_chief
+from training.train.strategy import choose_strategy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,10 +46,8 @@ LEAKS_NAMED: Final = 3
 """So many leaks a refusal spells out."""
 
 
-def fit(config: FitConfig, console: Console) -> Examination | None:
+def fit(config: FitConfig, console: Console) -> Examination:
     """Train by `config`, write everything into `config.out`, and judge the best epoch on test.
-
-    Of several workers only the first writes and judges; the others give None.
 
     Raises:
         DatasetError: as `load_dataset` and `read_manifest`, or the audit found a leak and
@@ -58,9 +56,8 @@ def fit(config: FitConfig, console: Console) -> Examination | None:
             the data; or as `choose_strategy`. Nothing has been written then.
     """
     strategy = choose_strategy(config.strategy)
-    writes = is_chief(strategy)
     is_taken = config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir()))
-    if writes and is_taken:
+    if is_taken:
         raise TrainingError(f"{config.out}: holds something already; name another folder in --out")
     if config.out.resolve().is_relative_to(config.data.resolve()):
         raise TrainingError(f"{config.out}: lies in the data; name a folder elsewhere in --out")
@@ -90,8 +87,7 @@ def fit(config: FitConfig, console: Console) -> Examination | None:
     known, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
-    if writes:
-        begin_folder(config, contract, dataset)
+    begin_folder(config, contract, dataset)
     best = config.out / "best_model.h5"
     history = train(
         network,
@@ -103,9 +99,6 @@ def fit(config: FitConfig, console: Console) -> Examination | None:
         console,
         strategy,
     )
-    if not writes:
-        return None
-
     network = build_network(read_checkpoint(best))
     runner = Runner(network, contract, track(console, "running"))
     answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}

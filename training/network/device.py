@@ -16,10 +16,6 @@ def has_gpu() -> bool:
         import jax
 
         return bool(jax.default_backend() == "gpu")
-    if backend == "torch":
-        import torch
-
-        return bool(torch.cuda.is_available())
     return False
 
 

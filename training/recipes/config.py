@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-StrategyName = Literal["auto", "one", "mirrored", "multiworker"]
+StrategyName = Literal["auto", "one", "mirrored"]
 
 
 class AugmentConfig(BaseModel):

@@ -53,8 +53,7 @@ class Validate(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no 
     """Put `val_loss` and `val_accuracy` into an epoch's figures, from one device.
 
     In the place of Keras' own validation where several devices train: it weighs parts of unlike
-    size alike, and between workers (Keras 3.15) its figures are now and then mixed up. `served` is
-    compiled; it is given the weights of the network that is trained.
+    size alike. `served` is compiled; it is given the weights of the network that is trained.
     """
 
     def __init__(self, served: Any, batches: Any) -> None:

@@ -14,7 +14,7 @@ from training.train.first_stage import train_head
 from training.train.offsets import add_offsets
 from training.train.optimizer import build_optimizer
 from training.train.sampling import class_weights
-from training.train.strategy import build_on_workers, is_chief, spread
+from training.train.strategy import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def train(
 
     `sources` are those of the pictures of the first, empty where they are not known. The epochs
     are written to `history.csv` beside `kept`; what they came to is returned. With a `strategy`
-    its devices share the work, and of several processes the chief writes.
+    its devices share the work.
     """
     known, watched = splits
     batches = TrainingBatches(known, contract, config, sources)
@@ -55,8 +55,6 @@ def train(
         network = spread(network, strategy) if strategy else network
         optimizer = build_optimizer(network, config, len(batches))
         network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
-    if strategy:
-        build_on_workers(network, strategy, batches)
     validation = PlainBatches(watched, contract)
     callbacks: list[Any] = []
     if config.average:
@@ -75,9 +73,8 @@ def train(
             )
         )
     callbacks.append(keras.callbacks.TerminateOnNaN())
-    if is_chief(strategy):
-        callbacks.append(Keep(kept, contract, served, config.keep))
-        callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
+    callbacks.append(Keep(kept, contract, served, config.keep))
+    callbacks.append(keras.callbacks.CSVLogger(kept.with_name("history.csv")))
     with EpochBars(console, len(batches)) as bars:
         found: History = network.fit(
             batches,
@@ -88,6 +85,6 @@ def train(
             callbacks=[*callbacks, bars],
             verbose=0,
         ).history
-    if config.offsets and is_chief(strategy):
+    if config.offsets:
         add_offsets(kept, contract, watched)
     return found

@@ -102,7 +102,7 @@ def test_a_network_that_cannot_be_explained_has_mistakes_without_heat(
 def test_other_backends_than_tensorflow_have_no_heat(
     split: Split, network: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert explain(network, CONTRACT, split.pixels, split.labels) == [None] * COUNT
 
 

@@ -14,7 +14,6 @@ FAKES = {
         config=SimpleNamespace(list_physical_devices=lambda _kind: ["GPU:0"] if gpu else [])
     ),
     "jax": lambda gpu: SimpleNamespace(default_backend=lambda: "gpu" if gpu else "cpu"),
-    "torch": lambda gpu: SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: gpu)),
 }
 
 
