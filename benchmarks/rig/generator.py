@@ -11,7 +11,6 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import numpy as np
 import uvloop
 
 from benchmarks.rig.client import Client, Exchange, Request
@@ -32,14 +31,12 @@ class Lane(NamedTuple):
     `requests` makes the iterator that they are taken from, in the process that sends them. With
     `per_s` all connections together send so many a second: each has its schedule, sends at once
     when it is late, and never before its last request has ended. Without, each sends as soon as
-    it is answered. By chance, the pauses of that schedule are exponential: with many connections
-    nearly a Poisson process.
+    it is answered.
     """
 
     requests: Callable[[], Iterator[Request]]
     connections: int = 1
     per_s: float | None = None
-    is_by_chance: bool = False
 
 
 class Load(NamedTuple):
@@ -139,15 +136,12 @@ async def _offer(pipe: Connection, port: int, lanes: list[Lane], seconds: float)
             await client.connect()
             period = lane.connections / lane.per_s if lane.per_s else 0.0
             delay = period * number / lane.connections
-            pauses = _pauses(period, np.random.default_rng(number) if lane.is_by_chance else None)
-            prepared.append(
-                (client, requests, pauses, next(pauses) if lane.is_by_chance else delay)
-            )
+            prepared.append((client, requests, period, delay))
     begun_at, cpu_before = time.monotonic(), time.process_time()
     pipe.send(begun_at)
     tasks = [
-        asyncio.create_task(_send(client, requests, pauses, begun_at + delay, stop, exchanges))
-        for client, requests, pauses, delay in prepared
+        asyncio.create_task(_send(client, requests, period, begun_at + delay, stop, exchanges))
+        for client, requests, period, delay in prepared
     ]
     loop.add_reader(pipe.fileno(), stop.set)
     timer = loop.call_later(seconds, stop.set)
@@ -171,14 +165,13 @@ async def _offer(pipe: Connection, port: int, lanes: list[Lane], seconds: float)
 async def _send(
     client: Client,
     requests: Iterator[Request],
-    pauses: Iterator[float],
+    period: float,
     due: float,
     stop: asyncio.Event,
     exchanges: list[Exchange],
 ) -> None:
-    """One connection's work; a pause of 0 is a closed loop."""
+    """One connection's work; a period of 0 is a closed loop."""
     while not stop.is_set():
-        period = next(pauses)
         if period:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             due += period
@@ -191,9 +184,3 @@ async def _send(
         exchanges.append(exchange)
         if exchange.error and not period:
             await asyncio.sleep(0.01)  # nobody may be there: a closed loop must not spin
-
-
-def _pauses(period: float, chance: np.random.Generator | None) -> Iterator[float]:
-    """Seconds from one request to the next, without end."""
-    while True:
-        yield float(chance.exponential(period)) if chance else period
