@@ -64,7 +64,7 @@ search: ## try the recipes that were not yet on DATA=DIR, and compare them; RECI
 	@$(MAKE) --no-print-directory install USE=train
 	$(BIN)/python -m training search --data "$(DATA)" --weights "$(WEIGHTS)" $(ARGS) $(RECIPES)
 
-bench: ## the service beside others, under load; ARGS="--quick" for a first look; needs wrk
+bench: ## the service beside others, under load; ARGS="--quick" for a first look
 	@$(MAKE) --no-print-directory install USE=bench
 	$(BIN)/python -m benchmarks $(ARGS)
 

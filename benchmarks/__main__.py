@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections import defaultdict
 from contextlib import ExitStack
@@ -15,10 +14,14 @@ from rich.console import Console
 from app.settings import read_settings
 from app.xray.checkpoint import read_checkpoint
 from benchmarks.compare.contenders import NAMES, Contender
+from benchmarks.compare.figures import Cell, Figures, plot, tell
 from benchmarks.compare.floor import Floor
-from benchmarks.compare.load import put_load, require_wrk
-from benchmarks.compare.report import Cell, Figures, write_report
+from benchmarks.report import Report, add_common_options, percentile
+from benchmarks.rig.client import Request
+from benchmarks.rig.generator import Lane, always, put_load
+from benchmarks.rig.phases import PREDICT
 from benchmarks.rig.pictures import form, gray_jpeg
+from benchmarks.rig.wire import post
 
 SIDE: Final = (1024, 1024)
 CELLS: Final = [
@@ -33,30 +36,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10, help="of each window of load")
-    parser.add_argument("--quick", action="store_true", help="one round, windows of 3 seconds")
-    parser.add_argument("--model", type=Path, default=Path("models/best_model.h5"))
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    add_common_options(parser)
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 3
-    require_wrk()
 
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console()
     checkpoint = read_checkpoint(options.model)
     floor = Floor(checkpoint, read_settings().cache_dir)
     pictures = {size: gray_jpeg(*size) for size in {cell.size for cell in CELLS}}
     figures: Figures = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        bodies = {}
-        for size, picture in pictures.items():
-            bodies[size] = Path(folder) / f"{size[0]}x{size[1]}"
-            bodies[size].write_bytes(form(picture))
         for round_ in range(options.rounds):
             with ExitStack() as stack:
                 running = []
                 for name in NAMES[round_ % len(NAMES) :] + NAMES[: round_ % len(NAMES)]:
                     log = Path(folder) / f"{name}.log"
-                    running.append(Contender(name, options.model, form(pictures[SIDE]), log))
+                    running.append(Contender(name, options.model, pictures[SIDE], log))
                     stack.callback(running[-1].kill)
                     figures[name, "start_s"].append(running[-1].start_s)
                 for cell in CELLS:
@@ -67,23 +63,41 @@ def main() -> None:
                     latency = floor.latency_ms(picture, FLOOR_WINDOW_S)
                     figures["floor", cell, "p50_ms"].append(latency)
                     for contender in running:
-                        measure(contender, cell, bodies[cell.size], options.seconds, figures)
-    write_report(figures, options.out, console)
+                        measure(contender, cell, picture, options.seconds, figures)
+    report = Report(
+        "serving",
+        f"medians of {options.rounds} rounds of {options.seconds:g} s, ratios taken within each. "
+        "The floor is decoding and the model alone, no HTTP: requests/s with all CPUs at work, "
+        "milliseconds one after the other.",
+        ("ai-edge-litert", "tensorflow", "litserve"),
+    )
+    tell(report, figures)
+    report.conclude(options.out)
+    plot(figures, options.out / "serving.png")
 
 
-def measure(contender: Contender, cell: Cell, body: Path, seconds: float, figures: Figures) -> None:
+def measure(
+    contender: Contender, cell: Cell, picture: bytes, seconds: float, figures: Figures
+) -> None:
     """One window of load on one server, after a short one to get going."""
+    lane = Lane(always(Request(PREDICT, post(form(picture)))), cell.connections)
     with contender:
-        put_load(contender.url, body, connections=cell.connections, seconds=1)
+        put_load(contender.port, [lane], seconds=1)
         contender.settle()
         before = contender.cpu_s
-        load = put_load(contender.url, body, connections=cell.connections, seconds=seconds)
+        load = put_load(contender.port, [lane], seconds=seconds)
         spent = contender.cpu_s - before
         figures[contender.name, "memory_mb"].append(contender.memory_mb)
         contender.settle()
-    for name in ("requests_per_s", "p50_ms", "p95_ms", "p99_ms", "errors"):
-        figures[contender.name, cell, name].append(getattr(load, name))
-    figures[contender.name, cell, "cpu_ms"].append(spent / max(load.requests, 1) * 1000)
+    times_ms = [exchange.ms for exchange in load.exchanges if exchange.status == 200]
+    found = {
+        "requests_per_s": load.answered_per_s(PREDICT),
+        **{f"p{percent}_ms": percentile(times_ms, percent) for percent in (50, 95, 99)},
+        "errors": len(load.exchanges) - len(times_ms),
+        "cpu_ms": spent / max(len(times_ms), 1) * 1000,
+    }
+    for name, value in found.items():
+        figures[contender.name, cell, name].append(value)
 
 
 if __name__ == "__main__":

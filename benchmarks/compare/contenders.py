@@ -6,8 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
+from benchmarks.rig.pictures import form
 from benchmarks.rig.watched_server import WatchedServer
-from benchmarks.rig.wire import FORM
+from benchmarks.rig.wire import post
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ NAMES = ("ours", "naive", "LitServe")
 class Contender(WatchedServer):
     """A running server; stopped (SIGSTOP) but within a `with` block, so that it takes no CPU."""
 
-    def __init__(self, name: str, model: Path, body: bytes, log: Path) -> None:
+    def __init__(self, name: str, model: Path, picture: bytes, log: Path) -> None:
         module, arguments = {
             "ours": ("app", ["--port", "{port}"]),
             "naive": ("benchmarks.compare.servers.naive", [str(model), "{port}"]),
@@ -33,13 +34,9 @@ class Contender(WatchedServer):
             log,
             module=module,
             arguments=arguments,
-            ask=lambda client: client.post(
-                "/predict", content=body, headers={"Content-Type": FORM}
-            ),
+            ready=post(form(picture)),
             model_path=str(model),
-            ood="off",  # what is sent is no chest X-ray
         )
-        self.url = f"http://127.0.0.1:{self.port}/predict"
         self._freeze()
 
     def __enter__(self) -> Self:

@@ -9,19 +9,17 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
-
 from app.inference.loading import load_classifier
-from app.runtime.devices import usable_cpus
 from app.score.scorer import Scorer
 from app.score.source import list_pictures
 from app.score.table import About, ScoreTable
 from app.settings import read_settings
 from benchmarks.compare.floor import Floor
+from benchmarks.report import Report
 
 
 def main() -> None:
-    """Measure in turn, and print one line."""
+    """Measure in turn, and print one table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs.archive", description=__doc__)
     parser.add_argument("folder", help="JPEG and PNG pictures")
     parser.add_argument("--pictures", type=int, default=600)
@@ -55,12 +53,12 @@ def main() -> None:
         limit, rate = floor.pictures_per_s(files), ours()
         rates.append(rate)
         ratios.append(rate / limit)
-    Console().print(
-        f"{len(files)} pictures, {usable_cpus()} CPUs, medians of {options.rounds}: "
-        f"{statistics.median(rates):.1f} a second, {statistics.median(ratios):.2f} of decoding and "
-        f"the model alone ({min(ratios):.2f} to {max(ratios):.2f})",
-        soft_wrap=True,
+    report = Report("archive", f"{len(files)} pictures, medians of {options.rounds} rounds.")
+    report.add_table(
+        ("pictures a second", "of decoding and the model alone", "least", "most"),
+        [(statistics.median(rates), statistics.median(ratios), min(ratios), max(ratios))],
     )
+    report.conclude()
 
 
 if __name__ == "__main__":

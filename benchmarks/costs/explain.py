@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from app.inference.decoder_pool import Decoding
 from app.inference.loading import load_classifier
 from app.inference.pipeline import Pipeline
-from app.runtime.devices import usable_cpus
 from app.settings import read_settings
 from app.xray.gate import summarise
 from benchmarks.costs.timing import interleave
+from benchmarks.report import MODEL, Report
 from benchmarks.rig.pictures import gray_jpeg
 
 if TYPE_CHECKING:
@@ -30,12 +28,12 @@ def main() -> None:
     """Measure and print one table, and what the gate takes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs.explain", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--model", type=Path, default=Path("models/best_model.h5"))
+    parser.add_argument("--model", type=Path, default=MODEL)
     options = parser.parse_args()
 
     settings = read_settings(model_path=options.model, ood="off")
     classifier = load_classifier(settings)
-    table = Table("picture", "explained, ms", "plain, ms", "ratio", title=f"{usable_cpus()} CPUs")
+    rows = []
     loop = asyncio.new_event_loop()
     decoding = Decoding(settings)
     pipeline = Pipeline(classifier, settings, decoding)
@@ -50,11 +48,11 @@ def main() -> None:
             lambda data=data: call(pipeline.classify(data)),
             rounds=options.rounds,
         )
-        ratio = f"{explained / plain:.2f}"
-        table.add_row(f"{side} x {side}", f"{explained:.1f}", f"{plain:.1f}", ratio)
+        rows.append((f"{side} x {side}", explained, plain, explained / plain))
     pipeline.close()
     decoding.close()
-    Console().print(table)
+    report = Report("explain", f"medians of {options.rounds} interleaved rounds.")
+    report.add_table(("picture", "explained, ms", "plain, ms", "ratio"), rows)
 
     gate = classifier.contract.ood
     if gate is not None:
@@ -66,7 +64,8 @@ def main() -> None:
             lambda: classifier.engine.predict(batch),
             rounds=options.rounds,
         )
-        Console().print(f"gate: {judged:.2f} ms beside {predicted:.1f} ms for the network")
+        report.add_table(("gate, ms", "network, ms"), [(judged, predicted)])
+    report.conclude()
 
 
 if __name__ == "__main__":

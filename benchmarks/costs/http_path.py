@@ -6,6 +6,7 @@ What the pipeline takes for the same picture is measured in turn and taken off.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -22,6 +23,7 @@ from app.inference.engines.engine import Batching, Output
 from app.main import create_app
 from app.settings import Settings, read_settings
 from app.xray.checkpoint import read_checkpoint
+from benchmarks.report import Report
 from benchmarks.rig.pictures import BOUNDARY, form, gray_jpeg
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 SIDES = (512, 1024, 2048)
 CHUNK_BYTES = 65_536
-ROUNDS, CALLS = 9, 100
+CALLS = 100
 
 
 class NoModel:
@@ -80,8 +82,23 @@ def write_the_log_to_nowhere() -> None:
     logging.getLogger("app").setLevel("INFO")
 
 
-async def main() -> None:
-    """Measure and print a line for each size."""
+def main() -> None:
+    """Measure and print one table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.costs.http_path", description=__doc__
+    )
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    write_the_log_to_nowhere()
+    rows = uvloop.run(measure(options.rounds))
+    report = Report("http_path", f"medians of {options.rounds} rounds of {CALLS} requests.")
+    report.add_table(("picture", "kB", "CPU ms a request, beside the pipeline"), rows)
+    report.conclude()
+
+
+async def measure(rounds: int) -> list[tuple[str, float, float]]:
+    """A row for each size."""
+    rows = []
     app = create_app(read_settings(), load=load)
     async with app.router.lifespan_context(app):
         while app.state.service.status == "loading":  # noqa: ASYNC110
@@ -90,7 +107,7 @@ async def main() -> None:
         for side in SIDES:
             picture = gray_jpeg(side, side)
             body, rests = form(picture), []
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 start = time.process_time()
                 for _ in range(CALLS):
                     await post(app, body)
@@ -99,10 +116,9 @@ async def main() -> None:
                     await pipeline.classify(picture)
                 end = time.process_time()
                 rests.append(((middle - start) - (end - middle)) / CALLS * 1000)
-            rest = statistics.median(rests)
-            print(f"{side} x {side}, {len(body) / 1000:.0f} kB: {rest:.2f} ms of CPU a request")  # noqa: T201
+            rows.append((f"{side} x {side}", len(body) / 1000, statistics.median(rests)))
+    return rows
 
 
 if __name__ == "__main__":
-    write_the_log_to_nowhere()
-    uvloop.run(main())
+    main()

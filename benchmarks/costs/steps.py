@@ -7,16 +7,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from app.inference.engines import create_engine
-from app.runtime.devices import usable_cpus
 from app.settings import read_settings
 from app.xray.checkpoint import read_checkpoint
 from app.xray.network import build_network, import_keras
 from app.xray.preprocess import preprocess
 from benchmarks.costs.timing import interleave
+from benchmarks.report import MODEL, Report
 from benchmarks.rig.pictures import gray_jpeg
 
 SIDES = (512, 1024, 2048)
@@ -26,10 +24,10 @@ def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs.steps", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", type=Path, default=Path("models/best_model.h5"))
+    parser.add_argument("--model", type=Path, default=MODEL)
     options = parser.parse_args()
 
-    table = Table("step", "ours, ms", "beside it, ms", "ratio", title=f"{usable_cpus()} CPUs")
+    rows = []
     checkpoint = read_checkpoint(options.model)
     keras = import_keras()
     for side in SIDES:
@@ -47,7 +45,7 @@ def main() -> None:
                 keras_road,
                 rounds=options.rounds,
             )
-        add_row(table, f"bytes to tensor, gray JPEG {side} x {side}, beside load_img", ours, other)
+        rows.append((f"bytes to tensor, gray JPEG {side} x {side}, beside load_img", ours, other))
 
     network = build_network(checkpoint)
     cache_dir = read_settings().cache_dir
@@ -59,13 +57,13 @@ def main() -> None:
             lambda: network.predict(batch, verbose=0),
             rounds=options.rounds,
         )
-        add_row(table, f"one picture through {kind}, beside model.predict", ours, other)
-    Console().print(table)
-
-
-def add_row(table: Table, step: str, ours: float, other: float) -> None:
-    """One line: both times and how many times faster ours is."""
-    table.add_row(step, f"{ours:.1f}", f"{other:.1f}", f"{other / ours:.1f} x")
+        rows.append((f"one picture through {kind}, beside model.predict", ours, other))
+    report = Report("steps", f"medians of {options.rounds} interleaved rounds.")
+    report.add_table(
+        ("step", "ours, ms", "beside it, ms", "times faster"),
+        [(step, ours, other, other / ours) for step, ours, other in rows],
+    )
+    report.conclude()
 
 
 if __name__ == "__main__":

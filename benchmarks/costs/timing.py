@@ -1,4 +1,4 @@
-"""Two things timed in turn, so that whatever else the machine does slows both."""
+"""Things timed in turn, so that whatever else the machine does slows them all."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def interleave(
-    one: Callable[[], object], other: Callable[[], object], *, rounds: int, calls: int = 20
-) -> tuple[float, float]:
-    """Median milliseconds a call of `one` and of `other`, after a round of each to warm up."""
-    times: tuple[list[float], list[float]] = ([], [])
+def interleave(*functions: Callable[[], object], rounds: int, calls: int = 20) -> list[float]:
+    """Median milliseconds a call of each of `functions`, after a round of each to warm up."""
+    times: list[list[float]] = [[] for _ in functions]
     for round_ in range(rounds + 1):
-        for function, found in zip((one, other), times, strict=True):
+        for function, found in zip(functions, times, strict=True):
             start = time.perf_counter()
             for _ in range(calls):
                 function()
             if round_:
                 found.append((time.perf_counter() - start) / calls * 1000)
-    return statistics.median(times[0]), statistics.median(times[1])
+    return [statistics.median(found) for found in times]

@@ -12,13 +12,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from app.runtime.devices import usable_cpus
 from app.xray.contract import ModelContract
 from app.xray.network import hush_tensorflow
 from benchmarks.costs.timing import interleave
+from benchmarks.report import Report
 from benchmarks.rig.pictures import gray_jpeg
 from training.data.dataset import load_dataset
 from training.network.mobilenet import build_mobilenet
@@ -85,19 +82,21 @@ def compare(root: Path, side: int, rounds: int) -> None:
     network = build_mobilenet(len(CLASSES), weights="none")
     network.compile("adam", "categorical_crossentropy")
     inputs, labels = ours[0]
-    step, _ = interleave(
-        lambda: network.train_on_batch(inputs, labels), lambda: None, rounds=rounds, calls=2
-    )
+    (step,) = interleave(lambda: network.train_on_batch(inputs, labels), rounds=rounds, calls=2)
 
     mine, other = (total / pictures for total in an_epoch)
-    table = Table(
-        "milliseconds a picture", "ours", "ImageDataGenerator", "ratio",
-        title=f"gray JPEG {side} x {side}, batches of {BATCH_SIZE}, {usable_cpus()} CPUs",
-    )  # fmt: skip
-    table.add_row("each epoch", f"{mine:.1f}", f"{other:.1f}", f"{other / mine:.1f} x")
-    table.add_row("once, before the first", f"{once:.1f}", "", "")
-    table.add_row("for comparison: the training step", f"{step / BATCH_SIZE:.1f}", "", "")
-    Console().print(table)
+    report = Report(
+        "training", f"gray JPEG {side} x {side}, batches of {BATCH_SIZE}.", ("keras", "tensorflow")
+    )
+    report.add_table(
+        ("milliseconds a picture", "ours", "ImageDataGenerator", "times faster"),
+        [
+            ("each epoch", mine, other, other / mine),
+            ("once, before the first", once, "", ""),
+            ("for comparison: the training step", step / BATCH_SIZE, "", ""),
+        ],
+    )
+    report.conclude()
 
 
 if __name__ == "__main__":

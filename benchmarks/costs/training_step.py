@@ -2,22 +2,19 @@
 
 The whole network, then with ImageNet's batch statistics, then with lower blocks frozen too, which
 recipes may ask for (`frozen_statistics`, `frozen_blocks`). Milliseconds of one step, input at hand,
-medians of interleaved rounds; ratios are taken within each round.
+medians of interleaved rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from app.runtime.devices import usable_cpus
 from app.xray.network import hush_tensorflow
+from benchmarks.costs.timing import interleave
+from benchmarks.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,18 +38,17 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=32)
     options = parser.parse_args()
     hush_tensorflow()
-    steps = {name: prepare(*way, options.batch_size) for name, way in WAYS.items()}
-    rounds = [{name: seconds(step) for name, step in steps.items()} for _ in range(options.rounds)]
-    whole = next(iter(WAYS))
-    table = Table(
-        "trained", "ms a picture", "of all layers",
-        title=f"batches of {options.batch_size}, {usable_cpus()} CPUs",
-    )  # fmt: skip
-    for name in WAYS:
-        cost = statistics.median(found[name] for found in rounds) / options.batch_size * 1000
-        ratio = statistics.median(found[name] / found[whole] for found in rounds)
-        table.add_row(name, f"{cost:.1f}", f"{ratio:.2f}")
-    Console().print(table)
+    steps = [prepare(*way, options.batch_size) for way in WAYS.values()]
+    costs = interleave(*steps, rounds=options.rounds, calls=1)
+    report = Report("training_step", f"batches of {options.batch_size}.", ("keras", "tensorflow"))
+    report.add_table(
+        ("trained", "ms a picture", "of all layers"),
+        [
+            (name, cost / options.batch_size, cost / costs[0])
+            for name, cost in zip(WAYS, costs, strict=True)
+        ],
+    )
+    report.conclude()
 
 
 def prepare(blocks: int, statistics: bool, batch_size: int) -> Callable[[], Any]:
@@ -72,15 +68,7 @@ def prepare(blocks: int, statistics: bool, batch_size: int) -> Callable[[], Any]
         return network.train_on_batch(pictures, labels)
 
     step()
-    step()
     return step
-
-
-def seconds(step: Callable[[], Any]) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
-    step()
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.promises.verdict import Report, add_common_options
+from benchmarks.report import Report, add_common_options
 from benchmarks.rig.watched_server import serving
+from benchmarks.rig.wire import BYTES, post
 from tests.corpus.hostile import dicom_declaring, jpeg_declaring
 from tests.drawing import png_declaring
 
@@ -37,18 +38,16 @@ def main() -> None:
         "DICOM": dicom_declaring(SIDE, SIDE),
     }
     rows = []
-    with (
-        serving(options.model) as server,
-        server.client() as client,
-    ):
+    with serving(options.model) as server:
         for name, data in bombs.items():
             # The first starts what decodes apart, which takes memory of its own.
-            statuses = {client.post("/predict", content=data).status_code}
+            request = post(data, BYTES)
+            statuses = {server.ask(request).status}
             before = peak_mb(server.processes())
             times = []
             for _ in range(CALLS):
                 start = time.perf_counter()
-                statuses.add(client.post("/predict", content=data).status_code)
+                statuses.add(server.ask(request).status)
                 times.append((time.perf_counter() - start) * 1000)
             taken_ms, taken_mb = statistics.median(times), peak_mb(server.processes()) - before
             rows.append((name, len(data), taken_ms, taken_mb))

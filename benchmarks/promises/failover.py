@@ -20,7 +20,7 @@ from ray import serve
 from ray.serve.context import _get_global_client  # what `serve status` tells has no process ids
 
 from app.cluster import application
-from benchmarks.promises.verdict import Report, add_common_options, listed, percentile, statuses
+from benchmarks.report import Report, add_common_options, listed, percentile, statuses
 from benchmarks.rig.generator import Generator
 from benchmarks.rig.phases import AT_CAPACITY, HEALTH, PREDICT, predictions, probe
 

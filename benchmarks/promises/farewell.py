@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import psutil
 
 from benchmarks.promises.overload import CONNECTIONS, MAX_QUEUE, TIMES
-from benchmarks.promises.verdict import (
+from benchmarks.report import (
     Report,
     add_common_options,
     default_of,
@@ -74,14 +74,9 @@ def main() -> None:
     if options.quick:
         options.seconds, options.capacity_seconds = 3, 3
 
-    with (
-        serving(
-            options.model,
-            max_queue=str(MAX_QUEUE),
-            ood="off",  # what is sent is no chest X-ray
-            drain_s=f"{options.drain_seconds:g}",
-        ) as server,
-    ):
+    with serving(
+        options.model, max_queue=str(MAX_QUEUE), drain_s=f"{options.drain_seconds:g}"
+    ) as server:
         capacity, _ = capacity_per_s(server, options.capacity_seconds)
         farewell = end(server, TIMES * capacity, options.seconds, options.drain_seconds)
     report = Report(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from benchmarks.promises.verdict import (
+from benchmarks.report import (
     Report,
     add_common_options,
     default_of,
@@ -61,14 +61,7 @@ def main() -> None:
     if options.quick:
         options.seconds, options.capacity_seconds = 8, 4
 
-    with (
-        serving(
-            options.model,
-            max_queue=str(options.max_queue),
-            ood="off",  # what is sent is no chest X-ray
-            drain_s="0",
-        ) as server,
-    ):
+    with serving(options.model, max_queue=str(options.max_queue)) as server:
         before, calm = capacity_per_s(server, options.capacity_seconds)
         lanes = [
             predictions(CONNECTIONS, TIMES * before),

@@ -18,16 +18,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console
 
-from benchmarks.promises.verdict import Report, add_common_options, listed, percentile, statuses
+from benchmarks.report import Report, add_common_options, listed, percentile, statuses
 from benchmarks.rig.checkpoints import Candidate, compile_ahead, draw_up, put
 from benchmarks.rig.generator import Generator, Load
 from benchmarks.rig.phases import AT_CAPACITY, HEALTH, PREDICT, predictions, probe
 from benchmarks.rig.watched_server import WatchedServer
+from benchmarks.rig.wire import get
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import httpx
 
 KINDS = ("good", "corrupt", "wrong-shaped")
 HEALTH_PER_S = 20
@@ -73,23 +72,18 @@ def main() -> None:
         put(good[0], served)
         with (
             WatchedServer(
-                folder / "log",
-                model_path=str(served),
-                cache_dir=str(folder / "cache"),
-                ood="off",  # what is sent is no chest X-ray
-                drain_s="0",
+                folder / "log", model_path=str(served), cache_dir=str(folder / "cache")
             ) as server,
             Generator(
                 server.port,
                 [predictions(AT_CAPACITY), probe(HEALTH, HEALTH_PER_S, keeps_body=True)],
                 seconds=options.reloads * OUTCOME_LIMIT_S,
             ) as generator,
-            server.client() as client,
         ):
             steps = []
             for number, candidate in enumerate(in_turn(candidates, options.reloads), 1):
                 put(candidate, served)
-                steps.append(reload(server, client, candidate))
+                steps.append(reload(server, candidate))
                 console.print(
                     f"[dim]{number}/{options.reloads}: {candidate.name}: {steps[-1].status} "
                     f"after {steps[-1].seconds:.2f} s"
@@ -116,11 +110,11 @@ def in_turn(candidates: list[Candidate], count: int) -> Iterator[Candidate]:
         yield next(queues[number % len(queues)])
 
 
-def reload(server: WatchedServer, client: httpx.Client, candidate: Candidate) -> Step:
+def reload(server: WatchedServer, candidate: Candidate) -> Step:
     """Have it loaded, and wait until health tells of it."""
-    before = _health(client)["reload"]
+    before = _health(server)["reload"]
     start = server.tell(signal.SIGHUP)
-    while (health := _health(client))["reload"] == before:
+    while (health := _health(server))["reload"] == before:
         if time.monotonic() - start > OUTCOME_LIMIT_S:
             health["reload"] = {"status": "nothing", "reason": None}
             break
@@ -184,8 +178,8 @@ def tell(report: Report, steps: list[Step], load: Load, good: set[str]) -> None:
     )
 
 
-def _health(client: httpx.Client) -> Any:
-    return client.get(HEALTH).json()
+def _health(server: WatchedServer) -> Any:
+    return json.loads(server.ask(get(HEALTH)).body)
 
 
 def _raw(step: Step) -> dict[str, Any]:

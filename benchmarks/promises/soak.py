@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks.promises.verdict import Report, add_common_options, listed, statuses
+from benchmarks.report import Report, add_common_options, listed, statuses
 from benchmarks.rig.bad_manners import misbehave
 from benchmarks.rig.generator import Lane, put_load
 from benchmarks.rig.history import PANELS, History, Sample
@@ -49,12 +49,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        history = History(
-            log,
-            model_path=str(options.model),
-            ood="off",  # what is sent is no chest X-ray
-            drain_s="0",
-        )
+        history = History(log, model_path=str(options.model))
         with history.server:
             soak = Soak(history, options.seed)
             soak.send(options.first)

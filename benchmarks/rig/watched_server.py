@@ -11,12 +11,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import httpx
 import psutil
+
+from benchmarks.rig.wire import Answer, ask, get
 
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 START_LIMIT_S = 120
 END_LIMIT_S = 60
@@ -25,8 +26,9 @@ END_LIMIT_S = 60
 class WatchedServer:
     """A module run as `python -m MODULE ARGUMENTS` on a port that `{port}` in them stands for.
 
-    Ready once `ask` is answered with success; killed when the block ends, if it has not ended.
-    `settings` are CXR_ variables; what it writes goes into the file `log`.
+    Ready once the request `ready` is answered with success; killed when the block ends, if it has
+    not ended. `settings` are CXR_ variables, beside no gate, since what is sent is drawn, and no
+    drain; what it writes goes into the file `log`.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class WatchedServer:
         *,
         module: str = "app",
         arguments: Sequence[str] = ("--port", "{port}"),
-        ask: Callable[[httpx.Client], httpx.Response] = lambda client: client.get("/health/ready"),
+        ready: bytes = get("/health/ready"),
         output: int | None = None,
         **settings: str,
     ) -> None:
@@ -43,6 +45,7 @@ class WatchedServer:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self.log = log
+        settings = {"ood": "off", "drain_s": "0", **settings}
         variables = {f"CXR_{name.upper()}": value for name, value in settings.items()}
         start = time.monotonic()
         with log.open("wb") as file:
@@ -53,7 +56,7 @@ class WatchedServer:
                 stderr=file,
             )
         try:
-            self._wait_for_an_answer(ask)
+            self._wait_for_an_answer(ready)
         except BaseException:
             self.kill()
             raise
@@ -85,9 +88,9 @@ class WatchedServer:
         """Itself and all that it started."""
         return [self.process, *self.process.children(recursive=True)]
 
-    def client(self) -> httpx.Client:
-        """A client for now and then; for load there is `benchmarks.rig.generator`."""
-        return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30, verify=False)  # noqa: S501  # on loopback, without TLS
+    def ask(self, request: bytes) -> Answer:
+        """Its answer to a request now and then; for load there is `benchmarks.rig.generator`."""
+        return ask(self.port, request)
 
     def tell(self, signal_: signal.Signals) -> float:
         """Send it a signal; when, by `time.monotonic`."""
@@ -102,14 +105,13 @@ class WatchedServer:
                     process.kill()
         self.process.wait(END_LIMIT_S)
 
-    def _wait_for_an_answer(self, ask: Callable[[httpx.Client], httpx.Response]) -> None:
+    def _wait_for_an_answer(self, ready: bytes) -> None:
         until = time.monotonic() + START_LIMIT_S
-        with self.client() as client:
-            while time.monotonic() < until and self.process.poll() is None:
-                with suppress(httpx.TransportError):
-                    if ask(client).is_success:
-                        return
-                time.sleep(0.02)
+        while time.monotonic() < until and self.process.poll() is None:
+            with suppress(OSError):
+                if self.ask(ready).status == 200:
+                    return
+            time.sleep(0.02)
         sys.exit(f"the server gives no answer:\n{self.log.read_text()}")
 
 
