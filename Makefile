@@ -75,7 +75,7 @@ soak: ## broken uploads and load for minutes, memory and threads watched; ARGS="
 fuzz: ## look for pictures that break the decoder, guided by coverage; ARGS="-max_total_time=600"
 	@$(MAKE) --no-print-directory install USE=dev
 	@$(MAKE) --no-print-directory install USE=fuzz
-	$(BIN)/python -m tests.corpus.fuzz $(ARGS)
+	$(BIN)/python -m benchmarks.rig.corpus.fuzz $(ARGS)
 
 COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header

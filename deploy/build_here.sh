@@ -79,7 +79,7 @@ inside touch /srv/app/x 2>"$work/refused" && fail 'its root can be written to'
 say 'writing to its root' "$(sed 's/.*: //' "$work/refused")"
 
 make --no-print-directory install >/dev/null
-.venv/bin/python -c 'import sys; from tests.drawing import draw_radiograph, encode
+.venv/bin/python -c 'import sys; from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 sys.stdout.buffer.write(encode(draw_radiograph()))' >"$work/drawn.png"
 status=$(curl --silent --output "$work/answer" --write-out '%{http_code}' \
     --form "file=@$work/drawn.png" "http://127.0.0.1:$port/predict")

@@ -8,8 +8,8 @@ import pytest
 
 from app.settings import PREFIX
 from app.xray.contract import ModelContract
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests import networks
-from tests.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import numpy as np
 import schemathesis
 from hypothesis import strategies
 
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 _RADIOGRAPH = draw_radiograph()
 _SOUND = {

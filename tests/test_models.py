@@ -13,7 +13,7 @@ from rich.console import Console
 from app.inference.classifier import NEGATIVE
 from app.xray.checkpoint import Checkpoint, read_checkpoint
 from app.xray.decode import decode
-from tests.drawing import encode
+from benchmarks.rig.corpus.drawing import encode
 from tests.live import ROOT, served
 from training.commands.judge import Judge
 from training.evaluation.metrics import HEADLINE

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from app.xray.contract import ModelContract
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.fakes import fake_app
-from tests.drawing import draw_radiograph, encode
 from tests.live import ROOT, free_port, live
 from tests.networks import tiny_gate, write_tiny_checkpoint
 from tests.tools import find_tool

@@ -11,7 +11,7 @@ import tf_keras
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
 from app.xray.probes import TOLERANCE
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.live import served
 from tests.networks import enliven
 

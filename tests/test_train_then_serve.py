@@ -14,7 +14,7 @@ import pytest
 from app.xray.checkpoint import file_sha256
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.live import ROOT, served
 from tests.networks import enliven
 

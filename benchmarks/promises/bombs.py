@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.report import Report, add_common_options
+from benchmarks.rig.corpus.drawing import png_declaring
+from benchmarks.rig.corpus.hostile import dicom_declaring, jpeg_declaring
 from benchmarks.rig.watched_server import serving
 from benchmarks.rig.wire import BYTES, post
-from tests.corpus.hostile import dicom_declaring, jpeg_declaring
-from tests.drawing import png_declaring
 
 if TYPE_CHECKING:
     import psutil

@@ -6,9 +6,9 @@ from itertools import cycle
 from typing import TYPE_CHECKING
 
 from benchmarks.rig.client import Request
+from benchmarks.rig.corpus import mutated
 from benchmarks.rig.pictures import form, gray_jpeg
 from benchmarks.rig.wire import BYTES, FORM, post
-from tests.corpus import mutated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,8 +24,8 @@ from app.inference.loading import load_classifier
 from app.settings import read_settings
 from app.xray.errors import SettingsError
 from app.xray.preprocess import preprocess
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.live import ROOT, START_LIMIT_S, free_port
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.live import ROOT, live, run_app, served
 
 if TYPE_CHECKING:

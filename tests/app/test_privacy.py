@@ -10,8 +10,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.live import live, run_app
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import h5py
 import keras
 import pytest
 
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny, write_tiny_checkpoint
 from training.cli import main
 

@@ -15,8 +15,8 @@ from app.inference.overlay import SIDE
 from app.settings import read_settings
 from app.xray.errors import UnusableImage, WrongModality
 from app.xray.preprocess import preprocess
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph
 from tests.stalls import crash, dawdle
 
 if TYPE_CHECKING:

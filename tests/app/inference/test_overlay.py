@@ -18,7 +18,7 @@ from app.xray.contract import ModelContract
 from app.xray.errors import EngineError
 from app.xray.grad_cam import heat_map
 from app.xray.preprocess import preprocess
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.networks import write_tiny_checkpoint
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from app.inference.engines.engine import Batching
 from app.inference.pipeline import Pipeline
 from app.settings import read_settings
 from app.xray.errors import MalformedRequest, NotAChestXray, UnusableImage
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.fakes import BrightnessEngine, FakeEngine, StuckEngine, fake_classifier, gate_at
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from app.inference.engines.engine import Output

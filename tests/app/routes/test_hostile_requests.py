@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.live import served
 
 if TYPE_CHECKING:

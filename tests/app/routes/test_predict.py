@@ -12,6 +12,8 @@ from PIL import Image
 
 from app.inference.classifier import NEGATIVE, UNCALIBRATED, UNGATED
 from app.xray.errors import NotExplainable
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode, png_declaring
 from tests.app.fakes import (
     SHA256,
     BrightnessEngine,
@@ -25,8 +27,6 @@ from tests.app.fakes import (
     gate_at,
     never_read,
 )
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode, png_declaring
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from app.server.uploads import MAX_FILES
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.fakes import (
     BrightnessEngine,
     FakeEngine,
@@ -17,8 +19,6 @@ from tests.app.fakes import (
     gate_at,
     never_read,
 )
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     import httpx

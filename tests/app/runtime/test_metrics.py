@@ -10,6 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.server.problems import TABLE
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph
 from tests.app.fakes import (
     BrightnessEngine,
     FakeEngine,
@@ -20,8 +22,6 @@ from tests.app.fakes import (
     fake_classifier,
     gate_at,
 )
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph
 
 if TYPE_CHECKING:
     import httpx

@@ -15,9 +15,9 @@ from app import main
 from app.runtime.tracing import Tracing
 from app.settings import read_settings
 from app.xray.errors import SettingsError
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph
 from tests.app.fakes import FakeEngine, client_of, fake_app, fake_classifier
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,6 +10,8 @@ from app.score import scorer as module
 from app.score.scorer import Scorer
 from app.settings import read_settings
 from app.xray.errors import EngineError
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.fakes import (
     BrightnessEngine,
     FakeEngine,
@@ -18,8 +20,6 @@ from tests.app.fakes import (
     fake_classifier,
     gate_at,
 )
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

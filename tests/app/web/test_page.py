@@ -15,8 +15,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from app.inference.overlay import DISCLAIMER
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.live import free_port, live
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from app.xray.decode import decode, sniff
 from app.xray.errors import SenderError, TooManyPixels, UnsupportedImageType, UnusableImage
-from tests.drawing import draw_radiograph, encode, png_declaring, write_png
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode, png_declaring, write_png
 
 
 def test_a_type_is_decided_from_the_first_bytes(png: bytes, jpeg: bytes) -> None:

@@ -22,8 +22,16 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
 from app.xray.decode import decode
 from app.xray.errors import SenderError, TooManyPixels, UnusableImage, WrongModality
-from tests.dicoms import FOLDER, LOSSLESS, NATIVE, encode_levels, lut_item, test_file, write_dicom
-from tests.drawing import draw_radiograph
+from benchmarks.rig.corpus.dicoms import (
+    FOLDER,
+    LOSSLESS,
+    NATIVE,
+    encode_levels,
+    lut_item,
+    test_file,
+    write_dicom,
+)
+from benchmarks.rig.corpus.drawing import draw_radiograph
 
 if TYPE_CHECKING:
     from pathlib import Path

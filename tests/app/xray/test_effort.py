@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from app.xray.decode.effort import QUICK_PIXELS, takes_long
-from tests.corpus.hostile import dicom_behind
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode, png_declaring
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode, png_declaring
+from benchmarks.rig.corpus.hostile import dicom_behind
 
 SIDE = 4096  # one side of a picture that has more than QUICK_PIXELS when it is square
 

@@ -24,9 +24,11 @@ from app.xray.errors import (
     WrongModality,
 )
 from app.xray.preprocess import preprocess
-from tests.corpus import fuzz, hostile, mutated, seeds
-from tests.corpus.chunks import SIGNATURE, Chunk, gray, header, join
-from tests.corpus.hostile import (
+from benchmarks.rig.corpus import fuzz, hostile, mutated, seeds
+from benchmarks.rig.corpus.chunks import SIGNATURE, Chunk, gray, header, join
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode, png_declaring, write_png
+from benchmarks.rig.corpus.hostile import (
     BOMB,
     HTML,
     LOOP,
@@ -42,8 +44,6 @@ from tests.corpus.hostile import (
     png_with,
     segment,
 )
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode, png_declaring, write_png
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from app.xray.contract import ModelContract
 from app.xray.decode import MIN_SIDE, decode
 from app.xray.errors import UnusableImage
 from app.xray.preprocess import preprocess, rescale, to_pixels
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from pathlib import Path

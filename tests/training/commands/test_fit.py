@@ -18,7 +18,7 @@ import training.network.device
 from app.xray.checkpoint import read_checkpoint
 from app.xray.decode import decode
 from app.xray.errors import DatasetError
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.commands.fit import fit
 from training.commands.judge import Judge

@@ -12,7 +12,7 @@ from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import DatasetSummary, ModelContract
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import model_inputs, write_tiny_checkpoint
 from training.commands.calibrate import calibrate_checkpoint
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from app.xray.checkpoint import file_sha256, read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from training.commands.promote import promote
 from training.data.dataset import load_dataset
 from training.network.export import export_checkpoint, rewrite_contract

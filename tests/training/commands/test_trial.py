@@ -8,7 +8,7 @@ import pytest
 
 import training.cli
 import training.commands.trial
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.cli import main
 from training.commands.trial import record_trial

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.drawing import draw_radiograph
+from benchmarks.rig.corpus.drawing import draw_radiograph
 from training.data.augment import Change, apply_change, augment
 from training.recipes.config import AugmentConfig
 

@@ -11,8 +11,8 @@ from app.xray.contract import ModelContract
 from app.xray.decode import decode
 from app.xray.errors import DatasetError
 from app.xray.preprocess import to_pixels
-from tests.dicoms import write_dicom
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import write_dataset
 from training.data.dataset import find_files, load_dataset
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.drawing import draw_radiograph
+from benchmarks.rig.corpus.drawing import draw_radiograph
 from training.data import film
 
 PIXELS = np.asarray(draw_radiograph(size=(224, 224)).convert("RGB"))

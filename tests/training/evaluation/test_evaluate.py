@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from app.xray.contract import ModelContract
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.data.dataset import load_dataset
 from training.evaluation.evaluate import Evaluation, evaluate

@@ -9,7 +9,7 @@ from PIL import Image
 
 import training.evaluation.examine
 from app.xray.contract import ModelContract
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.data.dataset import load_dataset
 from training.evaluation.calibrate import calibrate

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from app.xray.errors import TrainingError
-from tests.drawing import draw_radiograph
+from benchmarks.rig.corpus.drawing import draw_radiograph
 from training.evaluation import strangers as module
 from training.evaluation.strangers import hard_cases, strangers
 

@@ -12,7 +12,7 @@ import pytest
 import training.report.pictures.illustrate
 from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from training.data.audit.audit import audit
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.examine import BORDER, LUNGS, Examination, GateFigures, Refused

@@ -13,7 +13,7 @@ import tensorflow as tf
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
-from tests.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import write_dataset
 from tests.live import ROOT
 from tests.networks import build_tiny
 from training.train.strategy import choose_strategy, spread

@@ -16,6 +16,7 @@ from app.routes.oip.messages import HEADER
 from app.routes.oip.routes import MOST_PICTURES, OUTPUTS
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.fakes import (
     BrightnessEngine,
     FakeEngine,
@@ -27,7 +28,6 @@ from tests.app.fakes import (
     gate_at,
     never_read,
 )
-from tests.drawing import draw_radiograph, encode
 from tests.live import live
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.xray.errors import DatasetError
-from tests.drawing import draw_radiograph, write_dataset
+from benchmarks.rig.corpus.drawing import draw_radiograph, write_dataset
 from training.data.audit.audit import EXACT, LABELS, NEAR, PATIENT, audit
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from tests.corpus import chunks
-from tests.corpus.chunks import Chunk
-from tests.corpus.spoiling import SIZES, spoiled
+from benchmarks.rig.corpus import chunks
+from benchmarks.rig.corpus.chunks import Chunk
+from benchmarks.rig.corpus.spoiling import SIZES, spoiled
 
 if TYPE_CHECKING:
     import random

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
-from tests.corpus import dicom_mutations, jpeg_mutations, png_mutations
-from tests.corpus.sound import seeds
+from benchmarks.rig.corpus import dicom_mutations, jpeg_mutations, png_mutations
+from benchmarks.rig.corpus.sound import seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

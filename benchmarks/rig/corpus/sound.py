@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from tests.corpus import chunks
-from tests.dicoms import UIDS, lut_item, write_dicom
-from tests.drawing import draw_radiograph, encode, write_png
+from benchmarks.rig.corpus import chunks
+from benchmarks.rig.corpus.dicoms import UIDS, lut_item, write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode, write_png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

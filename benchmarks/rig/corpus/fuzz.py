@@ -1,8 +1,8 @@
-"""`python -m tests.corpus.fuzz [libFuzzer flags or files]`: bytes in, model input or an error out.
+"""`python -m benchmarks.rig.corpus.fuzz [FLAGS or FILES]`: bytes in, model input or an error out.
 
-Atheris mutates what reaches new lines, for five minutes unless a flag says otherwise; given files,
-it runs them instead. Whatever is raised but SenderError ends it, and the bytes that led there are
-kept where the output says.
+Atheris mutates what reaches new lines, for five minutes unless a flag of libFuzzer says otherwise;
+given files, it runs them instead. Whatever is raised but SenderError ends it, and the bytes that
+led there are kept where the output says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.corpus import seeds
+from benchmarks.rig.corpus import seeds
 
 _FLAGS: Final = {
     "max_total_time": "300",
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
             (Path(folder) / str(index)).write_bytes(data)
         has_own = any(not argument.startswith("-") for argument in arguments)
         flags = [f"-{name}={value}" for name, value in _FLAGS.items()]
-        command = [sys.executable, "-m", "tests.corpus.fuzz", *flags, *arguments]
+        command = [sys.executable, "-m", "benchmarks.rig.corpus.fuzz", *flags, *arguments]
         child = subprocess.run(
             command if has_own else [*command, folder],
             env=os.environ | {_IN_CHILD: "1"},

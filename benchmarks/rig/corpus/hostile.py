@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from tests.corpus.chunks import SIGNATURE, Chunk, gray, join
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.chunks import SIGNATURE, Chunk, gray, join
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

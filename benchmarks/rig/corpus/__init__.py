@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.corpus.mutations import mutated
-from tests.corpus.sound import seeds
+from benchmarks.rig.corpus.mutations import mutated
+from benchmarks.rig.corpus.sound import seeds
 
 __all__ = ["mutated", "seeds"]

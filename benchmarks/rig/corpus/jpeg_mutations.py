@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from tests.corpus.spoiling import SIZES, spoiled
+from benchmarks.rig.corpus.spoiling import SIZES, spoiled
 
 if TYPE_CHECKING:
     import random
