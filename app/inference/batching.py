@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor
 
     from numpy.typing import NDArray
@@ -24,18 +23,57 @@ class QueueFull(Exception):
     """As many are waiting already as are allowed to."""
 
 
-@dataclass
-class _Item:
-    array: NDArray[np.float32]
-    queued_at: float
-    begun_at: float = 0.0
-    took_s: float | None = None
-    """None until its batch was run."""
+class Place(Generic[Answer]):
+    """One item's place in a batcher's queue, for the block in which it is decoded and answered.
+
+    Entering it raises `QueueFull` where as many wait as are allowed to.
+    """
+
+    def __init__(self, batcher: MicroBatcher[Answer]) -> None:
+        self._batcher = batcher
+        self._is_ahead = False
+        self.queued_at = self.begun_at = 0.0
+        self.took_s: float | None = None
+        """None until its batch was run."""
+        self.array: NDArray[np.float32]
+        """The model input, once it is submitted."""
+
+    def __enter__(self) -> Self:
+        self._batcher.refuse_when_full()
+        self._batcher._undecoded.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._batcher._undecoded.discard(self)
+        self.step_aside()
+
+    async def turn(self) -> None:
+        """Wait until so few others are decoded ahead of the model that this item may be."""
+        if not self._is_ahead:
+            await self._batcher._ahead.acquire()
+            self._is_ahead = True
+
+    def step_aside(self) -> None:
+        """Let another be decoded meanwhile; the place in the queue is kept."""
+        if self._is_ahead:
+            self._is_ahead = False
+            self._batcher._ahead.release()
+
+    async def submit(self, model_input: NDArray[np.float32]) -> Answer:
+        """The answer for `model_input`, float32 without a batch dimension.
+
+        Who has no turn, or stepped aside, waits for one first. A caller that is cancelled leaves
+        the queue at once. Raises, for all of a batch, what the batcher's `predict` raises, and
+        what the batcher was abandoned with.
+        """
+        await self.turn()
+        self.array = model_input
+        return await self._batcher._answer(self)
 
 
 class _Running(NamedTuple):
     begun_at: float
-    chosen: dict[asyncio.Future[Any], _Item]
+    chosen: dict[asyncio.Future[Any], Place[Any]]
 
 
 class MicroBatcher(Generic[Answer]):
@@ -44,9 +82,9 @@ class MicroBatcher(Generic[Answer]):
     `predict` takes a batch, float32 (n, ...), gives n answers in order, and runs in `executor`,
     which is given up to `max_running` batches at a time. Until then the next batch gathers; one
     that is not full waits for more until its first item has waited `max_wait_s`. No more items
-    are prepared ahead than those batches hold, for what is prepared is large; at most `max_queue`
-    wait, prepared or not. `on_batch` is told how many items each batch had that was run, and
-    `on_item`, in the caller's own context, how many seconds an item waited once it was prepared,
+    have their turn than those batches hold, for a decoded picture is large; at most `max_queue`
+    wait, decoded or not. `on_batch` is told how many items each batch had that was run, and
+    `on_item`, in the caller's own context, how many seconds an item waited once it was submitted,
     and how many its batch took.
     """
 
@@ -71,8 +109,8 @@ class MicroBatcher(Generic[Answer]):
         self._on_batch = on_batch
         self._on_item = on_item
         self._ahead = asyncio.Semaphore(max_size * max_running)
-        self._unprepared = 0
-        self._queue: dict[asyncio.Future[Answer], _Item] = {}
+        self._undecoded: set[Place[Answer]] = set()
+        self._queue: dict[asyncio.Future[Answer], Place[Answer]] = {}
         self._is_full = asyncio.Event()
         self._workers: set[asyncio.Task[None]] = set()
         self._running: dict[object, _Running] = {}
@@ -80,12 +118,12 @@ class MicroBatcher(Generic[Answer]):
 
     @property
     def waiting(self) -> int:
-        """How many items wait for a batch, prepared or not; not those in one that runs."""
-        return self._unprepared + len(self._queue)
+        """How many items wait for a batch, submitted or not; not those in one that runs."""
+        return len(self._undecoded) + len(self._queue)
 
     @property
     def prepared(self) -> int:
-        """How many of those are prepared."""
+        """How many of those are submitted."""
         return len(self._queue)
 
     @property
@@ -95,7 +133,7 @@ class MicroBatcher(Generic[Answer]):
         return max((now - running.begun_at for running in self._running.values()), default=0.0)
 
     def refuse_when_full(self) -> None:
-        """Raise what `submit` would.
+        """Raise what entering a place would.
 
         Raises:
             QueueFull: as many wait as are allowed to.
@@ -103,52 +141,14 @@ class MicroBatcher(Generic[Answer]):
         if self.waiting >= self._max_queue:
             raise QueueFull(f"{self._max_queue} requests are waiting already; try again shortly.")
 
-    async def submit(
-        self,
-        prepare: Callable[[], Awaitable[NDArray[np.float32] | None]],
-        prepare_apart: Callable[[], Awaitable[NDArray[np.float32]]] | None = None,
-    ) -> Answer:
-        """The answer for the item that `prepare` brings, without its batch dimension.
-
-        Where that brings none, `prepare_apart` does, which may take long: meanwhile others are
-        prepared, and only the place in the queue is held. A caller that is cancelled leaves the
-        queue at once. Raises what they raise, for all of a batch what `predict` raises, and:
-
-        Raises:
-            QueueFull: before anything is prepared.
-        """
-        self.refuse_when_full()
-        self._unprepared += 1
-        try:
-            array = await self._prepare(prepare)
-            if array is None and prepare_apart is not None:
-                array = await prepare_apart()
-                await self._ahead.acquire()
-        finally:
-            self._unprepared -= 1
-        if array is None:
-            raise RuntimeError("nothing was prepared")
-        if self._abandoned is not None:
-            self._ahead.release()
-            raise self._abandoned
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        item = self._queue[answer] = _Item(array, time.monotonic())
-        if len(self._queue) >= self._max_size:
-            self._is_full.set()
-        if len(self._workers) < self._max_running:
-            self._workers.add(asyncio.create_task(self._work()))
-        try:
-            return await answer
-        finally:
-            if self._queue.pop(answer, None):
-                self._ahead.release()
-            if item.took_s is not None:
-                self._on_item(item.begun_at - item.queued_at, item.took_s)
+    def place(self) -> Place[Answer]:
+        """A place for one item, to be entered."""
+        return Place(self)
 
     def abandon(self, error: Exception) -> None:
         """Give all that wait, in a batch that runs or for one, `error` for an answer.
 
-        So get those that are still prepared, once they are.
+        Those that are still being decoded get it once they are submitted.
         """
         self._abandoned = error
         batches = [running.chosen for running in self._running.values()]
@@ -156,18 +156,24 @@ class MicroBatcher(Generic[Answer]):
             if not waiting.done():
                 waiting.set_exception(error)
 
-    async def _prepare(
-        self, prepare: Callable[[], Awaitable[NDArray[np.float32] | None]]
-    ) -> NDArray[np.float32] | None:
-        """What `prepare` brings, and with it one of the few places that are prepared ahead."""
-        await self._ahead.acquire()
-        array = None
+    async def _answer(self, place: Place[Answer]) -> Answer:
+        """The answer for what was submitted; its place is behind all that were before it."""
+        if self._abandoned is not None:
+            raise self._abandoned
+        self._undecoded.discard(place)
+        place.queued_at = time.monotonic()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue[answer] = place
+        if len(self._queue) >= self._max_size:
+            self._is_full.set()
+        if len(self._workers) < self._max_running:
+            self._workers.add(asyncio.create_task(self._work()))
         try:
-            array = await prepare()
+            return await answer
         finally:
-            if array is None:
-                self._ahead.release()
-        return array
+            self._queue.pop(answer, None)
+            if place.took_s is not None:
+                self._on_item(place.begun_at - place.queued_at, place.took_s)
 
     async def _work(self) -> None:
         """Run batches until nobody waits."""
@@ -191,17 +197,17 @@ class MicroBatcher(Generic[Answer]):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_full.wait(), rest)
 
-    def _take(self) -> dict[asyncio.Future[Answer], _Item]:
+    def _take(self) -> dict[asyncio.Future[Answer], Place[Answer]]:
         """Up to a batch out of the queue, but for those whose caller is leaving this very turn."""
         chosen = dict(islice(self._queue.items(), self._max_size))
-        for answer in chosen:
+        for answer, place in chosen.items():
             del self._queue[answer]
-            self._ahead.release()
-        return {answer: item for answer, item in chosen.items() if not answer.done()}
+            place.step_aside()
+        return {answer: place for answer, place in chosen.items() if not answer.done()}
 
-    async def _run(self, chosen: dict[asyncio.Future[Answer], _Item]) -> None:
+    async def _run(self, chosen: dict[asyncio.Future[Answer], Place[Answer]]) -> None:
         loop = asyncio.get_running_loop()
-        arrays = [item.array for item in chosen.values()]
+        arrays = [place.array for place in chosen.values()]
         run, begun_at = object(), time.monotonic()
         self._running[run] = _Running(begun_at, chosen)
         try:
@@ -218,8 +224,8 @@ class MicroBatcher(Generic[Answer]):
         finally:
             del self._running[run]
         self._on_batch(len(chosen))
-        for item in chosen.values():
-            item.begun_at, item.took_s = begun_at, time.monotonic() - begun_at
+        for place in chosen.values():
+            place.begun_at, place.took_s = begun_at, time.monotonic() - begun_at
         for waiting, answer in zip(chosen, answers, strict=True):
             if not waiting.done():
                 waiting.set_result(answer)

@@ -45,6 +45,10 @@ _BYTES_PER_PIXEL: Final = 20
 """What decoders take: JPEG 2000 up to 19 for gray (twice that for color), all others up to 16."""
 
 
+class TakesLong(Exception):
+    """A file is not known to be decoded in no time; a thread leaves it to a process."""
+
+
 class Decoded(NamedTuple):
     """Model input, float32 (height, width, 3), and what else is wanted of an upload.
 
@@ -75,10 +79,12 @@ class Decoding:
 
     async def quickly(
         self, data: bytes, contract: ModelContract, *, picture_side: int | None
-    ) -> Decoded | None:
-        """Decode in a thread; None where it is not known to take no time: see `apart`.
+    ) -> Decoded:
+        """Decode in a thread.
 
-        Raises SenderError as `app.xray.decode.file.decode`.
+        Raises:
+            TakesLong: it is not known to take no time: `apart` decodes it.
+            SenderError: as `app.xray.decode.file.decode`.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(
@@ -152,7 +158,7 @@ def decode_upload(
 
 def _decode_if_quick(
     data: bytes, contract: ModelContract, max_pixels: int, picture_side: int | None
-) -> Decoded | None:
+) -> Decoded:
     if takes_long(data):
-        return None
+        raise TakesLong
     return decode_upload(data, contract, max_pixels, picture_side)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from app.inference.batching import MicroBatcher
+from app.inference.decoder_pool import TakesLong
 from app.inference.explain import explain, explain_in_layers
 from app.inference.overlay import PAGE_SIDE, SIDE
 from app.runtime.devices import step_back
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from app.inference.batching import Place
     from app.inference.classifier import Classifier, Prediction
     from app.inference.decoder_pool import Decoded, Decoding
     from app.inference.explain import Explanation, LayeredExplanation
@@ -116,7 +118,8 @@ class Pipeline:
             QueueFull: too many uploads wait already; this one was not looked at.
             SenderError: as `decode`; `NotAChestXray` where the settings say that such are refused.
         """
-        return await self._classify(_Upload(data))
+        prediction, _ = await self._classify(data)
+        return prediction
 
     async def classify_input(self, model_input: NDArray[np.float32]) -> Prediction:
         """What the model says of one model input, float32 (height, width, 3), as it is.
@@ -124,11 +127,8 @@ class Pipeline:
         Raises:
             QueueFull, NotAChestXray: as `classify`.
         """
-
-        async def prepare() -> NDArray[np.float32]:
-            return model_input
-
-        return self._judge(await self._batcher.submit(prepare))
+        with self._batcher.place() as place:
+            return self._judge(await place.submit(model_input))
 
     async def in_process(self, work: Callable[..., T], *arguments: object) -> T:
         """What `work` makes of `arguments`, where what was sent may make it take long.
@@ -150,9 +150,8 @@ class Pipeline:
         classes = self.classifier.contract.classes
         if name is not None and name not in classes:
             raise MalformedRequest(f"The model knows no such class; it knows {', '.join(classes)}.")
-        upload = _Upload(data, SIDE)
-        prediction = await self._classify(upload)
-        return await self._draw(explain, upload, prediction, name or prediction.label)
+        prediction, picture = await self._classify(data, SIDE)
+        return await self._draw(explain, prediction, picture, name or prediction.label)
 
     async def explain_in_layers(self, data: bytes) -> LayeredExplanation:
         """The same of every class, apart from the picture, for a page to lay over it.
@@ -162,9 +161,8 @@ class Pipeline:
         Raises:
             QueueFull, SenderError: as `classify`.
         """
-        upload = _Upload(data, PAGE_SIDE)
-        prediction = await self._classify(upload)
-        return await self._draw(explain_in_layers, upload, prediction)
+        prediction, picture = await self._classify(data, PAGE_SIDE)
+        return await self._draw(explain_in_layers, prediction, picture)
 
     def retire(self) -> None:
         """Let the threads go once the last request is answered that is using them."""
@@ -184,14 +182,33 @@ class Pipeline:
         if self._is_retired and not self._users:
             self.close()
 
-    async def _classify(self, upload: _Upload) -> Prediction:
-        prediction = await self._batcher.submit(
-            lambda: self._prepare(upload), lambda: self._prepare_apart(upload)
-        )
-        if upload.warnings:
-            warnings = upload.warnings + prediction.warnings
+    async def _classify(
+        self, data: bytes, picture_side: int | None = None
+    ) -> tuple[Prediction, Image.Image | None]:
+        """What the model says of a file, and the picture for display that was asked for."""
+        with self._batcher.place() as place:
+            await place.turn()
+            decoded = await self._decode(data, picture_side, place)
+            prediction = await place.submit(decoded.model_input)
+        if decoded.warnings:
+            warnings = decoded.warnings + prediction.warnings
             prediction = dataclasses.replace(prediction, warnings=warnings)
-        return self._judge(prediction)
+        return self._judge(prediction), decoded.picture
+
+    async def _decode(
+        self, data: bytes, picture_side: int | None, place: Place[Prediction]
+    ) -> Decoded:
+        """Decode in a thread or, where that may take long, in a process beside the line."""
+        begun = time.perf_counter()
+        try:
+            decoded = await self._decoding.quickly(data, self._contract, picture_side=picture_side)
+        except TakesLong:
+            place.step_aside()
+        else:
+            self._metrics.count_stage("decode", time.perf_counter() - begun)
+            return decoded
+        with self._metrics.stage("decode"):
+            return await self._decoding.apart(data, self._contract, picture_side=picture_side)
 
     def _judge(self, prediction: Prediction) -> Prediction:
         """The prediction as it is answered, counted, unless the gate refuses its picture."""
@@ -206,42 +223,13 @@ class Pipeline:
         return prediction
 
     async def _draw(
-        self, draw: Callable[..., T], upload: _Upload, prediction: Prediction, *arguments: str
+        self,
+        draw: Callable[..., T],
+        prediction: Prediction,
+        picture: Image.Image | None,
+        *arguments: str,
     ) -> T:
         loop = asyncio.get_running_loop()
-        work = partial(draw, self.classifier, prediction, upload.picture, *arguments)
+        work = partial(draw, self.classifier, prediction, picture, *arguments)
         with self._metrics.stage("explain"):
             return await loop.run_in_executor(self._decoding.threads, work)
-
-    async def _prepare(self, upload: _Upload) -> NDArray[np.float32] | None:
-        begun = time.perf_counter()
-        decoded = await self._decoding.quickly(
-            upload.data, self._contract, picture_side=upload.picture_side
-        )
-        if decoded is None:
-            return None
-        self._metrics.count_stage("decode", time.perf_counter() - begun)
-        return upload.keep(decoded)
-
-    async def _prepare_apart(self, upload: _Upload) -> NDArray[np.float32]:
-        with self._metrics.stage("decode"):
-            return upload.keep(
-                await self._decoding.apart(
-                    upload.data, self._contract, picture_side=upload.picture_side
-                )
-            )
-
-
-@dataclasses.dataclass
-class _Upload:
-    """A file on its road, and what of it is wanted once the model has answered."""
-
-    data: bytes
-    picture_side: int | None = None
-    warnings: tuple[str, ...] = ()
-    picture: Image.Image | None = None
-
-    def keep(self, decoded: Decoded) -> NDArray[np.float32]:
-        """Take what is wanted later; what is left is the model's."""
-        self.warnings, self.picture = decoded.warnings, decoded.picture
-        return decoded.model_input

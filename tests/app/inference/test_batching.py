@@ -74,8 +74,23 @@ async def turns(count: int = 20) -> None:
         await anyio.lowlevel.checkpoint()
 
 
+async def submit(
+    batcher: MicroBatcher[float],
+    prepare: Callable[[], Awaitable[NDArray[np.float32] | None]],
+    apart: Callable[[], Awaitable[NDArray[np.float32]]] | None = None,
+) -> float:
+    """The road of one item; what takes long, for which `prepare` has None, is made by `apart`."""
+    with batcher.place() as place:
+        await place.turn()
+        array = await prepare()
+        if array is None:
+            place.step_aside()
+            array = await apart()
+        return await place.submit(array)
+
+
 async def ask(batcher: MicroBatcher[float], *values: float) -> list[asyncio.Task[float]]:
-    tasks = [asyncio.create_task(batcher.submit(item(value))) for value in values]
+    tasks = [asyncio.create_task(submit(batcher, item(value))) for value in values]
     await turns()
     return tasks
 
@@ -87,7 +102,7 @@ async def begun(model: Model, batches: int) -> None:
 
 
 async def test_one_alone_is_answered_at_once(batcher: Any, model: Model) -> None:
-    assert await batcher().submit(item(7)) == 7
+    assert await submit(batcher(), item(7)) == 7
     assert model.batches == [[7]]
 
 
@@ -128,7 +143,7 @@ async def test_a_batch_that_is_not_full_waits_for_more(batcher: Any, model: Mode
 
 
 async def test_it_waits_no_longer_than_it_may(batcher: Any, model: Model) -> None:
-    assert await batcher(max_wait_s=0.01).submit(item(1)) == 1
+    assert await submit(batcher(max_wait_s=0.01), item(1)) == 1
     assert model.batches == [[1]]
 
 
@@ -140,11 +155,11 @@ async def test_a_full_queue_refuses_before_anything_is_prepared(batcher: Any, mo
     tasks += await ask(small, 2, 3)
     prepared = []
     with pytest.raises(QueueFull, match="2 requests are waiting"):
-        await small.submit(lambda: prepared.append("begun"))
+        await submit(small, lambda: prepared.append("begun"))
     assert prepared == []
     model.open.set()
     assert await asyncio.gather(*tasks) == [1, 2, 3]
-    assert await small.submit(item(4)) == 4
+    assert await submit(small, item(4)) == 4
 
 
 async def test_items_that_are_being_prepared_count(batcher: Any) -> None:
@@ -155,10 +170,10 @@ async def test_items_that_are_being_prepared_count(batcher: Any) -> None:
         await ready.wait()
         return np.array([1], np.float32)
 
-    slow = asyncio.create_task(small.submit(prepare))
+    slow = asyncio.create_task(submit(small, prepare))
     await turns()
     with pytest.raises(QueueFull):
-        await small.submit(item(2))
+        await submit(small, item(2))
     ready.set()
     assert await slow == 1
 
@@ -177,7 +192,7 @@ async def test_no_more_is_prepared_ahead_than_the_running_batches_hold(
         return prepare
 
     pairs = batcher(threads=2, max_size=2, max_running=2)
-    tasks = [asyncio.create_task(pairs.submit(counted(value))) for value in range(20)]
+    tasks = [asyncio.create_task(submit(pairs, counted(value))) for value in range(20)]
     await begun(model, 2)
     await turns()
     running = sum(len(batch) for batch in model.batches)
@@ -188,7 +203,7 @@ async def test_no_more_is_prepared_ahead_than_the_running_batches_hold(
     model.open.set()
     assert len(await asyncio.gather(*tasks, return_exceptions=True)) == 20
     assert len(prepared) == 19
-    assert await pairs.submit(item(7)) == 7
+    assert await submit(pairs, item(7)) == 7
 
 
 async def test_a_caller_that_goes_away_frees_its_place_and_is_not_run(
@@ -225,7 +240,7 @@ async def test_all_that_wait_may_go_away(batcher: Any, model: Model) -> None:
         task.cancel()
     await anyio.sleep(0.05)
     assert model.batches == []
-    assert await waiting.submit(item(3)) == 3
+    assert await submit(waiting, item(3)) == 3
 
 
 async def test_an_error_is_that_of_its_whole_batch_and_of_no_other(
@@ -254,7 +269,7 @@ async def test_who_comes_in_the_very_turn_in_which_the_worker_leaves_is_not_forg
     batcher: MicroBatcher[float] = MicroBatcher(lambda _: [], executor, max_queue=9)
     (first,) = await ask(batcher, 1)
     ready = asyncio.get_running_loop().create_future()
-    second = asyncio.create_task(batcher.submit(lambda: ready))
+    second = asyncio.create_task(submit(batcher, lambda: ready))
     await turns()
     ready.set_result(np.array([2], np.float32))
     executor.futures[0].set_result([1.0])
@@ -298,7 +313,7 @@ async def test_a_caller_that_goes_away_while_it_is_prepared_gives_its_turn_to_th
         await asyncio.sleep(60)
         raise AssertionError
 
-    gone = asyncio.create_task(alone.submit(never))
+    gone = asyncio.create_task(submit(alone, never))
     await turns()
     staying = await ask(alone, 2)
     gone.cancel()
@@ -312,23 +327,23 @@ async def test_an_error_while_preparing_is_the_callers_alone(batcher: Any) -> No
 
     alone = batcher()
     with pytest.raises(ZeroDivisionError):
-        await alone.submit(fail)
+        await submit(alone, fail)
     assert alone.waiting == 0
-    assert await alone.submit(item(1)) == 1
+    assert await submit(alone, item(1)) == 1
 
 
 @pytest.mark.parametrize("answers", [[], [1, 2]], ids=["too-few", "too-many"])
 async def test_a_model_that_miscounts_is_an_error_not_an_answer(answers: list[int]) -> None:
     batcher = MicroBatcher(lambda _: answers, ThreadPoolExecutor(1), max_queue=1)
     with pytest.raises(RuntimeError, match="answers for 1 inputs"):
-        await batcher.submit(item(1))
+        await submit(batcher, item(1))
 
 
 async def test_a_thousand_callers_that_come_and_go_get_each_their_own_or_nothing(
     batcher: Any,
 ) -> None:
     many = batcher(threads=2, max_running=3, max_queue=1000)
-    tasks = [asyncio.create_task(many.submit(item(value))) for value in range(1000)]
+    tasks = [asyncio.create_task(submit(many, item(value))) for value in range(1000)]
     await turns(3)
     for task in tasks[::7]:
         task.cancel()
@@ -353,18 +368,18 @@ async def test_what_is_prepared_apart_holds_a_place_in_the_queue_and_no_other_up
         return np.array([7], np.float32)
 
     narrow = batcher(max_queue=2, max_size=1)
-    slow = [asyncio.create_task(narrow.submit(nothing, apart))]
+    slow = [asyncio.create_task(submit(narrow, nothing, apart))]
     await turns()
     assert narrow.waiting == 1
-    assert await narrow.submit(item(1)) == 1
-    slow.append(asyncio.create_task(narrow.submit(nothing, apart)))
+    assert await submit(narrow, item(1)) == 1
+    slow.append(asyncio.create_task(submit(narrow, nothing, apart)))
     await turns()
     with pytest.raises(QueueFull):
-        await narrow.submit(item(2))
+        await submit(narrow, item(2))
     ready.set()
     assert await asyncio.gather(*slow) == [7, 7]
     assert narrow.waiting == 0
-    assert await narrow.submit(item(3)) == 3
+    assert await submit(narrow, item(3)) == 3
 
 
 async def test_one_given_up_while_it_is_prepared_apart_leaves_the_queue(batcher: Any) -> None:
@@ -373,7 +388,7 @@ async def test_one_given_up_while_it_is_prepared_apart_leaves_the_queue(batcher:
         raise AssertionError
 
     waiting = batcher()
-    task = asyncio.create_task(waiting.submit(nothing, apart))
+    task = asyncio.create_task(submit(waiting, nothing, apart))
     await turns()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -388,8 +403,8 @@ async def test_an_error_while_it_is_prepared_apart_is_its_own(batcher: Any) -> N
     waiting = batcher(max_queue=1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            await waiting.submit(nothing, apart)
-    assert await waiting.submit(item(1)) == 1
+            await submit(waiting, nothing, apart)
+    assert await submit(waiting, item(1)) == 1
 
 
 async def test_it_tells_for_how_long_a_batch_has_been_running(batcher: Any, model: Model) -> None:
@@ -417,7 +432,7 @@ async def test_all_that_wait_when_it_is_abandoned_are_told_why(batcher: Any, mod
     tasks = await ask(broken, 1)
     await begun(model, 1)
     tasks += await ask(broken, 2)
-    late = asyncio.create_task(broken.submit(prepare))
+    late = asyncio.create_task(submit(broken, prepare))
     await turns()
     broken.abandon(ZeroDivisionError("it broke"))
     found = await asyncio.gather(*tasks, return_exceptions=True)

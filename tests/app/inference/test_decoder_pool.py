@@ -10,7 +10,7 @@ import pytest
 
 from app.inference import decoder_pool as decoding
 from app.inference.batching import QueueFull
-from app.inference.decoder_pool import Decoding, decode_upload
+from app.inference.decoder_pool import Decoding, TakesLong, decode_upload
 from app.inference.overlay import SIDE
 from app.settings import read_settings
 from app.xray.errors import UnusableImage, WrongModality
@@ -53,7 +53,8 @@ async def test_a_thread_takes_what_is_quick_and_leaves_the_rest(
     decoded = await one.quickly(png, contract, picture_side=SIDE)
     assert np.array_equal(decoded.model_input, preprocess(png, contract))
     assert decoded.picture.size == (300, 260)
-    assert await one.quickly(DICOM, contract, picture_side=None) is None
+    with pytest.raises(TakesLong):
+        await one.quickly(DICOM, contract, picture_side=None)
 
 
 async def test_a_process_of_its_own_gives_the_very_same(
@@ -111,7 +112,7 @@ async def test_quick_ones_are_decoded_while_slow_ones_take_all_processes(
         await asyncio.sleep(0.1)
         with pytest.raises(QueueFull, match="4 requests that take long are waiting"):
             await one.apart(DICOM, contract, picture_side=None)
-    assert await one.quickly(png, contract, picture_side=None) is not None
+    assert (await one.quickly(png, contract, picture_side=None)).picture is None
     for task in slow:
         task.cancel()
     await asyncio.gather(*slow, return_exceptions=True)
