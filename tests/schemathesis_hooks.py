@@ -6,14 +6,15 @@ import numpy as np
 import schemathesis
 from hypothesis import strategies
 
+from app.xray.image_types import DICOM, JPEG, PNG
 from benchmarks.rig.corpus.dicoms import write_dicom
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 _RADIOGRAPH = draw_radiograph()
 _SOUND = {
-    "image/png": encode(_RADIOGRAPH),
-    "image/jpeg": encode(_RADIOGRAPH, "JPEG"),
-    "application/dicom": write_dicom(np.asarray(_RADIOGRAPH)),
+    PNG.media_type: encode(_RADIOGRAPH),
+    JPEG.media_type: encode(_RADIOGRAPH, "JPEG"),
+    DICOM.media_type: write_dicom(np.asarray(_RADIOGRAPH)),
     "application/octet-stream": encode(_RADIOGRAPH),
 }
 for media_type, data in _SOUND.items():

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from app.xray.checkpoint.read import refuse_unless_distributions
 from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
-from app.xray.gate import summarise
+from app.xray.gate import second_look, summarise
 from app.xray.grad_cam import heat_map
 from app.xray.preprocess import negative
 
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from app.inference.engines.engine import Engine, Output
     from app.xray.checkpoint import Checkpoint
-
-DEFAULT_OPERATING_POINT: Final = 0.5
-"""Where the contract fits none: a class must be likelier than all others together."""
-
+    from app.xray.gate import Verdict
 
 UNCALIBRATED: Final = (
     "The model is not calibrated: read its probabilities as an order, not as frequencies."
@@ -35,18 +32,6 @@ NEGATIVE: Final = (
     "The picture looks like the negative of a chest X-ray, black for white: its negative was "
     "answered."
 )
-
-
-class Verdict(NamedTuple):
-    """What the gate makes of a picture."""
-
-    score: float
-    threshold: float
-
-    @property
-    def is_strange(self) -> bool:
-        """Whether the picture is taken for no chest X-ray."""
-        return self.score > self.threshold
 
 
 @dataclass(frozen=True)
@@ -67,6 +52,11 @@ class Prediction:
     is_negative: bool = False
     feature_map: NDArray[np.float32] | None = None
     pooled: NDArray[np.float32] | None = None
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the gate takes the picture for no chest X-ray."""
+        return self.verdict is not None and self.verdict.is_strange
 
 
 class Classifier:
@@ -123,22 +113,20 @@ class Classifier:
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         """Classify model inputs, float32 (n, height, width, 3), in order.
 
-        What the gate refuses is looked at once more, black for white: exports and DICOM files
-        whose photometric interpretation is wrong come as negatives. Where the gate takes that for
-        a chest X-ray, it is what is answered.
+        What the gate refuses gets a second look, black for white (`app.xray.gate.second_look`).
+        Where the gate takes that for a chest X-ray, it is what is answered.
 
         Raises:
             EngineError: the network gave no numbers for one of them.
         """
         predictions = self._predict(batch)
-        strange = [i for i, found in enumerate(predictions) if _is_strange(found)]
-        if strange:
-            turned = self._predict(negative(batch[strange], self.contract))
-            for i, found in zip(strange, turned, strict=True):
-                if not _is_strange(found):
-                    predictions[i] = replace(
-                        found, is_negative=True, warnings=(NEGATIVE, *found.warnings)
-                    )
+        passed = second_look(
+            predictions, lambda strange: self._predict(negative(batch[strange], self.contract))
+        )
+        for index, found in passed.items():
+            predictions[index] = replace(
+                found, is_negative=True, warnings=(NEGATIVE, *found.warnings)
+            )
         return predictions
 
     def heat_maps(self, prediction: Prediction) -> dict[str, NDArray[np.float32]]:
@@ -162,36 +150,36 @@ class Classifier:
         if not np.isfinite(calibrated).all():
             raise EngineError("the network gave probabilities that are not finite")
         verdicts = self._judge(output)
-        return [self._describe(output, i, calibrated[i], verdicts[i]) for i in range(len(batch))]
+        uncertain = self.contract.is_uncertain(calibrated).tolist()
+        return [
+            self._describe(output, i, calibrated[i], verdicts[i], is_uncertain=uncertain[i])
+            for i in range(len(batch))
+        ]
 
     def _judge(self, output: Output) -> list[Verdict] | list[None]:
         if self._gate is None or output.feature_map is None:
             return [None] * len(output.probabilities)
-        scores = self._gate.score(summarise(output.feature_map))
-        return [Verdict(score, self._gate.threshold) for score in scores.tolist()]
+        return self._gate.judge(summarise(output.feature_map))
 
     def _describe(
-        self, output: Output, index: int, row: NDArray[np.float64], verdict: Verdict | None
+        self,
+        output: Output,
+        index: int,
+        row: NDArray[np.float64],
+        verdict: Verdict | None,
+        *,
+        is_uncertain: bool,
     ) -> Prediction:
-        contract = self.contract
-        probabilities = dict(zip(contract.classes, row.tolist(), strict=True))
+        probabilities = dict(zip(self.contract.classes, row.tolist(), strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
-        reached = any(
-            probability >= contract.operating_points.get(name, DEFAULT_OPERATING_POINT)
-            for name, probability in probabilities.items()
-        )
         strange = (STRANGE.format(**verdict._asdict()),) if verdict and verdict.is_strange else ()
         return Prediction(
             label=label,
             confidence=probabilities[label],
             probabilities=probabilities,
-            uncertain=not reached,
+            uncertain=is_uncertain,
             warnings=strange + self._warnings,
             verdict=verdict,
             feature_map=None if output.feature_map is None else output.feature_map[index],
             pooled=None if output.pooled is None else output.pooled[index],
         )
-
-
-def _is_strange(prediction: Prediction) -> bool:
-    return prediction.verdict is not None and prediction.verdict.is_strange

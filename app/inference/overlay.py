@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from app.xray.heat import blend, colored, stretch
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,10 +23,6 @@ _MIN_SIDE: Final = 256
 """Smaller pictures are enlarged, so that there is something to see."""
 _MIN_WIDTH: Final = 300
 """Narrower ones stand on a canvas of this width, so that the legend can be read."""
-_INFERNO: Final = ((40, 11, 84), (120, 28, 109), (188, 55, 84), (237, 105, 37), (251, 180, 26))
-"""Part of Matplotlib's "inferno" (van der Walt and Smith 2015), whose lightness only rises: it
-is read alike by those who do not see all colours, and in print."""
-_MAX_OPACITY: Final = 0.6
 _HEAT_REDUCTION: Final = 4
 _BACKGROUND: Final = (16, 16, 16)
 _INK: Final = (240, 240, 240)
@@ -63,7 +61,7 @@ def overlay(
     words = "Evidence for" if heat.any() else "No evidence for"
     legend = _draw_legend(width, words, label, _spell(probability))
     canvas = Image.new("RGB", (width, picture.height + legend.height), _BACKGROUND)
-    canvas.paste(_blend(picture, heat), ((width - picture.width) // 2, 0))
+    canvas.paste(blend(picture, heat), ((width - picture.width) // 2, 0))
     canvas.paste(legend, (0, picture.height))
     return _to_png(canvas)
 
@@ -79,46 +77,15 @@ def heat_layer(heat: NDArray[np.float32], size: tuple[int, int]) -> bytes:
     It is a quarter as wide and high, and as smooth all the same; `heat` as in `overlay`.
     """
     width, height = (max(1, round(side / _HEAT_REDUCTION)) for side in size)
-    levels = _levels(heat, (width, height))
-    colors = _colored(levels)
+    levels = stretch(heat, (width, height))
+    colors = colored(levels)
     colors.putalpha(levels)
     return _to_png(colors)
-
-
-def color_table() -> NDArray[np.uint8]:
-    """uint8 (256, 3): the colour of each level of heat."""
-    anchors = np.array(_INFERNO)
-    at = np.linspace(0, len(anchors) - 1, 256)
-    bands = [np.interp(at, range(len(anchors)), band) for band in anchors.T]
-    return np.stack(bands, axis=1).round().astype(np.uint8)
-
-
-@lru_cache
-def _palette() -> bytes:
-    return color_table().tobytes()
 
 
 def _scale(image: Image.Image, factor: float) -> Image.Image:
     width, height = (max(1, round(extent * factor)) for extent in image.size)
     return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=1.0)
-
-
-def _blend(picture: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
-    """The picture where there is no heat, and ever more of the heat's colour where there is."""
-    levels = _levels(heat, picture.size)
-    opacity = levels.point([round(level * _MAX_OPACITY) for level in range(256)])
-    return Image.composite(_colored(levels), picture.convert("RGB"), opacity)
-
-
-def _levels(heat: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
-    levels = Image.fromarray((heat * 255).round().astype(np.uint8))
-    return levels.resize(size, Image.Resampling.BICUBIC)
-
-
-def _colored(levels: Image.Image) -> Image.Image:
-    colors = levels.copy()
-    colors.putpalette(_palette())
-    return colors.convert("RGB")
 
 
 def _draw_legend(width: int, words: str, label: str, probability: str) -> Image.Image:
@@ -144,7 +111,7 @@ def _draw_scale(width: int) -> Image.Image:
     start = round(1.5 * margin + font.getlength("none "))
     stop = round(right - 0.5 * margin - font.getlength(" strongest"))
     ramp = np.linspace(0, 1, 256, dtype=np.float32)[None]
-    bar = _blend(Image.new("L", (stop - start, text // 2), 96), ramp)
+    bar = blend(Image.new("L", (stop - start, text // 2), 96), ramp)
     legend.paste(bar, (start, middle[1] - text // 4))
     draw.text((margin, middle[2]), DISCLAIMER, _FAINT_INK, font, anchor="lm")
     return legend

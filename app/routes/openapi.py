@@ -9,6 +9,7 @@ from app.server.middleware.access import ADMIN, KEY_HEADER, PROBES
 from app.server.problems import responses
 from app.server.uploads import FIELD, FIELDS, MAX_FILES
 from app.xray import errors
+from app.xray.image_types import NAMES, TYPES
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -27,9 +28,7 @@ _BINARY: Final[dict[str, Any]] = {
 
 _BODY: Final[dict[str, Any]] = {
     "required": True,
-    "description": (
-        "One frontal chest X-ray, JPEG, PNG or DICOM; its type is decided from its bytes."
-    ),
+    "description": f"One frontal chest X-ray, {NAMES}; its type is decided from its bytes.",
     "content": {
         "multipart/form-data": {
             "schema": {
@@ -38,9 +37,7 @@ _BODY: Final[dict[str, Any]] = {
                 "properties": {FIELD: _BINARY["schema"]},
             }
         },
-        "image/jpeg": _BINARY,
-        "image/png": _BINARY,
-        "application/dicom": _BINARY,
+        **{kind.media_type: _BINARY for kind in TYPES},
         "application/octet-stream": _BINARY,
     },
 }

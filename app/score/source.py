@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from app.xray import image_types
 from app.xray.errors import ScoringError, TooManyBytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-SUFFIXES: Final = frozenset({"", ".jpg", ".jpeg", ".png", ".dcm", ".dicom"})
+SUFFIXES: Final = frozenset({"", *image_types.SUFFIXES})
 """Which files of a folder are taken; DICOM files often have no suffix."""
 _LIST: Final = ".txt"
 _PATTERN: Final = frozenset("*?[")

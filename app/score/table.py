@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.xray.errors import ScoringError
+from app.xray.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -162,15 +163,9 @@ def schema_of(about: About) -> Any:
 
 def _replace(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` make a file that is at `path` either whole or not at all, come what may."""
-    beside = path.with_name(f".{path.name}.writing")
     try:
-        write(beside)
-        with beside.open("rb") as file:
-            _sync(file)
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+        with replacing(path) as partial:
+            write(partial)
     except OSError as error:
         raise ScoringError(f"{path}: cannot be written: {error}") from error
 

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.server.middleware.request_log import HEADER, draw_id
 from app.server.middleware.shedding import CROWDED_KEY
-from app.server.problems import MEDIA_TYPE, TABLE, TYPE_PREFIX
+from app.server.problems import MEDIA_TYPE, RETRY_AFTER_S, TABLE, TYPE_PREFIX
 from app.xray.errors import TooManyConnections
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ MAX_HEAD_BYTES: Final = 65_536
 HEAD_TIMEOUT_S: Final = 10.0
 """For a request's line and headers, once there is a connection or their first byte; for what a
 client still sends of a body after it was refused; for what it has not taken yet of an answer."""
-_RETRY_AFTER_S: Final = 1
 
 
 class Refusal(NamedTuple):
@@ -227,7 +226,7 @@ def _answer(refusal: Refusal, request_id: str) -> bytes:
         "request_id": request_id,
     }
     body = json.dumps(problem).encode()
-    retry = f"retry-after: {_RETRY_AFTER_S}\r\n" if refusal is TOO_MANY else ""
+    retry = f"retry-after: {RETRY_AFTER_S}\r\n" if refusal is TOO_MANY else ""
     head = (
         f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
         f"{HEADER.lower()}: {request_id}\r\n{retry}connection: close\r\n\r\n"

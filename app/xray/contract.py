@@ -20,6 +20,8 @@ ATTRIBUTE = "cxr_contract"
 SCHEMA_VERSION: Final = 1
 DEFAULT_CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 UNIT_SCALE = 1 / 255
+DEFAULT_OPERATING_POINT: Final = 0.5
+"""Where none was fitted: a class must be at least as likely as all others together."""
 _MAX_TEXT_BYTES: Final = 1 << 24
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -94,6 +96,16 @@ class ModelContract(_Frozen):
         powers: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True))
         powers /= powers.sum(axis=-1, keepdims=True)
         return powers
+
+    def is_uncertain(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Of which pictures no class reaches its operating point, bool (n,).
+
+        `probabilities` (n, classes) are calibrated. A class without an operating point has
+        `DEFAULT_OPERATING_POINT`.
+        """
+        points = [self.operating_points.get(name, DEFAULT_OPERATING_POINT) for name in self.classes]
+        below: NDArray[np.bool_] = np.all(probabilities < np.array(points), axis=1)
+        return below
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

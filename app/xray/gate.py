@@ -6,15 +6,40 @@ import base64
 import binascii
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import NDArray
 
 Positive = Annotated[float, Field(gt=0)]
+
+
+class Judged(Protocol):
+    """Whatever the gate has judged."""
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the picture is taken for no chest X-ray."""
+
+
+Seen = TypeVar("Seen", bound=Judged)
+
+
+class Verdict(NamedTuple):
+    """What the gate makes of a picture."""
+
+    score: float
+    threshold: float
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the picture is taken for no chest X-ray."""
+        return self.score > self.threshold
 
 
 class _Frozen(BaseModel):
@@ -99,6 +124,10 @@ class Gate(_Frozen):
         distances: NDArray[np.float64] = np.sqrt(squares / centred.shape[1])
         return distances
 
+    def judge(self, summaries: NDArray[np.floating[Any]]) -> list[Verdict]:
+        """The verdict on each of the pictures that `summarise` gave `summaries` for, in order."""
+        return [Verdict(score, self.threshold) for score in self.score(summaries).tolist()]
+
     @model_validator(mode="after")
     def _shapes_agree(self) -> Self:
         dimensions, count = self.mean.shape, self.variances.shape
@@ -121,3 +150,19 @@ def summarise(feature_map: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     places = (1, 2)
     return np.concatenate([feature_map.mean(axis=places), feature_map.max(axis=places)], axis=1)
+
+
+def second_look(
+    first: Sequence[Seen], look_at_negatives: Callable[[list[int]], Sequence[Seen]]
+) -> dict[int, Seen]:
+    """What is seen of strange pictures' negatives where these are chest X-rays, by index.
+
+    Exports, and DICOM files whose photometric interpretation is wrong, come black for white.
+    `look_at_negatives` is given the indices of the strange ones among `first`, unless there are
+    none, and gives what is seen of each one's negative, in order.
+    """
+    strange = [index for index, seen in enumerate(first) if seen.is_strange]
+    if not strange:
+        return {}
+    again = zip(strange, look_at_negatives(strange), strict=True)
+    return {index: seen for index, seen in again if not seen.is_strange}

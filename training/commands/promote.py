@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from app.xray.errors import TrainingError
+from app.xray.replacing import replacing
 from training.commands.judge import Judge
 from training.data.dataset import SPLITS
 from training.evaluation.metrics import accuracy
 from training.evaluation.shortcuts import add_grain, soften
-from training.network.export import replacing
 from training.recipes.config import FitConfig
 from training.report.card import render_card
 from training.report.words.comparison import compare

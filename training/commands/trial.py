@@ -13,13 +13,13 @@ import numpy as np
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import DatasetError, TrainingError
 from app.xray.network import build_network
+from app.xray.replacing import replacing
 from training.commands.fit import contract_of, make_repeatable
 from training.data.dataset import Split, find_files, load_dataset
 from training.data.manifest import read_sources, sources_of
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.metrics import accuracy, macro_auroc_of_those_present
 from training.network.device import precision
-from training.network.export import replacing
 from training.network.mobilenet import build_mobilenet
 from training.network.runner import Runner
 from training.recipes.config import FitConfig

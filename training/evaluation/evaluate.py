@@ -129,10 +129,8 @@ class Evaluation:
 
     @cached_property
     def uncertain(self) -> NDArray[np.bool_]:
-        """(n,): of which pictures no class reaches its operating point; of none without points."""
-        thresholds = [self.contract.operating_points.get(name, 0.0) for name in self.classes]
-        found: NDArray[np.bool_] = np.all(self.probabilities < thresholds, axis=1)
-        return found
+        """(n,): which answers are uncertain, as the contract decides it."""
+        return self.contract.is_uncertain(self.probabilities)
 
     @cached_property
     def wrong(self) -> NDArray[np.bool_]:

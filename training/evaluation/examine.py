@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from PIL import Image
 
+from app.xray.gate import second_look
 from app.xray.preprocess import to_pixels
 from training.data.manifest import sources_of
 from training.evaluation.evaluate import Evaluation, evaluate
@@ -84,8 +85,8 @@ class Examination:
         document = {
             "figures": _figures(self.evaluation),
             "masked": {name: _figures(found) for name, found in self.masked.items()},
-            "source_probe": self.probe and asdict(self.probe),
-            "agreement": {name: asdict(found) for name, found in self.agreement.items()},
+            "source_probe": self.probe and _plain(asdict(self.probe)),
+            "agreement": {name: _plain(asdict(found)) for name, found in self.agreement.items()},
             "gate": self.gate and asdict(self.gate),
         }
         (folder / "examination.json").write_text(json.dumps(document, indent=2) + "\n")
@@ -130,12 +131,12 @@ def _judge_gate(
     gate: Gate, runner: Runner, contract: ModelContract, split: Split, answers: Answers
 ) -> GateFigures:
     def judge(pixels: NDArray[np.uint8], answers: Answers) -> Refused:
-        beyond = gate.score(answers.summaries) > gate.threshold
-        refused = beyond.copy()
-        if beyond.any():
-            turned = runner.run(255 - pixels[beyond]).summaries
-            refused[beyond] = gate.score(turned) > gate.threshold
-        return Refused(len(pixels), float(beyond.mean()), float(refused.mean()))
+        verdicts = gate.judge(answers.summaries)
+        passed = second_look(
+            verdicts, lambda strange: gate.judge(runner.run(255 - pixels[strange]).summaries)
+        )
+        count, beyond = len(pixels), sum(verdict.is_strange for verdict in verdicts)
+        return Refused(count, beyond / count, (beyond - len(passed)) / count)
 
     def run_and_judge(images: list[Image.Image]) -> Refused:
         pixels = np.stack([to_pixels(image, contract) for image in images])

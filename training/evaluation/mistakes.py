@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import keras
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
 
 from app.xray.errors import EngineError, NotExplainable
 from app.xray.grad_cam import build_gradients, heat_map
+from app.xray.heat import blend
 from app.xray.network import expose_features
 from app.xray.preprocess import rescale
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from training.evaluation.evaluate import Evaluation
 
 COUNT: Final = 12
-_MAX_OPACITY: Final = 0.6
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def surest_mistakes(
             probability=float(sureness[index]),
             of_truth=float(evaluation.probabilities[index, evaluation.labels[index]]),
             picture=picture,
-            heat=None if heat is None else lay_over(picture, heat),
+            heat=None if heat is None else np.asarray(blend(Image.fromarray(picture), heat)),
         )
         for index, picture, heat in zip(chosen.tolist(), pixels, maps, strict=True)
     )
@@ -113,19 +112,3 @@ def explain(
         ]
     except (NotExplainable, EngineError):
         return nothing
-
-
-def lay_over(picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """The picture where there is no heat, and ever more of Matplotlib's "inferno" where there is.
-
-    `picture` is uint8 (height, width, 3), `heat` float32 (rows, columns), 0 to 1 and stretched
-    over all of it; a copy of the picture's shape and type.
-    """
-    height, width = picture.shape[:2]
-    stretched = Image.fromarray(heat).resize((width, height), Image.Resampling.BILINEAR)
-    level = np.asarray(stretched)
-    # Its darkest end would darken the picture where there is hardly any evidence.
-    colors = 255 * colormaps["inferno"](0.15 + 0.7 * level)[..., :3]
-    opacity = _MAX_OPACITY * level[..., None]
-    mixed = (1 - opacity) * picture + opacity * colors
-    return np.asarray(mixed.round().clip(0, 255), np.uint8)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.evaluation.metrics import Labels, Probabilities, Score
+    from app.xray.contract import Estimate
+    from training.evaluation.metrics import Probabilities
 
     Pixels = NDArray[np.uint8]
     Alter = Callable[[Pixels], NDArray[np.float32]]
@@ -48,15 +49,6 @@ SOFTNESS: Final = 0.7
 
 
 @dataclass(frozen=True)
-class Share:
-    """A share, 0 to 1, with its 95 % bootstrap interval as `metrics.estimate` gives it."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Agreement:
     """What becomes of the answers when every picture is changed in one way.
 
@@ -65,7 +57,7 @@ class Agreement:
     """
 
     pictures: int
-    same: Share
+    same: Estimate
     drift: float
 
 
@@ -168,16 +160,10 @@ def agreement_under_changes(
         )
         found[name] = Agreement(
             pictures=len(pixels),
-            same=share(accuracy, likeliest, after),
+            same=estimate(accuracy, likeliest, after),
             drift=float(np.abs(after[of_likeliest] - before[of_likeliest]).mean()),
         )
     return found
-
-
-def share(score: Score, labels: Labels, probabilities: Probabilities) -> Share:
-    """`metrics.estimate` as plain values: `dataclasses.asdict` of them is JSON."""
-    found = estimate(score, labels, probabilities)
-    return Share(found.value, found.low, found.high)
 
 
 def _check_pixels(pixels: Pixels) -> None:

@@ -15,14 +15,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from training.evaluation.metrics import accuracy, recall
-from training.evaluation.shortcuts import Share, share
+from training.evaluation.metrics import accuracy, estimate, recall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from app.xray.contract import Estimate
     from training.evaluation.metrics import Labels, Probabilities
 
 FEWEST: Final = 2
@@ -46,8 +46,8 @@ class Probe:
 
     sources: tuple[str, ...]
     pictures: int
-    accuracy: Share
-    balanced_accuracy: Share
+    accuracy: Estimate
+    balanced_accuracy: Estimate
     commonest: float
 
 
@@ -140,8 +140,8 @@ def _probe(
     return Probe(
         sources=tuple(sources),
         pictures=len(truth),
-        accuracy=share(accuracy, truth, guesses),
-        balanced_accuracy=share(_balanced_accuracy, truth, guesses),
+        accuracy=estimate(accuracy, truth, guesses),
+        balanced_accuracy=estimate(_balanced_accuracy, truth, guesses),
         commonest=float(np.bincount(truth).max() / len(truth)),
     )
 

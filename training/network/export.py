@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import absl.logging
 import h5py
 
 from app.xray.contract import ATTRIBUTE
+from app.xray.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from app.xray.contract import ModelContract
 
@@ -40,25 +39,6 @@ def rewrite_contract(path: Path, contract: ModelContract) -> None:
         for name in sorted(set(old.attrs) - {ATTRIBUTE}):
             new.attrs[name] = old.attrs[name]
         contract.write(new)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well.
-
-    Whoever reads `path` meanwhile sees the old file or the new one, never a part of either.
-    """
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from app.xray.errors import TrainingError
 from training.report.document import Table
 from training.report.words.examination import sections
-from training.report.words.recipe import describe, spell_command
+from training.report.words.recipe import describe, spell_command, spell_weights
 
 if TYPE_CHECKING:
     from app.xray.checkpoint import Checkpoint
@@ -95,7 +95,8 @@ def render_card(
     return _CARD.format(
         name=checkpoint.name,
         what=_wrap(
-            "MobileNet v1 (ImageNet weights, max pooling, a dense head), fine-tuned to tell "
+            f"MobileNet v1 ({spell_weights(settings)}, max pooling, a dense head), "
+            f"{'trained' if settings.weights == 'none' else 'fine-tuned'} to tell "
             f"{', '.join(contract.classes)} on frontal chest X-rays."
         ),
         sections="\n\n".join(map(_section, all_sections)),

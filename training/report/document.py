@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from app.xray.contract import Estimate
-    from training.evaluation.shortcuts import Share
 
 
 class Table(NamedTuple):
@@ -32,12 +31,12 @@ def spell(name: str) -> str:
     return {"macro_f1": "macro F1", "macro_auroc": "macro AUROC", "ece": "ECE"}.get(name, name)
 
 
-def interval(figure: Estimate | Share) -> str:
+def interval(figure: Estimate) -> str:
     """The 95 % interval of a figure, as text."""
     return f"{figure.low:.3f} to {figure.high:.3f}"
 
 
-def with_interval(figure: Estimate | Share) -> str:
+def with_interval(figure: Estimate) -> str:
     """A figure and its 95 % interval, as text."""
     return f"{figure.value:.3f} ({interval(figure)})"
 

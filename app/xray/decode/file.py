@@ -16,6 +16,7 @@ from app.xray.decode.radiograph import MIN_SIDE as MIN_SIDE
 from app.xray.decode.radiograph import Radiograph, refuse_small
 from app.xray.decode.stripped import bare_jpeg, bare_png
 from app.xray.errors import TooManyPixels, UnsupportedImageType, UnusableImage
+from app.xray.image_types import NAMES, TYPES
 
 if TYPE_CHECKING:
     from app.xray.decode.stripped import Bare
@@ -25,11 +26,6 @@ MAX_PIXELS: Final = 50_000_000
 MAX_SIDE: Final = 65_535
 """That of JPEG and DICOM. A PNG may have more, and each row then costs more than its pixels."""
 
-_SIGNATURES: Final = {
-    "JPEG": (0, b"\xff\xd8\xff"),
-    "PNG": (0, b"\x89PNG\r\n\x1a\n"),
-    "DICOM": (128, b"DICM"),  # behind a preamble that may hold anything (PS3.10, section 7.1)
-}
 _BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION_TAG: Final = 0x0112
 _SHORT_OR_LONG: Final = {3: "H", 4: "I"}
@@ -54,10 +50,10 @@ def sniff(data: bytes) -> str:
     Raises:
         UnsupportedImageType: the bytes declare another type, or none.
     """
-    for kind, (offset, signature) in _SIGNATURES.items():
-        if data.startswith(signature, offset):
-            return kind
-    raise UnsupportedImageType("The first bytes are those of no JPEG, PNG or DICOM file.")
+    for kind in TYPES:
+        if data.startswith(kind.signature, kind.offset):
+            return kind.name
+    raise UnsupportedImageType(f"The first bytes are those of no {NAMES} file.")
 
 
 def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.xray.decode.codestream import FRAMES, JPEG_START, MAX_PARTS, START_OF_SCAN, segments
 from app.xray.errors import UnusableImage
+from app.xray.image_types import PNG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ _BESIDE: Final = frozenset(range(0xE0, 0xF0)) | {0xFE}
 _EXIF: Final = 0xE1, b"Exif\0\0"
 _MAX_TABLES: Final = 1 << 20
 """Bytes before the first scan of a JPEG; a frame and its tables take some hundred."""
-_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _CHUNK: Final = struct.Struct(">I4s")
 _UINT: Final = struct.Struct(">I")
 _IHDR_LENGTH: Final = 13
@@ -112,9 +112,9 @@ def _bare_png(data: bytes) -> Bare:
         before = kind
     if not has_pixels:
         raise UnusableImage("The PNG file holds no picture: it has no IDAT chunk.")
-    if sum(map(len, kept)) + len(_PNG_START) == len(data):
+    if sum(map(len, kept)) + len(PNG.signature) == len(data):
         return Bare(data, exif)
-    return Bare(b"".join([_PNG_START, *kept]), exif)
+    return Bare(b"".join([PNG.signature, *kept]), exif)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -122,7 +122,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
     Raises UnusableImage after more than `MAX_PARTS` of them, and struct.error where it is cut off.
     """
-    start, kind = len(_PNG_START), b""
+    start, kind = len(PNG.signature), b""
     for _ in range(MAX_PARTS):
         length, kind = _CHUNK.unpack_from(data, start)
         end = start + 12 + length

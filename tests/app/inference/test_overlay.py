@@ -12,11 +12,12 @@ from PIL import Image, ImageDraw
 from app.inference.engines.compiled import compiled_model
 from app.inference.engines.litert import LiteRTEngine
 from app.inference.engines.tensorflow import TensorFlowEngine
-from app.inference.overlay import SIDE, color_table, overlay, thumbnail
+from app.inference.overlay import SIDE, overlay, thumbnail
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import EngineError
 from app.xray.grad_cam import heat_map
+from app.xray.heat import color_table
 from app.xray.preprocess import preprocess
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.networks import write_tiny_checkpoint

@@ -6,7 +6,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from app.inference.overlay import color_table
+from app.xray.heat import color_table
 from tests.app.fakes import client_of, fake_app
 
 pytestmark = pytest.mark.anyio

@@ -12,6 +12,7 @@ from uvicorn.server import ServerState
 from app.server import connection
 from app.server.connection import BoundedProtocol, Refusal
 from app.server.middleware.shedding import CROWDED_KEY
+from app.server.problems import RETRY_AFTER_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -104,7 +105,7 @@ async def test_a_client_beyond_the_number_is_told_to_come_back(
         writer.write(GET)
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
     assert refused.startswith("HTTP/1.1 503 ")
-    assert "\r\nretry-after: 1\r\n" in refused
+    assert f"\r\nretry-after: {RETRY_AFTER_S}\r\n" in refused
     assert "application/problem+json" in refused
 
 

@@ -136,6 +136,9 @@ def test_operating_points_are_judged_on_these_pictures(evaluation: Evaluation) -
     assert judged.wrong.tolist() == [False, False, False, False, True, True]
 
 
-def test_without_operating_points_there_is_nothing_to_judge(evaluation: Evaluation) -> None:
+def test_without_operating_points_only_certainty_is_judged_by_one_half(
+    evaluation: Evaluation,
+) -> None:
     assert evaluation.at_operating_points == {}
-    assert not evaluation.uncertain.any()
+    largest = evaluation.probabilities.max(axis=1)
+    assert evaluation.uncertain.tolist() == (largest < 0.5).tolist()

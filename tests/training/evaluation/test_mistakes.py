@@ -5,12 +5,14 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.xray.contract import ModelContract
+from app.xray.heat import blend
 from tests.networks import build_branched, build_tiny, enliven, model_inputs
 from training.data.dataset import Split
 from training.evaluation.evaluate import Evaluation
-from training.evaluation.mistakes import explain, lay_over, surest_mistakes
+from training.evaluation.mistakes import explain, surest_mistakes
 
 CONTRACT = ModelContract.recipe_of_2022()
 COUNT = 6
@@ -87,7 +89,7 @@ def test_each_mistake_comes_with_its_heat_map_of_the_answer(
         assert heat is not None
         assert heat.max() in (0, 1)
         assert mistake.heat is not None
-        assert np.array_equal(mistake.heat, lay_over(mistake.picture, heat))
+        assert np.array_equal(mistake.heat, blend(Image.fromarray(mistake.picture), heat))
     assert any(heat is not None and heat.any() for heat in of_answers)
 
 
@@ -104,15 +106,3 @@ def test_other_backends_than_tensorflow_have_no_heat(
 ) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     assert explain(network, CONTRACT, split.pixels, split.labels) == [None] * COUNT
-
-
-def test_heat_is_laid_over_where_it_is_and_nowhere_else() -> None:
-    picture = np.full((80, 60, 3), 100, np.uint8)
-    assert np.array_equal(lay_over(picture, np.zeros((4, 3), np.float32)), picture)
-    heat = np.zeros((4, 3), np.float32)
-    heat[0, 2] = 1
-    shown = lay_over(picture, heat)
-    changed = (shown != picture).any(axis=2)
-    assert changed[:20, 40:].all()
-    assert not changed[45:].any()
-    assert not changed[:, :25].any()

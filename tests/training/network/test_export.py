@@ -9,8 +9,9 @@ import pytest
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.network import build_network
+from app.xray.replacing import replacing
 from tests.networks import build_tiny, model_inputs
-from training.network.export import export_checkpoint, replacing, rewrite_contract
+from training.network.export import export_checkpoint, rewrite_contract
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import training.report.pictures.illustrate
-from app.xray.contract import ModelContract
+from app.xray.contract import Estimate, ModelContract
 from app.xray.errors import TrainingError
 from benchmarks.rig.corpus.drawing import write_dataset
 from training.data.audit.audit import audit
 from training.evaluation.evaluate import Evaluation
 from training.evaluation.examine import BORDER, LUNGS, Examination, GateFigures, Refused
 from training.evaluation.mistakes import Mistake
-from training.evaluation.shortcuts import Agreement, Share
+from training.evaluation.shortcuts import Agreement
 from training.report.document import Table
 from training.report.page import numeric_columns, write_report
 from training.report.pictures.data_uri import svg_uri
@@ -98,7 +98,7 @@ def examine_nothing(evaluation: Evaluation) -> Examination:
         evaluation,
         {LUNGS: evaluation, BORDER: evaluation},
         None,
-        {"moved": Agreement(COUNT, Share(0.9, 0.8, 1.0), 0.1)},
+        {"moved": Agreement(COUNT, Estimate(value=0.9, low=0.8, high=1.0), 0.1)},
         GateFigures(1.2, refused, {"noise": refused}, {"inverted": refused}),
     )
 

@@ -41,6 +41,13 @@ def spell_command(settings: FitConfig) -> str:
     return " \\\n".join(lines)
 
 
+def spell_weights(settings: FitConfig) -> str:
+    """The weights that a run began with; of a file its name, for no more is known of it."""
+    if isinstance(settings.weights, Path):
+        return f"weights of the file {settings.weights.name}"
+    return "ImageNet weights" if settings.weights == "imagenet" else "random weights"
+
+
 def describe(recipe: Recipe) -> str:
     """What a recipe does, in sentences."""
     return " ".join(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from app.xray.errors import SenderError, UnusableImage
+from app.xray.image_types import DICOM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,7 +37,7 @@ _WANTED: Final = """
     BluePaletteColorLookupTableDescriptor BluePaletteColorLookupTableData
     PixelData
 """.split()
-_META_START: Final = 132  # behind the preamble and "DICM" (PS3.10, section 7.1)
+_META_START: Final = DICOM.offset + len(DICOM.signature)
 _META_GROUP: Final = 0x0002
 _PIXEL_DATA: Final = 0x7FE0_0010
 _UNDEFINED: Final = 0xFFFF_FFFF
