@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -188,9 +186,3 @@ def test_the_predictor_gets_bytes_first_and_changed_levels_then() -> None:
 def test_nothing_to_change_is_refused(count: int, chunk: int) -> None:
     with pytest.raises(ValueError, match="at least one"):
         agreement_under_changes(pictures(count), by_mean, chunk=chunk)
-
-
-def test_agreement_is_plain_enough_for_json() -> None:
-    found = agreement_under_changes(pictures(), by_mean)
-    plain = {name: asdict(agreement) for name, agreement in found.items()}
-    assert json.loads(json.dumps(plain)) == plain

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 
@@ -193,11 +190,3 @@ def test_a_feature_that_never_varies_is_no_obstacle() -> None:
     found = probe_sources(features, sources, features, sources, labels, labels, CLASSES)
     assert found is not None
     assert found.overall.accuracy.value > 0.95
-
-
-def test_a_result_is_plain_enough_for_json() -> None:
-    found = probe(CROSSED)
-    assert found is not None
-    plain = json.loads(json.dumps(asdict(found)))
-    assert plain["within_class"]["NORMAL"]["accuracy"]["value"] > 0.95
-    assert plain["overall"]["sources"] == ["a", "b"]
