@@ -37,7 +37,6 @@ _WANTED: Final = """
     BluePaletteColorLookupTableDescriptor BluePaletteColorLookupTableData
     PixelData
 """.split()
-_META_START: Final = DICOM.offset + len(DICOM.signature)
 _META_GROUP: Final = 0x0002
 _PIXEL_DATA: Final = 0x7FE0_0010
 _UNDEFINED: Final = 0xFFFF_FFFF
@@ -159,7 +158,7 @@ def read_elements(data: bytes, *, max_inflated: int) -> DicomFile:
     """
     prepare_pydicom()
     source = _Rationed(data)
-    source.seek(_META_START)
+    source.seek(DICOM.offset + len(DICOM.signature))
     meta, damage = _collect(source, implicit=False, big=False, until_group=_META_GROUP)
     syntax = Elements(meta).text("TransferSyntaxUID")
     if damage is None and syntax == DEFLATED:
