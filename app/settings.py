@@ -17,6 +17,8 @@ from app.xray.errors import SettingsError
 VERSION = "0.1.0"
 
 PREFIX = "CXR_"
+_OF_THE_NODE = ("CXR_PACS_", "CXR_SERVICE_URL")
+"""Variables that `python -m app.pacs` reads; they may stand in the same environment."""
 DEFAULT_UPLOADS_HELD = 10
 """Uploads of the largest size that are held at once, where `max_queue_mb` is not set."""
 _PILLOW_REFUSES_ABOVE = 178_956_970
@@ -138,7 +140,8 @@ def read_settings(**overrides: Any) -> Settings:
 def unknown_variables() -> list[str]:
     """Variables of the environment that start with CXR_ and are no setting: likely misspelt."""
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    ours = (name for name in os.environ if name.startswith(PREFIX))
+    return sorted(name for name in ours if name not in known and not name.startswith(_OF_THE_NODE))
 
 
 def _explain(detail: Any) -> str:

@@ -1,0 +1,1 @@
+"""A DICOM node: films in by C-STORE, structured reports out; the service answers over HTTP."""

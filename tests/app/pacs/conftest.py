@@ -1,0 +1,264 @@
+"""A node on free ports between a service and an archive, both of which a test tells what to do."""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import uvicorn
+from pydicom import Dataset, dcmread
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import Verification
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.pacs.destination import destination_of
+from app.pacs.node import Node
+from app.pacs.reporter import Reporter
+from app.pacs.service import ServiceClient
+from app.pacs.settings import read_pacs_settings
+from app.pacs.watch import Watch
+from tests.dicoms import write_dicom
+from tests.drawing import draw_radiograph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+
+SHA256 = "7" * 64
+ANSWER = {
+    "label": "PNEUMONIA",
+    "confidence": 0.75,
+    "probabilities": {"COVID": 0.24, "NORMAL": 0.01, "PNEUMONIA": 0.75},
+    "prediction_set": ["COVID", "PNEUMONIA"],
+    "uncertain": True,
+    "warnings": ["a warning of the service"],
+    "model": {"name": "best_model", "sha256": SHA256, "calibrated": True},
+    "request_id": "1",
+}
+NOT_A_CHEST = {"title": "Not a chest X-ray", "detail": "Its distance is 3.", "status": 422}
+
+
+class FakeService:
+    """Answers as a test says: a status and a body for each film, the last one from then on."""
+
+    def __init__(self) -> None:
+        self.replies: list[tuple[int, dict[str, Any]]] = [(200, ANSWER)]
+        self.model: dict[str, Any] = {"sha256": SHA256, "caveats": ["Elsewhere it is worth 0.9."]}
+        self.films: list[bytes] = []
+        self.keys: list[str | None] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.url = ""
+
+    async def predict(self, request: Request) -> Response:
+        self.films.append(await request.body())
+        self.keys.append(request.headers.get("X-API-Key"))
+        import anyio
+
+        await anyio.to_thread.run_sync(self.gate.wait, 20)
+        status, body = self.replies[0] if len(self.replies) == 1 else self.replies.pop(0)
+        return JSONResponse(body, status, headers={"Retry-After": "0"})
+
+    def application(self) -> Starlette:
+        async def model(_: Request) -> Response:
+            return JSONResponse(self.model)
+
+        async def ready(_: Request) -> Response:
+            return JSONResponse({"status": "ready"})
+
+        return Starlette(
+            routes=[
+                Route("/predict", self.predict, methods=["POST"]),
+                Route("/model", model),
+                Route("/health/ready", ready),
+            ]
+        )
+
+
+class FakeArchive:
+    """An application entity that keeps what it is sent, and answers with `status`."""
+
+    def __init__(self) -> None:
+        self.status = 0x0000
+        self.received: list[Dataset] = []
+        self.port = 0
+        self._server: Any = None
+
+    def start(self) -> None:
+        entity = AE(ae_title="ARCHIVE")
+        entity.maximum_associations = 100
+        for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
+            entity.add_supported_context(kind)
+        self._server = entity.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._keep)]
+        )
+        self.port = self._server.socket.getsockname()[1]
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.shutdown()
+            self._server = None
+
+    def _keep(self, event: evt.Event) -> int:
+        if self.status == 0x0000:
+            document = event.dataset
+            document.file_meta = event.file_meta
+            self.received.append(document)
+        return self.status
+
+
+class Sender:
+    """A modality that sends films to the node, an association for each call."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    @contextmanager
+    def association(
+        self, *kinds: str, title: str = "CXR", calling: str = "MODALITY"
+    ) -> Iterator[Any]:
+        entity = AE(ae_title=calling)
+        entity.add_requested_context(Verification)
+        for kind in kinds or (DigitalXRayImageStorageForPresentation,):
+            entity.add_requested_context(kind, ExplicitVRLittleEndian)
+        made = entity.associate("127.0.0.1", self.port, ae_title=title)
+        try:
+            yield made
+        finally:
+            if made.is_established:
+                made.release()
+
+    def send(self, film: Dataset) -> Dataset:
+        """The status of a C-STORE of `film`; empty where the association was aborted."""
+        with self.association(str(film.SOPClassUID)) as association:
+            found: Dataset = association.send_c_store(film)
+        return found
+
+    def echoes(self) -> bool:
+        with self.association() as association:
+            return bool(association.send_c_echo().get("Status") == 0x0000)
+
+
+def film(seed: int = 0, **elements: Any) -> Dataset:
+    """A drawn film as a DICOM data set with patient and study."""
+    tags = {
+        "SOPClassUID": DigitalXRayImageStorageForPresentation,
+        "Modality": "DX",
+        "PatientName": "Doe^Jane",
+        "PatientID": "P-1",
+        "StudyInstanceUID": generate_uid(entropy_srcs=["study", str(seed)]),
+        "SeriesInstanceUID": generate_uid(entropy_srcs=["series", str(seed)]),
+        "SOPInstanceUID": generate_uid(entropy_srcs=["instance", str(seed)]),
+    }
+    pixels = np.asarray(draw_radiograph(seed))
+    dataset = dcmread(BytesIO(write_dicom(pixels, **{**tags, **elements})))
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    return dataset
+
+
+@contextmanager
+def serving(application: Starlette) -> Iterator[str]:
+    """The address of `application`, served in a thread."""
+    import socket
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def service() -> Iterator[FakeService]:
+    fake = FakeService()
+    with serving(fake.application()) as fake.url:
+        yield fake
+        fake.gate.set()
+
+
+@pytest.fixture
+def archive() -> Iterator[FakeArchive]:
+    fake = FakeArchive()
+    fake.start()
+    yield fake
+    fake.stop()
+
+
+class Rig:
+    """A running node, and who it talks to."""
+
+    def __init__(
+        self, node: Node, watch: Watch, service: FakeService, archive: FakeArchive
+    ) -> None:
+        self.node, self.watch, self.service, self.archive = node, watch, service, archive
+        self.sender = Sender(node.address[1])
+
+
+@pytest.fixture
+def start(service: FakeService, archive: FakeArchive) -> Iterator[Callable[..., Rig]]:
+    nodes = []
+
+    def start_one(**settings: Any) -> Rig:
+        named = {
+            "pacs_port": 0,
+            "pacs_destination": f"ARCHIVE@127.0.0.1:{archive.port}",
+            "service_url": service.url,
+            "pacs_timeout_s": 5,
+            **settings,
+        }
+        found = read_pacs_settings(**named)
+        client = ServiceClient(found, version="1.2.3")
+        watch = Watch(version="1.2.3", is_service_ready=client.is_ready)
+        reporter = Reporter(found, client, destination_of(found), version="1.2.3")
+        node = Node(found, reporter, watch)
+        node.start()
+        nodes.append(node)
+        return Rig(node, watch, service, archive)
+
+    yield start_one
+    for node in nodes:
+        node.drain()
+        node.close()
+
+
+def read(document: Dataset) -> dict[str, list[str]]:
+    """The text, code and numeric items of a report by concept, in order."""
+    found: dict[str, list[str]] = {}
+
+    def walk(item: Dataset) -> None:
+        for child in item.get("ContentSequence", ()):
+            name = (
+                child.ConceptNameCodeSequence[0].CodeMeaning
+                if "ConceptNameCodeSequence" in child
+                else ""
+            )
+            if child.ValueType == "TEXT":
+                found.setdefault(name, []).append(child.TextValue)
+            elif child.ValueType == "CODE":
+                found.setdefault(name, []).append(child.ConceptCodeSequence[0].CodeMeaning)
+            elif child.ValueType == "NUM":
+                found.setdefault(name, []).append(str(child.MeasuredValueSequence[0].NumericValue))
+            walk(child)
+
+    walk(document)
+    return json.loads(json.dumps(found))
