@@ -151,6 +151,8 @@ class Sender:
 
     def echoes(self) -> bool:
         with self.association() as association:
+            if not association.is_established:
+                return False
             return bool(association.send_c_echo().get("Status") == 0x0000)
 
 
