@@ -16,7 +16,7 @@ ARGS ?=
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|traces|score|ray|tensorflow|gpu|train|bench|fuzz|dev (dev)
+install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=serve|traces|score|pacs|ray|tensorflow|gpu|train|bench|fuzz|dev (dev)
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
@@ -81,10 +81,11 @@ COMPILE = $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-ha
 	--no-emit-index-url --no-emit-find-links --no-header
 requirements: ## compile requirements/*.txt anew from pyproject.toml
 	@$(MAKE) --no-print-directory install USE=dev
-	$(COMPILE) --extra train --extra traces --extra ray --extra score --extra dev -o requirements/dev.txt pyproject.toml
+	$(COMPILE) --extra train --extra traces --extra ray --extra score --extra pacs --extra dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt -o requirements/serve.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra traces -o requirements/traces.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra score -o requirements/score.txt pyproject.toml
+	$(COMPILE) -c requirements/dev.txt --extra pacs -o requirements/pacs.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra ray -o requirements/ray.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra tensorflow -o requirements/tensorflow.txt pyproject.toml
 	$(COMPILE) -c requirements/dev.txt --extra gpu -o requirements/gpu.txt pyproject.toml

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.pacs.settings import PacsSettings
 from app.settings import PREFIX, VERSION, Settings
 from tests.live import ROOT
 from tests.tools import find_tool
@@ -23,7 +24,8 @@ LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("FROM ") :]
 COMPOSED: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
     "services"
 ]
-OTHERS = {"prometheus", "grafana"}
+OTHERS = {"prometheus": "observability", "grafana": "observability", "orthanc": "pacs"}
+"""Images that are not ours, by the profile that they stand in."""
 SERVICES = {name: service for name, service in COMPOSED.items() if name not in OTHERS}
 IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
 
@@ -130,13 +132,14 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
     named = set(re.findall(rf"\b{PREFIX}[A-Z0-9_]+(?==)", DOCKERFILE))
     for service in SERVICES.values():
         named |= set(service["environment"])
-    assert named <= {PREFIX + name.upper() for name in Settings.model_fields}
+    known = {*Settings.model_fields, *PacsSettings.model_fields}
+    assert named <= {PREFIX + name.upper() for name in known}
 
 
 @pytest.mark.parametrize("name", sorted(OTHERS))
 def test_what_looks_on_is_a_profile_of_its_own_pinned_and_for_this_machine(name: str) -> None:
     service = COMPOSED[name]
-    assert service["profiles"] == ["observability"]
+    assert service["profiles"] == [OTHERS[name]]
     assert re.fullmatch(r"[\w/-]+:v?\d+\.\d+\.\d+", service["image"])
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     for volume in service["volumes"]:
