@@ -31,8 +31,8 @@ from app.pacs.reporter import Reporter
 from app.pacs.service import ServiceClient
 from app.pacs.settings import read_pacs_settings
 from app.pacs.watch import Watch
-from tests.dicoms import write_dicom
-from tests.drawing import draw_radiograph
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

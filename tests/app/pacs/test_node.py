@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForProcessing
 
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.pacs.conftest import ANSWER, NOT_A_CHEST, SHA256, film, read
-from tests.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
