@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -38,14 +39,17 @@ NEGATIVE: Final = (
 class Prediction:
     """The answer for one radiograph; `probabilities` in contract order, summing to 1.
 
-    `verdict` is None where no gate was asked; `is_negative` says that the answer is for the
-    picture's negative. `feature_map`, float32 (rows, columns, channels), and `pooled`, float32
-    (features,), are what the network made of it, None where it has no map.
+    `prediction_set` has the classes that reach their operating points, in contract order. An answer
+    is `uncertain` unless that set is exactly the label. `verdict` is None where no gate was asked;
+    `is_negative` says that the answer is for the picture's negative. `feature_map`, float32 (rows,
+    columns, channels), and `pooled`, float32 (features,), are what the network made of it, None
+    where it has no map.
     """
 
     label: str
     confidence: float
     probabilities: dict[str, float]
+    prediction_set: tuple[str, ...]
     uncertain: bool
     warnings: tuple[str, ...]
     verdict: Verdict | None = None
@@ -150,9 +154,10 @@ class Classifier:
         if not np.isfinite(calibrated).all():
             raise EngineError("the network gave probabilities that are not finite")
         verdicts = self._judge(output)
+        sets = self.contract.prediction_sets(calibrated)
         uncertain = self.contract.is_uncertain(calibrated).tolist()
         return [
-            self._describe(output, i, calibrated[i], verdicts[i], is_uncertain=uncertain[i])
+            self._describe(output, i, calibrated[i], sets[i], verdicts[i], uncertain=uncertain[i])
             for i in range(len(batch))
         ]
 
@@ -166,18 +171,21 @@ class Classifier:
         output: Output,
         index: int,
         row: NDArray[np.float64],
+        reached: NDArray[np.bool_],
         verdict: Verdict | None,
         *,
-        is_uncertain: bool,
+        uncertain: bool,
     ) -> Prediction:
-        probabilities = dict(zip(self.contract.classes, row.tolist(), strict=True))
+        classes = self.contract.classes
+        probabilities = dict(zip(classes, row.tolist(), strict=True))
         label = max(probabilities, key=probabilities.__getitem__)
         strange = (STRANGE.format(**verdict._asdict()),) if verdict and verdict.is_strange else ()
         return Prediction(
             label=label,
             confidence=probabilities[label],
             probabilities=probabilities,
-            uncertain=is_uncertain,
+            prediction_set=tuple(compress(classes, reached)),
+            uncertain=uncertain,
             warnings=strange + self._warnings,
             verdict=verdict,
             feature_map=None if output.feature_map is None else output.feature_map[index],

@@ -47,6 +47,7 @@ def _in_ascii(prediction: Prediction) -> str:
         {
             "label": prediction.label,
             "confidence": prediction.confidence,
+            "prediction_set": prediction.prediction_set,
             "uncertain": prediction.uncertain,
             "warnings": prediction.warnings,
         }

@@ -65,7 +65,12 @@ class PredictionResponse(BaseModel):
         description="Every class, in the model's order; they sum to 1",
         examples=[{"COVID": 0.02, "NORMAL": 0.05, "PNEUMONIA": 0.93}],
     )
-    uncertain: bool = Field(description="Whether no class reaches its operating point")
+    prediction_set: tuple[str, ...] = Field(
+        description="The classes that reach their operating points, in the model's order: those "
+        "that cannot be excluded",
+        examples=[["PNEUMONIA"]],
+    )
+    uncertain: bool = Field(description="True unless the prediction set is exactly the label")
     warnings: tuple[str, ...] = Field(description="What to mind about this answer")
     model: ModelIdentity
     request_id: str
@@ -93,6 +98,7 @@ class PredictionResponse(BaseModel):
             label=prediction.label,
             confidence=prediction.confidence,
             probabilities=prediction.probabilities,
+            prediction_set=prediction.prediction_set,
             uncertain=prediction.uncertain,
             warnings=prediction.warnings,
             model=ModelIdentity.of(classifier),

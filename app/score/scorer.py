@@ -99,6 +99,7 @@ def _answer(prediction: Prediction) -> Row:
         "label": prediction.label,
         "confidence": prediction.confidence,
         **probabilities,
+        "prediction_set": list(prediction.prediction_set),
         "uncertain": prediction.uncertain,
         "gate_score": prediction.verdict.score if prediction.verdict else None,
         "warnings": list(prediction.warnings),

@@ -153,6 +153,7 @@ def schema_of(about: About) -> Any:
         ("label", pa.string()),
         ("confidence", pa.float64()),
         *((f"probability_{name}", pa.float64()) for name in about.classes),
+        ("prediction_set", pa.list_(pa.string())),
         ("uncertain", pa.bool_()),
         ("gate_score", pa.float64()),
         ("warnings", pa.list_(pa.string())),

@@ -97,15 +97,27 @@ class ModelContract(_Frozen):
         powers /= powers.sum(axis=-1, keepdims=True)
         return powers
 
-    def is_uncertain(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-        """Of which pictures no class reaches its operating point, bool (n,).
+    def prediction_sets(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """The classes that reach their operating points, bool (n, classes).
 
         `probabilities` (n, classes) are calibrated. A class without an operating point has
-        `DEFAULT_OPERATING_POINT`.
+        `DEFAULT_OPERATING_POINT`. Where the points were fitted per class at a coverage, a set
+        holds the truth at that coverage (split conformal prediction by class: Vovk 2012,
+        "Conditional validity of inductive conformal predictors").
         """
         points = [self.operating_points.get(name, DEFAULT_OPERATING_POINT) for name in self.classes]
-        below: NDArray[np.bool_] = np.all(probabilities < np.array(points), axis=1)
-        return below
+        reached: NDArray[np.bool_] = probabilities >= np.array(points)
+        return reached
+
+    def is_uncertain(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+        """Of which pictures the prediction set is not exactly the likeliest class, bool (n,).
+
+        `probabilities` (n, classes) are calibrated.
+        """
+        sets = self.prediction_sets(probabilities)
+        likeliest = sets[np.arange(len(sets)), np.argmax(probabilities, axis=1)]
+        uncertain: NDArray[np.bool_] = ~(likeliest & (sets.sum(axis=1) == 1))
+        return uncertain
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

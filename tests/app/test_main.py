@@ -33,7 +33,8 @@ def test_a_live_server_answers_as_designed(client: httpx.Client, png: bytes) -> 
     assert answer.status_code == 200
     body = answer.json()
     assert set(body) == {
-        "label", "confidence", "probabilities", "uncertain", "warnings", "model", "request_id",
+        "label", "confidence", "probabilities", "prediction_set", "uncertain", "warnings",
+        "model", "request_id",
     }  # fmt: skip
     assert sum(body["probabilities"].values()) == pytest.approx(1, abs=1e-6)
     assert body["model"]["name"] == "tiny"

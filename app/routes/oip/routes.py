@@ -36,8 +36,8 @@ MOST_PICTURES: Final = 32
 """The most pictures in one request."""
 PICTURES: Final = "image"
 MODEL_INPUTS: Final = "input"
-OUTPUTS: Final = ("probabilities", "label", "uncertain", "warnings")
-"""The last has for each picture a JSON list of what to mind, as `POST /predict` says it."""
+OUTPUTS: Final = ("probabilities", "label", "prediction_set", "uncertain", "warnings")
+"""Prediction set and warnings are a JSON list for each picture, as `POST /predict` has them."""
 _VERSION: Final = "1"
 _MODEL: Final = "/models/{name}"
 _MODEL_VERSION: Final = _MODEL + "/versions/{version}"
@@ -86,6 +86,7 @@ async def metadata(request: Request, name: str, version: str = _VERSION) -> dict
         "outputs": [
             {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(classes)]},
             {"name": "label", "datatype": "BYTES", "shape": [-1]},
+            {"name": "prediction_set", "datatype": "BYTES", "shape": [-1]},
             {"name": "uncertain", "datatype": "BOOL", "shape": [-1]},
             {"name": "warnings", "datatype": "BYTES", "shape": [-1]},
         ],
@@ -206,11 +207,13 @@ def _tensors(predictions: list[Prediction], classifier: Classifier) -> dict[str,
     rows = [[*prediction.probabilities.values()] for prediction in predictions]
     flags = [prediction.uncertain for prediction in predictions]
     labels = [prediction.label.encode() for prediction in predictions]
+    sets = [json.dumps(prediction.prediction_set).encode() for prediction in predictions]
     warnings = [json.dumps(prediction.warnings).encode() for prediction in predictions]
     shape = (count, len(classifier.contract.classes))
     tensors = [
         Tensor("probabilities", "FP32", shape, np.array(rows, np.float32)),
         Tensor("label", "BYTES", (count,), labels),
+        Tensor("prediction_set", "BYTES", (count,), sets),
         Tensor("uncertain", "BOOL", (count,), np.array(flags)),
         Tensor("warnings", "BYTES", (count,), warnings),
     ]

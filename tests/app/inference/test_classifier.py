@@ -46,19 +46,24 @@ def test_predictions_come_in_the_order_of_the_batch(tiny_checkpoint: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("answer", "points", "uncertain"),
+    ("answer", "points", "expected"),
     [
-        pytest.param((0.2, 0.2, 0.6), {}, False, id="past-the-default-of-one-half"),
-        pytest.param((0.3, 0.3, 0.4), {}, True, id="below-the-default-of-one-half"),
-        pytest.param((0.3, 0.3, 0.4), {"COVID": 0.25}, False, id="a-class-reaches-its-own-point"),
-        pytest.param((0.2, 0.2, 0.6), {"PNEUMONIA": 0.7}, True, id="below-a-point-of-its-own"),
+        pytest.param((0.2, 0.2, 0.6), {}, ["PNEUMONIA"], id="past-the-default-of-one-half"),
+        pytest.param((0.3, 0.3, 0.4), {}, [], id="below-the-default-of-one-half"),
+        pytest.param((0.3, 0.3, 0.4), {"COVID": 0.25}, ["COVID"], id="another-than-the-label"),
+        pytest.param((0.2, 0.2, 0.6), {"PNEUMONIA": 0.7}, [], id="below-a-point-of-its-own"),
+        pytest.param(
+            (0.3, 0.1, 0.6), {"COVID": 0.3}, ["COVID", "PNEUMONIA"], id="another-beside-the-label"
+        ),
     ],
 )
-def test_uncertain_where_no_class_reaches_its_operating_point(
-    answer: tuple[float, ...], points: dict[str, float], uncertain: bool
+def test_an_answer_is_uncertain_unless_its_set_is_exactly_its_label(
+    answer: tuple[float, ...], points: dict[str, float], expected: list[str]
 ) -> None:
     classifier = fake_classifier(FakeEngine(answer), operating_points=points)
-    assert classifier.predict(model_inputs(1))[0].uncertain is uncertain
+    (found,) = classifier.predict(model_inputs(1))
+    assert list(found.prediction_set) == expected
+    assert found.uncertain is (expected != ["PNEUMONIA"])
 
 
 def test_the_temperature_of_the_contract_softens_the_answer() -> None:

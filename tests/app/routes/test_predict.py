@@ -63,6 +63,7 @@ async def test_a_form_and_a_raw_body_get_the_agreed_answer(png: bytes) -> None:
     assert body == {
         "label": "PNEUMONIA",
         "confidence": probabilities["PNEUMONIA"],
+        "prediction_set": ["PNEUMONIA"],
         "uncertain": False,
         "warnings": [UNCALIBRATED, UNGATED],
         "model": {"name": "fake", "sha256": SHA256, "calibrated": False},

@@ -42,7 +42,7 @@ async def test_a_row_holds_what_predict_answers(tmp_path: Path, png: bytes) -> N
         answered = (await client.post("/predict", content=png)).json()
     (row,) = await rows_of([str(tmp_path / "a.png")], fake_classifier())
     assert row["path"] == str(tmp_path / "a.png")
-    for name in ("label", "confidence", "uncertain", "warnings"):
+    for name in ("label", "confidence", "prediction_set", "uncertain", "warnings"):
         assert row[name] == answered[name]
     found = {name: row[f"probability_{name}"] for name in answered["probabilities"]}
     assert found == answered["probabilities"]

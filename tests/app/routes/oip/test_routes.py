@@ -108,6 +108,8 @@ def test_the_probabilities_are_those_of_predict(
     ]
     assert labels == [answer["label"] for answer in expected]
     assert found.as_numpy("uncertain").tolist() == [answer["uncertain"] for answer in expected]
+    sets = [json.loads(words) for words in found.as_numpy("prediction_set")]
+    assert sets == [answer["prediction_set"] for answer in expected]
     warnings = [json.loads(words) for words in found.as_numpy("warnings")]
     assert warnings == [answer["warnings"] for answer in expected]
 
@@ -121,6 +123,7 @@ def test_without_named_outputs_all_come_and_the_id_comes_back(
     assert [output["name"] for output in found["outputs"]] == [
         "probabilities",
         "label",
+        "prediction_set",
         "uncertain",
         "warnings",
     ]
