@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,20 +47,36 @@ def free_port() -> int:
 
 
 @contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port of 127.0.0.1 that is given to nobody who asks for any, until the block ends.
+
+    A socket that never listens is bound to it. Linux lets a server of ours listen there all the
+    same, as both sockets let the address be reused; elsewhere the port is let go at once.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        if sys.platform != "linux":
+            holder.close()
+        yield port
+
+
+@contextmanager
 def live(
     model: Path, *, port: int | None = None, **settings: str
 ) -> Iterator[tuple[httpx.Client, subprocess.Popen[str]]]:
-    """The same, and the server's process."""
-    port = port or free_port()
-    process = run_app("--port", str(port), model_path=str(model), **settings)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            _wait_until_ready(client, process)
-            yield client, process
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.communicate(timeout=30)
+    """A client of a server that is ready, with `model` loaded, and the server's process."""
+    with nullcontext(port) if port else reserved_port() as port:
+        process = run_app("--port", str(port), model_path=str(model), **settings)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                _wait_until_ready(client, process)
+                yield client, process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=30)
 
 
 def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[str]) -> None:

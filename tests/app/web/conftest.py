@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from app.xray.contract import ModelContract
-from tests.live import live
+from tests.live import live, reserved_port
 from tests.networks import tiny_gate, write_tiny_checkpoint
 from tests.tools import find_tool
 
@@ -23,8 +23,9 @@ REFUSED = "Failed to load resource"
 """What Chromium itself writes for every answer of 4xx and 5xx."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
+    """For this package alone: tests elsewhere cannot run an event loop beside Playwright's."""
     path = find_tool("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
@@ -49,11 +50,18 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_checkpoint(tmp_path_factory.mktemp("models") / "refusing.h5", contract)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def address(calibrated: Path) -> Iterator[str]:
     """Of a live server with the calibrated checkpoint."""
     with live(calibrated, drain_s="0", max_upload_mb="1") as (client, _):
         yield str(client.base_url)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """On which one server can follow another."""
+    with reserved_port() as port:
+        yield port
 
 
 @pytest.fixture
