@@ -27,8 +27,10 @@ PROBES: Final = frozenset(
 """Orchestrators ask these, and have no key."""
 WATCHED: Final = PROBES | {"/metrics"}
 """What is asked every few seconds, however busy the service is."""
-PAGE: Final = frozenset({"/", "/app.css", "/app.js"})
+PAGE: Final = frozenset({"/", "/app.css"})
 """Where a person types one in."""
+PAGE_SCRIPTS: Final = "/scripts/"
+"""The modules of that page have paths that start so."""
 ADMIN: Final = "/admin/"
 """Paths that start so need the admin key, and no other key opens them."""
 KEY_HEADER: Final = "X-API-Key"
@@ -59,7 +61,7 @@ class AccessMiddleware:
         if scope["type"] == "http":
             is_admins = scope["path"].startswith(ADMIN)
             keys = self._admin_keys if is_admins else self._api_keys
-            if keys and scope["path"] not in PROBES | PAGE and not _opens(scope, keys):
+            if keys and not _is_public(scope["path"]) and not _opens(scope, keys):
                 scope[ROUTE_KEY] = route_of(scope)
                 refusal = self._on_refusal(Request(scope), Unauthorized(_HOW))
                 await refusal(scope, receive, send)
@@ -73,6 +75,10 @@ def route_of(scope: Scope) -> str:
         if context.original_route.matches(scope)[0] is not Match.NONE:
             return str(context.path)
     return NO_ROUTE
+
+
+def _is_public(path: str) -> bool:
+    return path in PROBES | PAGE or path.startswith(PAGE_SCRIPTS)
 
 
 def _opens(scope: Scope, keys: tuple[bytes, ...]) -> bool:

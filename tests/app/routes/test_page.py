@@ -1,20 +1,29 @@
 from __future__ import annotations
 
+import posixpath
 import re
-from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from app.xray.heat import color_table
+from app.routes import page
 from tests.app.fakes import client_of, fake_app
 
 pytestmark = pytest.mark.anyio
 
-PATHS = {"/": "text/html", "/app.css": "text/css", "/app.js": "text/javascript"}
+WEB = Path(page.__file__).parents[1] / "web"
+SCRIPTS = {path.relative_to(WEB).as_posix(): path.read_text() for path in WEB.rglob("*.js")}
+PATHS = {
+    "/": "text/html",
+    "/app.css": "text/css",
+    "/scripts/main.js": "text/javascript",
+    "/scripts/answer/verdict.js": "text/javascript",
+}
 
 
-@pytest.mark.parametrize(("path", "kind"), PATHS.items(), ids=["page", "style", "script"])
+@pytest.mark.parametrize(("path", "kind"), PATHS.items(), ids=["page", "style", "main", "module"])
 async def test_the_page_and_its_files_need_no_key(path: str, kind: str) -> None:
     async with client_of(fake_app(api_keys="a-key")) as client:
         answer = await client.get(path)
@@ -37,16 +46,59 @@ async def test_the_page_and_its_files_come_compressed_where_that_is_taken(path: 
 
 async def test_the_page_asks_for_its_own_files_only_and_holds_no_script_and_no_style() -> None:
     async with client_of(fake_app()) as client:
-        page = await client.get("/")
-    policy = page.headers["content-security-policy"]
+        answer = await client.get("/")
+    policy = answer.headers["content-security-policy"]
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
-    named = re.findall(r'<(?:script|link)[^>]*(?:src|href)="(?!data:)([^"]+)"', page.text)
-    assert sorted(named) == ["app.css", "app.js"]
-    assert not re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src)", page.text)
+    named = re.findall(r'<(?:script|link)[^>]*(?:src|href)="(?!data:)([^"]+)"', answer.text)
+    assert sorted(named) == sorted(["app.css", *SCRIPTS]), "each once, so that none is waited for"
+    assert re.findall(r'<script.*?src="([^"]+)"', answer.text) == ["scripts/main.js"]
+    assert not re.findall(r"<style|\sstyle=|\son\w+=|<script(?![^>]*src)", answer.text)
 
 
-@pytest.mark.parametrize("path", ["/web/app.js", "/app.html", "/web/../main.py", "/app.py"])
+def test_each_module_is_imported_and_each_import_is_there() -> None:
+    imported = {
+        posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        for path, text in SCRIPTS.items()
+        for target in re.findall(r'from "([^"]+)"', text)
+    }
+    assert imported == SCRIPTS.keys() - {"scripts/main.js"}
+
+
+def test_each_name_that_a_module_exports_is_used_by_another() -> None:
+    exported = {
+        (path, name)
+        for path, text in SCRIPTS.items()
+        for name in re.findall(
+            r"^export (?:async )?(?:const|let|function) (\w+)", text, re.MULTILINE
+        )
+    }
+    imported = {
+        (posixpath.normpath(posixpath.join(posixpath.dirname(path), target)), name)
+        for path, text in SCRIPTS.items()
+        for names, target in re.findall(r'import \{([^}]*)\} from "([^"]+)"', text)
+        for name in re.findall(r"\w+", names)
+    }
+    assert len(exported) > 30
+    assert exported == imported
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/web/scripts/main.js",
+        "/app.html",
+        "/web/../main.py",
+        "/app.py",
+        "/scripts/",
+        "/scripts/service",
+        "/scripts/nothing.js",
+        "/scripts/..%2Fapp.css",
+        "/scripts/%2E%2E/index.html",
+        "/scripts/..%2F..%2Fmain.py",
+        "/scripts/%2Fetc%2Fpasswd",
+    ],
+)
 async def test_nothing_else_is_given_out(path: str) -> None:
     async with client_of(fake_app()) as client:
         answer = await client.get(path)
@@ -61,29 +113,16 @@ async def test_other_methods_are_refused_as_everywhere() -> None:
 
 
 def test_every_element_that_the_script_asks_for_is_in_the_page() -> None:
-    web = files("app").joinpath("web")
-    page, script = (web.joinpath(name).read_text() for name in ("index.html", "app.js"))
-    wanted = set(re.findall(r'(?:byId|fromTemplate)\("([^"]+)"\)', script))
+    wanted = set(re.findall(r'(?:byId|fromTemplate)\("([^"]+)"\)', "".join(SCRIPTS.values())))
     assert len(wanted) > 10
-    assert wanted <= set(re.findall(r'\sid="([^"]+)"', page))
+    assert wanted <= set(re.findall(r'\sid="([^"]+)"', WEB.joinpath("index.html").read_text()))
 
 
 def test_the_scale_has_the_colours_of_the_heat() -> None:
     table = color_table()
-    style = files("app").joinpath("web", "app.css").read_text()
+    style = WEB.joinpath("app.css").read_text()
     ramp = style[style.index(".ramp {") :]
     found = re.findall(r"rgb\((\d+) (\d+) (\d+)", ramp[: ramp.index("}")])
     expected = [table[round(level)] for level in np.linspace(0, 255, len(found))]
     assert len(found) == 5
     assert np.abs(np.array(found, int) - expected).max() <= 1
-
-
-def test_every_refusal_that_a_page_can_get_comes_with_advice() -> None:
-    from app.server.problems import TABLE
-    from app.xray import errors
-
-    script = files("app").joinpath("web", "app.js").read_text()
-    advice = script[script.index("const ADVICE") : script.index("const WORTH_REPEATING")]
-    others = {errors.ReloadFailed, errors.ReloadUnderWay, errors.NotExplainable}
-    kinds = {row.kind for error, row in TABLE.items() if error not in others}
-    assert kinds == set(re.findall(r'^ +"([a-z-]+)":', advice, re.MULTILINE))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from tests.app.web.browsing import Open
+
+
+WEB = Path(__file__).parents[3] / "app" / "web"
 
 
 def test_without_javascript_the_page_says_so(open_page: Open) -> None:
@@ -21,12 +26,15 @@ def test_with_javascript_nothing_is_said_of_it(open_page: Open) -> None:
     expect(page.get_by_text("This page needs JavaScript")).to_have_count(0)
 
 
-def test_the_page_comes_in_three_requests_and_fifty_kilobytes_at_most(open_page: Open) -> None:
+def test_the_page_comes_in_one_request_a_file_and_sixty_kilobytes_at_most(open_page: Open) -> None:
     page = open_page(until="")
-    sizes: dict[str, int] = {}
-    page.on("response", lambda r: sizes.update({r.url: sum(r.request.sizes().values())}))
+    asked: list[str] = []
+    sizes: list[int] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("response", lambda response: sizes.append(sum(response.request.sizes().values())))
     page.goto(page.url)
     page.locator("[data-state=ready]").wait_for()
-    own = {url: size for url, size in sizes.items() if not url.endswith(("/health", "/model"))}
-    assert sorted(url.rsplit("/", 1)[1] for url in own) == ["", "app.css", "app.js"]
-    assert sum(own.values()) < 50_000
+    own = [urlsplit(url).path[1:] for url in asked]
+    files = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*")} - {"index.html"}
+    assert sorted(own) == sorted({"", "health", "model"} | files)
+    assert sum(sizes) < 60_000

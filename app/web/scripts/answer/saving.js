@@ -1,0 +1,63 @@
+/* An answer as a file: the result as JSON, the overlay as PNG. */
+
+import { element } from "../dom.js";
+import { contractOf } from "../service/contracts.js";
+import { percent, warningsOn } from "./verdict.js";
+import { shown } from "./viewer.js";
+
+const DISCLAIMER = "Research software, not a medical device";
+const INK = "#f0f0f0";
+const PAPER = "#101010";
+const TEXT_SIZE = 15;
+const LEAST_WIDTH = 480; // so that the words fit
+
+export function saveResult(picture) {
+  const { answer, file, endedAt } = picture;
+  const { layers, ...result } = answer;
+  const lines = JSON.stringify({
+    note: DISCLAIMER,
+    file: file.name,
+    answered_at: endedAt.toISOString(),
+    ...result,
+    warnings: warningsOn(picture),
+    operating_points: contractOf(answer)?.operating_points,
+  }, null, 2);
+  save(new Blob([`${lines}\n`], { type: "application/json" }), fileName(answer, ".json"));
+}
+
+// What is seen, with words below it that say what it is.
+export function saveOverlay(card, answer) {
+  const [under, over] = card.querySelectorAll(".stack img");
+  const { name, strength } = shown;
+  const across = Math.max(under.naturalWidth, LEAST_WIDTH);
+  const down = Math.round(across * under.naturalHeight / under.naturalWidth);
+  const words = [
+    `${over.hidden ? "Nothing speaks" : "What speaks"} for ${name}, ${percent(answer.probabilities[name])}`,
+    `${answer.model.name}, SHA-256 ${answer.model.sha256.slice(0, 12)}`,
+    DISCLAIMER,
+  ];
+  const canvas = element("canvas", { width: across, height: down + TEXT_SIZE * (1.5 * words.length + 1) });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = PAPER;
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(under, 0, 0, across, down);
+  if (!over.hidden) {
+    pen.globalAlpha = strength / 100;
+    pen.drawImage(over, 0, 0, across, down);
+    pen.globalAlpha = 1;
+  }
+  pen.font = `${TEXT_SIZE}px sans-serif`;
+  pen.fillStyle = INK;
+  words.forEach((line, at) =>
+    pen.fillText(line, TEXT_SIZE, down + TEXT_SIZE * (1.5 * at + 1.6), across - 2 * TEXT_SIZE));
+  canvas.toBlob((blob) => save(blob, fileName(answer, `-${name}.png`)), "image/png");
+}
+
+function save(blob, name) {
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+const fileName = ({ request_id }, end) => `cxr-${String(request_id).slice(0, 8)}${end}`;

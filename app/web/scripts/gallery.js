@@ -1,0 +1,94 @@
+/* The strip of thumbnails: pictures are added, selected and removed here, and what becomes of them is announced. */
+
+import { showSelected } from "./answer/cards.js";
+import { summary, verdict } from "./answer/verdict.js";
+import { resetClass } from "./answer/viewer.js";
+import { announce, byId, fromTemplate, showOnceLoaded } from "./dom.js";
+import { append, drop, isDone, pictures, selected, setSelected, sourceOf } from "./pictures/list.js";
+import { enqueue, sendNext } from "./pictures/queue.js";
+
+export function add(files, { isDrawn = false } = {}) {
+  const added = [...files].map((file) => ({ file, isDrawn, preview: URL.createObjectURL(file) }));
+  if (!added.length) return;
+  for (const picture of added) {
+    addThumbnail(picture);
+    append(picture);
+  }
+  showStrip();
+  added.forEach(enqueue);
+  select(added[0]);
+}
+
+export function remove(gone) {
+  const at = pictures.indexOf(gone[0]);
+  drop(gone);
+  for (const { item, request, preview } of gone) {
+    item.remove();
+    request?.abort();
+    URL.revokeObjectURL(preview);
+  }
+  showStrip();
+  select(pictures[at] ?? pictures.at(-1) ?? null);
+  if (!selected) {
+    byId("add").focus();
+    announce("All pictures are removed.");
+  }
+  sendNext();
+}
+
+// The label of its thumbnail, and the card below where it is the one selected.
+export function showPicture(picture) {
+  const { state, answer, problem, button } = picture;
+  const waits = state === "sending" ? "Being answered …" : "Waiting …";
+  const short = answer ? verdict(answer).short : problem?.title ?? waits;
+  Object.assign(button.querySelector(".label"), { textContent: short, title: short });
+  button.classList.toggle("failed", Boolean(problem));
+  if (picture === selected) showSelected();
+}
+
+export function announceDone(picture) {
+  if (picture.answer) showOnceLoaded(picture.item.querySelector("img"), sourceOf(picture));
+  showPicture(picture);
+  announce(picture === selected ? summary(picture) : "", pictures.every(isDone) ? tally() : "");
+}
+
+// The operating points of this model are known now, so its answers say more.
+export function showAnswersOf({ sha256 }) {
+  const answered = pictures.filter(({ answer }) => answer?.model.sha256 === sha256);
+  answered.forEach(showPicture);
+  if (answered.includes(selected)) announce(summary(selected));
+}
+
+function addThumbnail(picture) {
+  const { file } = picture;
+  const item = fromTemplate("thumbnail-template");
+  const button = item.querySelector("button");
+  Object.assign(picture, { item, button });
+  button.addEventListener("click", () => select(picture));
+  Object.assign(item.querySelector(".name"), { textContent: file.name, title: file.name });
+  item.querySelector(".frame").dataset.kind = kindOf(file);
+  showOnceLoaded(item.querySelector("img"), sourceOf(picture));
+  byId("thumbnails").append(item);
+}
+
+const kindOf = ({ name }) => (/\.[^.]{1,5}$/.exec(name)?.[0].slice(1) ?? "file").toUpperCase();
+
+function select(picture) {
+  setSelected(picture);
+  resetClass();
+  for (const each of pictures) each.button.setAttribute("aria-pressed", String(each === picture));
+  showSelected();
+  picture?.button.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (picture && isDone(picture)) announce(summary(picture));
+}
+
+function showStrip() {
+  byId("strip").hidden = !pictures.length;
+  byId("add").classList.toggle("compact", pictures.length > 0);
+}
+
+function tally() {
+  if (pictures.length < 2) return "";
+  const refused = pictures.filter(({ problem }) => problem).length;
+  return `All ${pictures.length} pictures are done${refused ? `, ${refused} without an answer` : ""}.`;
+}
