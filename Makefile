@@ -40,12 +40,13 @@ test: ## the tests, two files at a time; ARGS go to pytest
 	@$(MAKE) --no-print-directory install USE=dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-lint: ## format, lint, types, imports, Dockerfile and Compose file; changes nothing
+lint: ## format, lint, types, imports, the page's script, Dockerfile and Compose file; changes nothing
 	@$(MAKE) --no-print-directory install USE=dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/oxlint app/web
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
