@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from app.xray.contract import ModelContract
 from tests.live import live, reserved_port
@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 REFUSED = "Failed to load resource"
 """What Chromium itself writes for every answer of 4xx and 5xx."""
 
+PATIENCE_MS = 30_000
+"""For a condition to come true on a machine that has much else to do."""
+
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """For this package alone: tests elsewhere cannot run an event loop beside Playwright's."""
     path = find_tool("chromium")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
