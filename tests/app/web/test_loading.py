@@ -28,7 +28,7 @@ def test_with_javascript_nothing_is_said_of_it(open_page: Open) -> None:
     expect(page.get_by_text("This page needs JavaScript")).to_have_count(0)
 
 
-def test_the_page_comes_in_one_request_a_file_and_sixty_kilobytes_at_most(open_page: Open) -> None:
+def test_the_page_comes_in_one_request_a_file_and_fifty_kilobytes_at_most(open_page: Open) -> None:
     page = open_page(until="")
     sizes: list[tuple[str, int]] = []
 
@@ -42,4 +42,4 @@ def test_the_page_comes_in_one_request_a_file_and_sixty_kilobytes_at_most(open_p
     page.locator("[data-state=ready]").wait_for()
     files = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.*")} - {"index.html"}
     assert sorted(path for path, _ in sizes) == sorted({"", *files})
-    assert sum(size for _, size in sizes) < 60_000, "headers included"
+    assert sum(size for _, size in sizes) < 50_000, "headers included"
