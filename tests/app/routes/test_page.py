@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.xray.heat import color_table
 from app.routes import page
+from app.xray.heat import color_table
 from tests.app.fakes import client_of, fake_app
 
 pytestmark = pytest.mark.anyio
