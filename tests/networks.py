@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,3 +85,35 @@ def enliven(network: Any, inputs: np.ndarray) -> None:
     network(inputs, training=True)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
+
+
+def network_of_2022(keras: Any) -> Any:
+    """MobileNet under the head that a notebook of 2022 gave it, drawn at random."""
+    layers = keras.layers
+    backbone = keras.applications.MobileNet(
+        input_shape=(224, 224, 3), include_top=False, pooling="max", weights=None
+    )
+    x = layers.Dense(512, activation="relu")(backbone.output)
+    x = layers.Dropout(0.5)(x)
+    x = layers.Dense(512, activation="relu")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.Dense(16, activation="relu")(x)
+    return keras.Model(backbone.input, layers.Dense(3, activation="softmax")(x))
+
+
+def write_notebook_checkpoint(path: Path, inputs: np.ndarray, seed: int = 21) -> Any:
+    """The network of 2022, trained for a step on three `inputs` and saved as the notebook did.
+
+    The network itself, of Keras 2, comes back.
+    """
+    import tf_keras
+
+    tf_keras.utils.set_random_seed(seed)
+    network = network_of_2022(tf_keras)
+    network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    network.fit(inputs, np.eye(3), verbose=0)  # so that there is optimizer state to ignore
+    enliven(network, inputs)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "You are saving your model as an HDF5 file")
+        network.save(path)
+    return network

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import tf_keras
 
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
 from app.xray.probes import TOLERANCE
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
+from tests.bounds import MOBILENET_PROBABILITIES
 from tests.live import served
-from tests.networks import enliven
+from tests.networks import write_notebook_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def network_of_2022() -> Any:
-    layers = tf_keras.layers
-    backbone = tf_keras.applications.MobileNet(
-        input_shape=(224, 224, 3), include_top=False, pooling="max", weights=None
-    )
-    x = layers.Dense(512, activation="relu")(backbone.output)
-    x = layers.Dropout(0.5)(x)
-    x = layers.Dense(512, activation="relu")(x)
-    x = layers.BatchNormalization()(x)
-    x = layers.Dense(16, activation="relu")(x)
-    return tf_keras.Model(backbone.input, layers.Dense(3, activation="softmax")(x))
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +28,7 @@ def files() -> list[bytes]:
 def expected(files: list[bytes], path: Path) -> np.ndarray:
     """Its predictions in 2022; the checkpoint is left at `path`."""
     inputs = np.stack([preprocess(data, ModelContract.recipe_of_2022()) for data in files])
-    tf_keras.utils.set_random_seed(21)
-    network = network_of_2022()
-    network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-    network.fit(inputs, np.eye(3), verbose=0)  # so that there is optimizer state to ignore
-    enliven(network, inputs)
-    with pytest.warns(UserWarning, match="You are saving your model as an HDF5 file"):
-        network.save(path)
+    network = write_notebook_checkpoint(path, inputs)
     found: np.ndarray = network.predict(inputs, batch_size=1, verbose=0)
     assert np.ptp(found, axis=0).max() > 0.01, "the network does not look at its input"
     return found
@@ -58,7 +39,9 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("notebook") / "best_model.h5"
 
 
-@pytest.mark.parametrize(("engine", "tolerance"), [("tensorflow", 1e-5), ("litert", TOLERANCE)])
+@pytest.mark.parametrize(
+    ("engine", "tolerance"), [("tensorflow", MOBILENET_PROBABILITIES), ("litert", TOLERANCE)]
+)
 def test_its_own_predictions_come_over_http(
     engine: str, tolerance: float, files: list[bytes], expected: np.ndarray, path: Path
 ) -> None:

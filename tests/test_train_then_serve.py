@@ -14,6 +14,7 @@ import pytest
 from app.xray.checkpoint import file_sha256
 from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
+from app.xray.probes import TOLERANCE
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.live import ROOT, served
 from tests.networks import enliven
@@ -61,7 +62,7 @@ def test_train_then_serve(tmp_path: Path) -> None:
         for row in rows:
             answer = client.post("/predict", content=(data / row["file"]).read_bytes()).json()
             for name, probability in answer["probabilities"].items():
-                assert probability == pytest.approx(float(row[name]), abs=1e-4)
+                assert probability == pytest.approx(float(row[name]), abs=TOLERANCE)
         model = client.get("/model").json()
     assert model["sha256"] == file_sha256(run / "best_model.h5")
     assert model["carries_contract"] is True

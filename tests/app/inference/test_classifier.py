@@ -17,7 +17,9 @@ from app.xray.errors import (
     EngineError,
     NotExplainable,
 )
+from app.xray.probes import TOLERANCE
 from tests.app.fakes import BrightnessEngine, FakeEngine, fake_classifier, gate_at
+from tests.bounds import TINY_PROBABILITIES
 from tests.networks import model_inputs, write_tiny_checkpoint
 from tests.stalls import crash, dawdle
 from training.evaluation.calibrate import fit_gate
@@ -42,7 +44,9 @@ def test_predictions_come_in_the_order_of_the_batch(tiny_checkpoint: Path) -> No
     together = classifier.predict(batch)
     for picture, prediction in zip(batch, together, strict=True):
         (alone,) = classifier.predict(picture[None])
-        assert alone.probabilities == pytest.approx(prediction.probabilities, abs=1e-6)
+        assert alone.probabilities == pytest.approx(
+            prediction.probabilities, abs=TINY_PROBABILITIES
+        )
 
 
 @pytest.mark.parametrize(
@@ -206,7 +210,7 @@ def test_a_checkpoint_is_loaded_as_the_settings_say(tiny_checkpoint: Path) -> No
         model_inputs(), verbose=0
     )
     found = [list(p.probabilities.values()) for p in classifier.predict(model_inputs())]
-    assert np.abs(np.array(found) - expected).max() < 1e-6
+    assert np.abs(np.array(found) - expected).max() < TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -129,5 +129,5 @@ def test_a_summary_is_the_mean_and_the_maximum_of_each_channel() -> None:
     summaries = summarise(feature_map)
     assert summaries.shape == (2, 10)
     assert summaries.dtype == np.float32
-    np.testing.assert_allclose(summaries[1, 2], feature_map[1, :, :, 2].mean(), rtol=1e-6)
+    np.testing.assert_allclose(summaries[1, 2], feature_map[1, :, :, 2].mean(), atol=1e-6)
     assert summaries[1, 7] == feature_map[1, :, :, 2].max()

@@ -14,6 +14,7 @@ from app.inference.engines.engine import Output
 from app.xray.errors import NotExplainable
 from app.xray.grad_cam import build_gradients
 from app.xray.network import expose_features
+from tests.bounds import HEAD_GRADIENTS
 
 INPUTS = np.random.default_rng(3).random((4, 24, 20, 3), dtype=np.float32)
 
@@ -100,7 +101,7 @@ def test_they_are_those_by_the_map_itself_summed_over_its_places(head: Any) -> N
     expected = by_the_map(front, back)
     summed = found.reshape(len(INPUTS), 3, -1, 8).sum(axis=2)
     assert np.abs(expected).max() > 1e-2
-    assert np.abs(summed - expected).max() < 1e-5 * np.abs(expected).max()
+    assert np.abs(summed - expected).max() < HEAD_GRADIENTS * np.abs(expected).max()
 
 
 @pytest.mark.parametrize("form", ["body", "head", "all", "twice"])
@@ -123,9 +124,9 @@ def test_models_within_the_model_are_laid_open(form: str) -> None:
 
 
 def test_those_of_all_classes_cancel_out() -> None:
+    keras.utils.set_random_seed(5)
     found = gradients_of(build([*body(), layers.GlobalMaxPooling2D(), *dense()]))
-    assert np.abs(found).max() > 1e-3
-    assert np.abs(found.sum(axis=1)).max() < 1e-6
+    assert np.abs(found.sum(axis=1)).max() < HEAD_GRADIENTS * np.abs(found).max()
 
 
 @pytest.mark.parametrize("place", ["last", "not last"])
@@ -142,7 +143,7 @@ def test_a_head_that_is_sure_still_has_numbers(place: str) -> None:
     assert np.isfinite(found).all()
     if place == "last":
         centred = kernel - kernel.mean(axis=1, keepdims=True)
-        assert np.abs(found - centred.T).max() < 1e-3 * np.abs(centred).max()
+        assert np.abs(found - centred.T).max() < HEAD_GRADIENTS * np.abs(centred).max()
 
 
 def test_the_networks_layers_are_left_as_they_are() -> None:

@@ -15,6 +15,7 @@ from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 from app.xray.network import build_network, expose_features
+from tests.bounds import TINY_PROBABILITIES
 from tests.networks import build_tiny, model_inputs, write_tiny_checkpoint
 
 if TYPE_CHECKING:
@@ -72,10 +73,10 @@ def test_a_whole_model_with_optimizer_state_gives_its_own_predictions(
         network = library.Model(inputs, network(library.layers.ReLU()(inputs)))
     expected = save(network, tmp_path / "old.h5")
     loaded = build_network(read_checkpoint(tmp_path / "old.h5"))
-    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < 1e-6
+    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < TINY_PROBABILITIES
 
     exposed = expose_features(loaded).predict(model_inputs(), verbose=0)
-    assert np.abs(exposed["probabilities"] - expected).max() < 1e-6
+    assert np.abs(exposed["probabilities"] - expected).max() < TINY_PROBABILITIES
     assert exposed["feature_map"].shape == (4, 12, 12, 8)
     assert np.array_equal(exposed["pooled"], exposed["feature_map"].max(axis=(1, 2)))
 
@@ -96,7 +97,7 @@ def test_configurations_from_before_modules_were_named_are_read(tmp_path: Path) 
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(strip(json.loads(file.attrs["model_config"])))
     loaded = build_network(read_checkpoint(path))
-    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < 1e-6
+    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < TINY_PROBABILITIES
 
 
 def test_weights_that_do_not_fit_are_corrupt(tiny_checkpoint: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from tests.app.fakes import (
     gate_at,
     never_read,
 )
+from tests.bounds import TINY_PROBABILITIES
 from tests.live import live
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def test_the_probabilities_are_those_of_predict(
     found = client.infer("tiny", [make(*PICTURES, binary=binary_in)], outputs=outputs)
     probabilities = found.as_numpy("probabilities")
     rows = [[*answer["probabilities"].values()] for answer in expected]
-    assert np.abs(probabilities - rows).max() < 1e-6
+    assert np.abs(probabilities - rows).max() < TINY_PROBABILITIES
     labels = [
         label.decode() if isinstance(label, bytes) else label for label in found.as_numpy("label")
     ]
@@ -147,7 +148,7 @@ def test_many_requests_at_once_get_each_its_own_answer(
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(ask, order))
     for index, row in zip(order, found, strict=True):
-        assert row == pytest.approx(expected[index], abs=1e-6)
+        assert row == pytest.approx(expected[index], abs=TINY_PROBABILITIES)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
