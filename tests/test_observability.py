@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +15,10 @@ import yaml
 from app.xray.contract import ModelContract
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.fakes import fake_app
-from tests.live import ROOT, free_port, live
+from tests.live import ROOT, live, port_of
 from tests.networks import tiny_gate, write_tiny_checkpoint
 from tests.tools import find_tool
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,6 @@ QUERIES = [
     for target in panel["targets"]
 ]
 RULE_TESTS = sorted(RULES.glob("*_test.yml"))
-WITHIN_S = 60
 SCRAPE_S = 1
 
 
@@ -92,33 +91,31 @@ def prometheus(
     (job,) = config["scrape_configs"]
     job["static_configs"] = [{"targets": [f"127.0.0.1:{server.base_url.port}"]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    address = f"127.0.0.1:{free_port()}"
     command = [
         program,
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
+        "--web.listen-address=127.0.0.1:0",
     ]
-    with (
-        subprocess.Popen(command, stderr=subprocess.DEVNULL) as process,
-        httpx.Client(base_url=f"http://{address}/api/v1") as client,
-    ):
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            wait_until_ready(f"http://{address}/-/ready")
-            yield client
+            address = f"http://127.0.0.1:{port_of(process)}"
+            wait_until_ready(f"{address}/-/ready")
+            with httpx.Client(base_url=f"{address}/api/v1") as client:
+                yield client
         finally:
             process.terminate()
 
 
 def wait_until_ready(address: str) -> None:
     """It listens before it answers, and says 503 meanwhile."""
-    until = time.monotonic() + WITHIN_S
-    while time.monotonic() < until:
+
+    def answers() -> bool:
         with suppress(httpx.TransportError):
-            if httpx.get(address).status_code == httpx.codes.OK:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"Prometheus was not ready within {WITHIN_S} s")
+            return httpx.get(address).status_code == httpx.codes.OK
+        return False
+
+    wait_until(answers)
 
 
 def ask(prometheus: httpx.Client, query: str) -> list[dict[str, Any]]:
@@ -132,16 +129,16 @@ def ask(prometheus: httpx.Client, query: str) -> list[dict[str, Any]]:
 def watched(server: httpx.Client, prometheus: httpx.Client) -> httpx.Client:
     """The same, once it has seen answers, refusals and explanations come and grow."""
     picture = encode(draw_radiograph())
-    until = time.monotonic() + WITHIN_S
     seen = "cxr:predictions:ratio_6h and on () cxr:gate_refusals:ratio_1h"
-    while time.monotonic() < until:
+
+    def has_seen_it() -> bool:
         server.post("/predict", content=picture)
         server.post("/explain", content=picture)
         server.post("/predict", content=b"hello")
-        if ask(prometheus, seen):
-            return prometheus
-        time.sleep(0.2)
-    raise AssertionError(f"Prometheus saw nothing within {WITHIN_S} s")
+        return bool(ask(prometheus, seen))
+
+    wait_until(has_seen_it)
+    return prometheus
 
 
 @pytest.mark.parametrize("query", QUERIES)

@@ -41,9 +41,12 @@ class WatchedServer:
         output: int | None = None,
         **settings: str,
     ) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        # Bound until the end, so that nobody who asks for any port is given this one; a server that
+        # sets SO_REUSEADDR, as they do, may listen there all the same.
+        self._port_holder = socket.socket()
+        self._port_holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port_holder.bind(("127.0.0.1", 0))
+        self.port: int = self._port_holder.getsockname()[1]
         self.log = log
         settings = {"ood": "off", "drain_s": "0", **settings}
         variables = {f"CXR_{name.upper()}": value for name, value in settings.items()}
@@ -104,6 +107,7 @@ class WatchedServer:
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
         self.process.wait(END_LIMIT_S)
+        self._port_holder.close()
 
     def _wait_for_an_answer(self, ready: bytes) -> None:
         until = time.monotonic() + START_LIMIT_S

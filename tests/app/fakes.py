@@ -19,6 +19,7 @@ from app.settings import read_settings
 from app.xray.checkpoint import Checkpoint
 from app.xray.contract import ModelContract
 from app.xray.gate import Gate, PackedArray
+from tests import waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -94,7 +95,7 @@ class StuckEngine(FakeEngine):
         self.running += 1
         self.most = max(self.most, self.running)
         self.begun.set()
-        self.released.wait(5)
+        self.released.wait(waiting.LIMIT_S)
         self.running -= 1
         return super().predict(batch, with_features=with_features)
 
@@ -106,11 +107,9 @@ async def full_queue(png: bytes) -> AsyncIterator[httpx.AsyncClient]:
     app = fake_app(lambda _: fake_classifier(engine), max_queue=1)
     async with client_of(app) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(partial(client.post, "/predict", content=png))
-        await anyio.to_thread.run_sync(engine.begun.wait, 5)
+        await waiting.until(engine.begun.is_set)
         tasks.start_soon(partial(client.post, "/predict", content=png))
-        with anyio.fail_after(5):
-            while app.state.service.pipeline.waiting < 1:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
+        await waiting.until(lambda: app.state.service.pipeline.waiting == 1)
         yield client
         engine.released.set()
 
@@ -140,10 +139,11 @@ class SlowLoad:
     """Loads a fake classifier once it is told to finish."""
 
     def __init__(self) -> None:
-        self._finished = threading.Event()
+        self.begun, self._finished = threading.Event(), threading.Event()
 
     def __call__(self, _: Settings) -> Classifier:
-        self._finished.wait(5)
+        self.begun.set()
+        self._finished.wait(waiting.LIMIT_S)
         return fake_classifier()
 
     def finish(self) -> None:
@@ -165,7 +165,5 @@ async def client_of(
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
-            with anyio.fail_after(5):
-                while until and app.state.service.status != until:  # noqa: ASYNC110
-                    await anyio.sleep(0.001)
+            await waiting.until(lambda: until in {None, app.state.service.status})
             yield client

@@ -15,7 +15,18 @@ import pytest
 from PIL import Image
 
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
-from tests.live import ROOT, live, run_app, served
+from tests.live import (
+    ROOT,
+    address_of,
+    is_draining,
+    live,
+    port_of,
+    run_app,
+    served,
+    takes_nobody,
+    upload_under_way,
+)
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,6 +111,16 @@ def test_what_cannot_be_served_ends_the_start_with_2_and_a_message(
     assert "Traceback" not in log
 
 
+def test_any_free_port_is_taken_for_0_and_the_log_tells_which(tiny_checkpoint: Path) -> None:
+    process = run_app("--port", "0", model_path=str(tiny_checkpoint), drain_s="0")
+    address = f"http://127.0.0.1:{port_of(process)}"
+    alive = httpx.get(f"{address}/health/live", timeout=30)
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert alive.status_code == 200
+    assert f"listening on {address}\n" in log
+
+
 def test_a_port_that_is_taken_ends_the_start_with_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -119,15 +140,14 @@ def test_a_host_that_is_none_of_ours_ends_the_start_with_2(host: str) -> None:
 
 
 def test_sigterm_is_announced_by_health_and_ends_with_0(tiny_checkpoint: Path, png: bytes) -> None:
-    with live(tiny_checkpoint, drain_s="4", max_uplod_mb="1") as (client, process):
+    with live(tiny_checkpoint, drain_s="600", max_uplod_mb="1") as (client, process):
         assert client.post("/predict", content=png).status_code == 200
         process.send_signal(signal.SIGTERM)
         with httpx.Client(base_url=client.base_url) as another:  # a connection of its own
-            until = time.monotonic() + 3
-            while (health := another.get("/health")).status_code == 200:
-                assert time.monotonic() < until
+            health = wait_until(lambda: is_draining(another))
             refused = another.post("/predict", content=png)
             alive = another.get("/health/live")
+        process.send_signal(signal.SIGTERM)
         log = process.communicate(timeout=30)[1]
     assert (health.status_code, health.json()["status"]) == (503, "draining")
     assert (refused.status_code, alive.status_code) == (503, 200)
@@ -140,17 +160,19 @@ def test_sigterm_is_announced_by_health_and_ends_with_0(tiny_checkpoint: Path, p
     ("drain_s", "signals"),
     [
         pytest.param("0", [signal.SIGTERM], id="sigterm-without-draining"),
-        pytest.param("60", [signal.SIGTERM, signal.SIGTERM], id="second-sigterm-ends-draining"),
-        pytest.param("60", [signal.SIGINT], id="ctrl-c"),
+        pytest.param("0.2", [signal.SIGTERM], id="draining-comes-to-its-end"),
+        pytest.param("600", [signal.SIGTERM, signal.SIGTERM], id="second-sigterm-ends-draining"),
+        pytest.param("600", [signal.SIGINT], id="ctrl-c"),
     ],
 )
 def test_every_way_to_end_is_quiet_and_0(
     drain_s: str, signals: list[signal.Signals], tiny_checkpoint: Path
 ) -> None:
-    with live(tiny_checkpoint, drain_s=drain_s) as (_client, process):
-        for number in signals:
+    with live(tiny_checkpoint, drain_s=drain_s) as (client, process):
+        for number in signals[:-1]:
             process.send_signal(number)
-            time.sleep(0.2)
+            wait_until(lambda: is_draining(client))
+        process.send_signal(signals[-1])
         log = process.communicate(timeout=30)[1]
     assert process.returncode == 0
     assert "Traceback" not in log
@@ -212,7 +234,7 @@ def test_compile_prepares_a_start_without_tensorflow(
 
 
 def test_a_head_without_end_is_refused(client: httpx.Client) -> None:
-    with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
+    with socket.create_connection(address_of(client)) as connection:
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\nX: ")
         connection.settimeout(5)
         sent = 0
@@ -233,18 +255,16 @@ def test_compiling_what_is_no_checkpoint_ends_with_2() -> None:
 
 
 def test_an_upload_under_way_at_the_end_is_finished(tiny_checkpoint: Path, png: bytes) -> None:
-    with live(tiny_checkpoint, drain_s="0") as (client, process):
-
-        def body() -> Iterator[bytes]:
-            yield png[:100]
-            time.sleep(0.3)  # the server has read the first part
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
-            yield png[100:]
-
-        answer = client.post("/predict", content=body())
+    with (
+        live(tiny_checkpoint, drain_s="0", request_timeout_s="600") as (client, process),
+        upload_under_way(client, png) as connection,
+    ):
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: takes_nobody(client))
+        connection.sendall(png[100:])
+        answer = connection.recv(1000)
         process.communicate(timeout=30)
-    assert answer.status_code == 200
+    assert answer.startswith(b"HTTP/1.1 200 ")
     assert process.returncode == 0
 
 

@@ -9,6 +9,7 @@ from app.inference.lifecycle import Service
 from app.settings import Settings, read_settings
 from app.xray.errors import CheckpointMissing, NotReady
 from tests.app.fakes import FakeEngine, SlowLoad, fake_classifier
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from app.inference.classifier import Classifier
@@ -25,7 +26,7 @@ async def test_a_service_is_loading_then_ready_then_draining() -> None:
     service = Service(read_settings(), load)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.start)
-        await anyio.sleep(0.01)
+        await until(load.begun.is_set)
         assert service.status == "loading"
         with pytest.raises(NotReady, match="loading"):
             _ = service.pipeline
@@ -42,7 +43,7 @@ async def test_a_service_told_to_end_while_loading_does_not_become_ready() -> No
     service = Service(read_settings(), load)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(service.start)
-        await anyio.sleep(0.01)
+        await until(load.begun.is_set)
         service.stop()
         load.finish()
     assert service.status == "draining"

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import pytest
 
 from app.inference.lifecycle import Service
@@ -21,6 +20,7 @@ from app.xray.errors import (
     ReloadUnderWay,
 )
 from tests.app.fakes import FakeEngine, StuckEngine, client_of, fake_app, fake_classifier
+from tests.waiting import LIMIT_S, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,7 +46,7 @@ class Shelf:
 
     def __call__(self, _: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
         self.loaded.append(checkpoint)
-        self.open.wait(5)
+        self.open.wait(LIMIT_S)
         item = self.items.pop(0) if len(self.items) > 1 else self.items[0]
         if isinstance(item, Exception):
             raise item
@@ -74,12 +74,6 @@ async def serving(shelf: Shelf, **options: Any) -> AsyncIterator[Service]:
         yield service
     finally:
         service.close()
-
-
-async def until(condition: Any) -> None:
-    with anyio.fail_after(5):
-        while not condition():  # noqa: ASYNC110
-            await anyio.sleep(0.005)
 
 
 async def test_a_new_checkpoint_takes_the_place_of_the_old(png: bytes) -> None:
@@ -164,7 +158,7 @@ async def test_signals_during_a_reload_have_it_done_once_more() -> None:
             service.reload_soon()
         shelf.open.set()
         await until(lambda: digit_of(service) == "c")
-        await anyio.sleep(0.05)
+        await until(lambda: service._reloading is None or service._reloading.done())
         assert len(shelf.loaded) == 3
 
 
@@ -175,8 +169,7 @@ async def test_a_signal_before_there_is_a_model_changes_nothing(
     with pytest.raises(NotReady, match="loading"):
         await service.reload()
     service.reload_soon()
-    await anyio.sleep(0.01)
-    assert "not reloaded: The service is loading" in caplog.text
+    await until(lambda: "not reloaded: The service is loading" in caplog.text)
     service.close()
 
 
@@ -198,7 +191,7 @@ async def test_an_engine_that_broke_is_started_anew_from_the_same_checkpoint(
     engine = Breaking()
     shelf = Shelf(classifier_of("a", engine), classifier_of("a"))
     async with serving(shelf, watch_interval_s=0.02) as service:
-        await anyio.sleep(0.1)
+        await until(lambda: len(engine.batches) > 3)  # it was looked at again and again
         assert len(shelf.loaded) == 1, "it was started anew without a reason"
         shelf.open.clear()
         engine.is_broken = True
@@ -219,7 +212,7 @@ async def test_an_engine_that_hangs_is_started_anew_and_those_who_wait_are_told(
 ) -> None:
     engine = StuckEngine()
     shelf = Shelf(classifier_of("a", engine), classifier_of("a"))
-    async with serving(shelf, watch_interval_s=0.02, request_timeout_s=0.3) as service:
+    async with serving(shelf, watch_interval_s=0.02, request_timeout_s=2) as service:
         waiting = [asyncio.create_task(service.pipeline.classify(png)) for _ in range(10)]
         found = await asyncio.gather(*waiting, return_exceptions=True)
         await until(lambda: service.status == "ready")

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import select
+import struct
 import subprocess
 import sys
-import time
+import termios
 
 import pytest
 
 from app.__main__ import EXIT_OPERATOR
 from tests.live import ROOT, run_app
+from tests.waiting import wait_until
 
 LINES = 30_000
 CODE = f"""
@@ -61,11 +64,18 @@ def test_it_does_not_hold_up_the_end_either() -> None:
     process.stdout.close()
 
 
+def bytes_in(pipe: int) -> int:
+    """What was written to it and not yet read."""
+    found: int = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+    return found
+
+
 @pytest.mark.parametrize("read_end", ["slow", "closed"])
 def test_a_pipe_that_takes_what_it_can_gets_every_line_whole(read_end: str) -> None:
     """As some parents make it; a write to it may end early, or fail because the pipe is full."""
     read, write = os.pipe()
     os.set_blocking(write, False)
+    size = fcntl.fcntl(write, fcntl.F_GETPIPE_SZ)
     code = (
         "import logging; from app.runtime.logs import set_up_logs; set_up_logs('info')\n"
         "for number in range(5000): logging.getLogger('app').info('line %d %s', number, 'x' * 100)"
@@ -75,8 +85,7 @@ def test_a_pipe_that_takes_what_it_can_gets_every_line_whole(read_end: str) -> N
     lines = []
     with os.fdopen(read, encoding="utf-8") as log:
         if read_end == "slow":
-            select.select([log], [], [], 30)
-            time.sleep(0.5)
+            wait_until(lambda: bytes_in(read) > size - select.PIPE_BUF)  # full, but for a line
             lines = log.read().splitlines()
     assert process.wait(30) == 0
     assert read_end == "closed" or len(lines) == 5000

@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import anyio
-import anyio.to_thread
 import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,6 +20,7 @@ from tests.app.fakes import (
     fake_classifier,
     gate_at,
 )
+from tests.waiting import until
 
 if TYPE_CHECKING:
     import httpx
@@ -143,9 +142,11 @@ async def test_a_service_without_a_model_says_that_it_is_not_ready(png: bytes) -
         await client.post("/predict", content=png)
         loading = await scrape(client)
         load.finish()
-        with anyio.fail_after(5):
-            while value(await scrape(client), "cxr_ready") != 1:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+
+        async def is_ready() -> bool:
+            return value(await scrape(client), "cxr_ready") == 1
+
+        await until(is_ready)
     assert value(loading, "cxr_ready") == 0
     assert value(loading, "cxr_refused_total", reason="not-ready") == 1
     name = "cxr_http_request_duration_seconds_count"
@@ -158,10 +159,12 @@ async def test_how_many_wait_is_told(png: bytes) -> None:
     app = fake_app(lambda _: fake_classifier(engine), max_batch_size=1)
     async with client_of(app) as client:
         asked = [asyncio.create_task(client.post("/predict", content=png)) for _ in range(9)]
-        await anyio.to_thread.run_sync(engine.begun.wait, 5)
-        with anyio.fail_after(5):
-            while (value(await scrape(client), "cxr_queue_depth") or 0) < 5:  # noqa: ASYNC110
-                await anyio.sleep(0.01)
+
+        async def many_wait() -> bool:
+            return (value(await scrape(client), "cxr_queue_depth") or 0) >= 5
+
+        await until(engine.begun.is_set)
+        await until(many_wait)
         engine.released.set()
         await asyncio.gather(*asked)
         assert value(await scrape(client), "cxr_queue_depth") == 0

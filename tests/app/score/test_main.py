@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -15,6 +14,7 @@ from app.score import table
 from app.score.__main__ import main
 from tests.app.score.conftest import COUNT
 from tests.live import ROOT
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,9 +50,7 @@ table.PART_ROWS = 20
 __main__.main({flags!r})
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=os.environ)
-    until = time.monotonic() + 60
-    while len(list(parts.glob("part-*"))) < 3 and time.monotonic() < until:
-        time.sleep(0.005)
+    wait_until(lambda: len(list(parts.glob("part-*"))) >= 3)
     process.send_signal(signal.Signals[name])
     process.wait(30)
     done = sum(pq.read_metadata(part).num_rows for part in parts.glob("part-*"))

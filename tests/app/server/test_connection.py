@@ -3,8 +3,10 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager, suppress
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
+import anyio.lowlevel
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
@@ -13,6 +15,7 @@ from app.server import connection
 from app.server.connection import BoundedProtocol, Refusal
 from app.server.middleware.shedding import CROWDED_KEY
 from app.server.problems import RETRY_AFTER_S
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+HEAD_TIMEOUT_S = 0.2
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -40,8 +44,12 @@ async def patient(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def listening(
-    app: Any = application, timeout_keep_alive: int = 5, **options: Any
+    app: Any = application,
+    timeout_keep_alive: int = 5,
+    state: ServerState | None = None,
+    **options: Any,
 ) -> AsyncIterator[Connect]:
+    state = state or ServerState()
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -50,7 +58,6 @@ async def listening(
         lifespan="off",
         timeout_keep_alive=timeout_keep_alive,
     )
-    state = ServerState()
     options = {"max_connections": 10, "is_leaving": lambda: False, **options}
     server = await asyncio.get_running_loop().create_server(
         lambda: BoundedProtocol(config=config, server_state=state, app_state={}, **options),
@@ -84,14 +91,15 @@ async def answer_of(reader: asyncio.StreamReader) -> str:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(connection, "HEAD_TIMEOUT_S", HEAD_TIMEOUT_S)
 
 
 async def test_a_client_beyond_the_number_is_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(connection, "SPARE", 0)
-    async with listening(max_connections=2) as connect:
+    state = ServerState()
+    async with listening(max_connections=2, state=state) as connect:
         first, second = await connect(), await connect()
         for reader, writer in (first, second):
             writer.write(GET)
@@ -100,7 +108,7 @@ async def test_a_client_beyond_the_number_is_told_to_come_back(
         writer.write(GET)
         refused = await answer_of(reader)
         first[1].close()
-        await asyncio.sleep(0.05)
+        await until(lambda: len(state.connections) < 2)
         reader, writer = await connect()
         writer.write(GET)
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
@@ -219,11 +227,8 @@ async def test_so_is_one_that_comes_byte_by_byte() -> None:
     async with listening() as connect:
         reader, writer = await connect()
         reading = asyncio.create_task(answer_of(reader))
-        for byte in b"GET / HTTP/1.1\r\nX: " + b"a" * 100:
-            writer.write(bytes([byte]))
-            await asyncio.sleep(0.01)
-            if reading.done():
-                break
+        head = chain(b"GET / HTTP/1.1\r\nX: ", repeat(ord("a")))
+        await until(lambda: writer.write(bytes([next(head)])) or reading.done())
         assert (await reading).startswith("HTTP/1.1 408 ")
 
 
@@ -244,12 +249,12 @@ async def test_a_body_that_drips_on_after_its_refusal_is_cut_off() -> None:
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
         await reader.readuntil(b"ok")
         reading = asyncio.create_task(answer_of(reader))
-        for _ in range(100):
+        for _ in range(999):
             writer.write(b"a")
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(HEAD_TIMEOUT_S / 20)
             if reading.done():
                 break
-        assert reading.done()
+        assert reading.done(), "it waited for the last byte"
 
 
 @pytest.mark.usefixtures("hurried")
@@ -258,7 +263,7 @@ async def test_a_slow_body_is_the_applications_to_judge() -> None:
         reader, writer = await connect()
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
         for _ in range(5):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(HEAD_TIMEOUT_S / 2)  # in all, longer than a head may take
             writer.write(b"a")
         assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
 
@@ -285,7 +290,7 @@ async def test_a_head_or_trailer_without_bounds_is_refused(start: bytes, more: b
         while not reading.done() and sent < 10_000_000:
             writer.write(more)
             sent += len(more)
-            await asyncio.sleep(0)
+            await anyio.lowlevel.checkpoint()
         with suppress(ConnectionResetError):  # it hung up on what was still being sent
             assert (await reading).startswith(("HTTP/1.1 431 ", "HTTP/1.1 400 "))
     assert sent < 10_000_000
@@ -301,11 +306,12 @@ async def test_a_client_that_does_not_take_its_answer_is_hung_up_on(headers: byt
         await send({"type": "http.response.start", "status": 200, "headers": head})
         await send({"type": "http.response.body", "body": bytes(size)})
 
-    async with listening(generous, timeout_keep_alive=0) as connect:
+    state = ServerState()
+    async with listening(generous, timeout_keep_alive=0, state=state) as connect:
         reader, writer = await connect()
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n")
         await reader.readuntil(b"\r\n\r\n")
-        await asyncio.sleep(0.5)
+        await until(lambda: not state.connections)
         received = 0
         with suppress(ConnectionResetError):
             while piece := await asyncio.wait_for(reader.read(1 << 20), 5):

@@ -9,6 +9,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from app.server.disconnect import unless_gone
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -45,28 +46,32 @@ async def test_the_work_is_cancelled_where_nobody_waits_for_it(cause: str) -> No
     gone, stopped = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
+        if cause == "the client goes":
+            gone.set()
         try:
-            await asyncio.sleep(5)
+            await anyio.sleep_forever()
         finally:
             stopped.set()
 
     if cause == "the client goes":
-        asyncio.get_running_loop().call_later(0.01, gone.set)
         with pytest.raises(ClientDisconnect):
             await unless_gone(request_that_goes(gone), work())
     else:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await unless_gone(request_that_goes(gone), work())
-    with anyio.fail_after(1):
-        await stopped.wait()
+    await until(stopped.is_set)
 
 
 async def test_a_cancellation_by_someone_else_goes_on_its_way() -> None:
-    outer = asyncio.create_task(
-        unless_gone(request_that_goes(asyncio.Event()), anyio.sleep(5))  # type: ignore[func-returns-value]
-    )
-    await anyio.sleep(0.01)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        await anyio.sleep_forever()
+
+    outer = asyncio.create_task(unless_gone(request_that_goes(asyncio.Event()), work()))
+    await begun.wait()
     outer.cancel()
     with pytest.raises(asyncio.CancelledError):
         await outer

@@ -6,8 +6,6 @@ import shutil
 import signal
 import socket
 import threading
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +13,10 @@ import h5py
 import httpx
 
 from app.server.serve import EXIT_UNANSWERED
-from tests.live import live
+from tests.live import address_of, is_draining, live, takes_nobody, upload_under_way
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 
@@ -38,13 +36,12 @@ def another_of(checkpoint: Path, folder: Path) -> bytes:
 
 
 def wait_for_reload(client: httpx.Client, earlier: Any) -> dict[str, Any]:
-    until = time.monotonic() + 30
-    while True:
+    def reloaded() -> dict[str, Any] | None:
         health: dict[str, Any] = client.get("/health").json()
-        if health["reload"] != earlier:
-            return health
-        assert time.monotonic() < until
-        time.sleep(0.02)
+        return health if health["reload"] != earlier else None
+
+    found: dict[str, Any] = wait_until(reloaded)
+    return found
 
 
 def test_sighup_serves_what_stands_there_now_unless_it_cannot_be_served(
@@ -85,42 +82,30 @@ def test_sighup_serves_what_stands_there_now_unless_it_cannot_be_served(
     assert process.returncode == 0
 
 
-def test_a_second_signal_ends_at_once_and_says_what_is_lost(tiny_checkpoint: Path) -> None:
-    read = threading.Event()
-
-    def body() -> Iterator[bytes]:
-        yield b"\xff\xd8\xff"
-        read.wait(30)  # the rest never comes
-
-    with live(tiny_checkpoint, drain_s="0") as (client, process):
-
-        def upload() -> None:
-            with suppress(httpx.TransportError):
-                client.post("/predict", content=body())
-
-        uploading = threading.Thread(target=upload)
-        uploading.start()
-        time.sleep(0.5)
+def test_a_second_signal_ends_at_once_and_says_what_is_lost(
+    tiny_checkpoint: Path, png: bytes
+) -> None:
+    with (
+        live(tiny_checkpoint, drain_s="0", request_timeout_s="600") as (client, process),
+        upload_under_way(client, png),  # the rest never comes
+    ):
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        wait_until(lambda: takes_nobody(client))
         assert process.poll() is None, "it did not wait for the upload"
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=10)
-        read.set()
-        uploading.join()
+        _, log = process.communicate(timeout=60)
     assert process.returncode == EXIT_UNANSWERED
     assert "ending at once: 1 requests get no answer" in log
     assert "Traceback" not in log
 
 
 def test_while_it_leaves_it_has_clients_connect_elsewhere(tiny_checkpoint: Path) -> None:
-    with live(tiny_checkpoint, drain_s="2") as (client, process):
+    with live(tiny_checkpoint, drain_s="600") as (client, process):
         before = client.get("/health")
         process.send_signal(signal.SIGTERM)
-        until = time.monotonic() + 2
-        while (after := client.get("/health")).status_code == 200:
-            assert time.monotonic() < until
-        process.communicate(timeout=30)
+        after = wait_until(lambda: is_draining(client))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
     assert "connection" not in before.headers
     assert after.headers["connection"] == "close"
 
@@ -130,8 +115,7 @@ def test_with_all_connections_taken_its_probes_are_answered_and_all_else_is_refu
 ) -> None:
     with live(tiny_checkpoint, drain_s="0", max_connections="2") as (client, process):
         client.close()
-        address = (client.base_url.host, client.base_url.port or 0)
-        held = [socket.create_connection(address) for _ in range(2)]
+        held = [socket.create_connection(address_of(client)) for _ in range(2)]
         with httpx.Client(base_url=client.base_url) as another:
             assert another.get("/health/ready").status_code == 200
             refused = another.post("/predict", content=png)
