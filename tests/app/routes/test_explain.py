@@ -4,11 +4,20 @@ import io
 import json
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app.inference.classifier import UNCALIBRATED, UNGATED
 from app.xray.errors import NotExplainable
-from tests.app.fakes import FakeEngine, SlowLoad, client_of, fake_app, fake_classifier
+from benchmarks.rig.corpus.drawing import encode
+from tests.app.fakes import (
+    BrightnessEngine,
+    FakeEngine,
+    SlowLoad,
+    client_of,
+    fake_app,
+    fake_classifier,
+    gate_at,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -36,9 +45,11 @@ async def test_the_class_can_be_named(png: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["", "covid", "%00", "x" * 1000])
 async def test_an_unknown_class_gets_400_and_is_told_which_there_are(name: str, png: bytes) -> None:
-    async with client_of(fake_app()) as client:
+    engine = FakeEngine()
+    async with client_of(fake_app(lambda _: fake_classifier(engine))) as client:
         answer = await client.post(f"/explain?class={name}", content=png)
     assert answer.status_code == 400
+    assert engine.batches == [], "the model was run for it"
     assert "COVID, NORMAL, PNEUMONIA" in answer.json()["detail"]
 
 
@@ -48,6 +59,25 @@ async def test_a_bad_upload_gets_the_problem_that_predict_gives(data: bytes, sta
         answer = await client.post("/explain", content=data)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_what_is_no_chest_x_ray_is_not_explained(png: bytes) -> None:
+    gate = gate_at(0.9, within=0.001)
+    app = fake_app(lambda _: fake_classifier(BrightnessEngine(), ood=gate))
+    async with client_of(app) as client:
+        answer = await client.post("/explain", content=png)
+    assert (answer.status_code, answer.json()["title"]) == (422, "Not a chest X-ray")
+
+
+async def test_a_negative_is_shown_as_it_was_answered() -> None:
+    gate = gate_at(40 / 255, within=0.1)
+    app = fake_app(lambda _: fake_classifier(BrightnessEngine(), ood=gate))
+    dark = Image.new("L", (300, 300), 40)
+    async with client_of(app) as client:
+        proper = await client.post("/explain", content=encode(dark))
+        negative = await client.post("/explain", content=encode(ImageOps.invert(dark)))
+    assert proper.status_code == 200
+    assert negative.content == proper.content
 
 
 async def test_a_model_that_cannot_be_explained_gets_501_and_still_predicts(png: bytes) -> None:

@@ -27,6 +27,7 @@ from tests.app.fakes import (
     gate_at,
     never_read,
 )
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -245,8 +246,10 @@ async def test_a_client_that_hangs_up_frees_its_place_before_the_model_is_run(
     messages = iter([{"type": "http.request", "body": png}, {"type": "http.disconnect"}])
 
     async def receive() -> dict[str, object]:
-        await anyio.sleep(0.05)
-        return next(messages)
+        message = next(messages)
+        if message["type"] == "http.disconnect":
+            await until(lambda: app.state.service.pipeline.waiting == 1)
+        return message
 
     async def send(_: object) -> None:
         raise AssertionError("nobody is there to be answered")
@@ -270,7 +273,7 @@ async def test_a_client_that_hangs_up_frees_its_place_before_the_model_is_run(
 async def test_a_body_that_comes_too_slowly_is_a_504_too(png: bytes) -> None:
     async def slowly() -> AsyncIterator[bytes]:
         yield png[:100]
-        await anyio.sleep(5)
+        await anyio.sleep_forever()
         yield png[100:]
 
     async with client_of(fake_app(request_timeout_s=0.05)) as client:
@@ -305,6 +308,12 @@ async def test_another_method_is_a_problem_too() -> None:
     assert answer.json()["title"] == "Method Not Allowed"
 
 
+def picture_of(uri: str) -> Image.Image:
+    head, _, content = uri.partition(",")
+    assert head == "data:image/png;base64"
+    return Image.open(io.BytesIO(b64decode(content)))
+
+
 async def test_layers_come_when_they_are_asked_for(png: bytes) -> None:
     async with client_of(fake_app()) as client:
         body = (await client.post("/predict?layers=true", content=png)).json()
@@ -312,12 +321,23 @@ async def test_layers_come_when_they_are_asked_for(png: bytes) -> None:
     layers = body.pop("layers")
     assert {**body, "request_id": ""} == {**plain, "request_id": ""}
     assert [*layers["heat"]] == [*body["probabilities"]]
-    sizes = []
-    for uri in (layers["picture"], *layers["heat"].values()):
-        head, _, content = uri.partition(",")
-        assert head == "data:image/png;base64"
-        sizes.append(Image.open(io.BytesIO(b64decode(content))).size)
-    assert sizes == [(300, 260), *3 * [(75, 65)]]
+    picture, heat = picture_of(layers["picture"]), map(picture_of, layers["heat"].values())
+    assert (picture.mode, picture.size) == ("L", (300, 260))
+    opacity = [np.asarray(layer)[..., 3] for layer in heat if layer.mode == "RGBA"]
+    assert [layer.shape for layer in opacity] == [(65, 75)] * 3
+    # Of the 2 x 3 places the first speaks for COVID alone, the last above for PNEUMONIA.
+    covid, _, pneumonia = opacity
+    assert covid[:20, :20].mean() > 200 > 20 > covid[45:].mean()
+    assert pneumonia[:20, -20:].mean() > 200
+
+
+async def test_in_layers_a_negative_is_shown_as_it_was_answered() -> None:
+    gate = gate_at(40 / 255, within=0.1)
+    app = fake_app(lambda _: fake_classifier(BrightnessEngine(), ood=gate))
+    negative = encode(Image.new("L", (99, 99), 215))
+    async with client_of(app) as client:
+        answer = await client.post("/predict?layers=true", content=negative)
+    assert picture_of(answer.json()["layers"]["picture"]).getextrema() == (40, 40)
 
 
 async def test_a_class_that_nothing_speaks_for_has_no_layer(png: bytes) -> None:
