@@ -1,21 +1,30 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from PIL import Image
 
 import training.evaluation.examine
 import training.evaluation.metrics
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-@pytest.fixture(autouse=True)
-def few_resamples(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples(request: pytest.FixtureRequest) -> Iterator[None]:
     """Intervals cost seconds, and only the tests of the figures are about them."""
-    if request.path.name != "test_metrics.py":
-        monkeypatch.setattr(training.evaluation.metrics, "RESAMPLES", 20)
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.name != "test_metrics.py":
+            patch.setattr(training.evaluation.metrics, "RESAMPLES", 20)
+        yield
 
 
-@pytest.fixture(autouse=True)
-def few_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def few_strangers() -> Iterator[None]:
     """Drawing hundreds of them costs seconds, and only their own tests are about them."""
     pictures = {"flat gray": [Image.new("L", (40, 30), level) for level in (0, 90, 255)]}
-    monkeypatch.setattr(training.evaluation.examine, "strangers", lambda: pictures)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.evaluation.examine, "strangers", lambda: pictures)
+        yield
