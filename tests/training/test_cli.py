@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import h5py
@@ -279,3 +281,16 @@ def test_a_wrong_command_ends_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("word", ["check", "fit", "evaluate", "calibrate", "promote", "search"])
+def test_a_word_is_explained_without_the_libraries_that_only_its_work_needs(word: str) -> None:
+    code = (
+        "import sys; from training.cli import build_parser\n"
+        f"try: build_parser().parse_args([{word!r}, '--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'keras', 'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert "--data" in ran.stdout
+    assert ran.stdout.endswith("[]\n")

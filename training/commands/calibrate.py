@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.xray.errors import TrainingError
-from training.commands.judge import Judge
+from training.commands.flags import add_data
 from training.data.dataset import SPLITS
-from training.evaluation.calibrate import calibrate, caveats, likeliest_temperature
-from training.evaluation.evaluate import Evaluation, evaluate
-from training.network.export import rewrite_contract
-from training.report.terminal import report_caveats
+from training.report.document import with_interval
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import argparse
 
     from rich.console import Console
+
+    from training.evaluation.evaluate import Evaluation
+
+HELP: Final = "fit temperature, operating points and gate of a checkpoint anew"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `calibrate`."""
+    add_data(parser)
+    parser.add_argument("--model", type=Path, required=True, metavar="FILE")
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Calibrate, and print the figures before and after.
+
+    Raises:
+        CheckpointError, DatasetError, TrainingError: as `calibrate_checkpoint`.
+    """
+    found = calibrate_checkpoint(options.model, options.data, console)
+    for name, evaluation in (
+        ("as it was", found.before),
+        ("likeliest on val", found.likeliest),
+        ("taken: the nearest to 1 within one standard error", found.evaluation),
+    ):
+        temperature, ece = evaluation.contract.temperature, evaluation.headline["ece"]
+        line = f"temperature {temperature:.3f}, ECE on test {with_interval(ece)}: {name}"
+        console.print(line, highlight=False, soft_wrap=True)
+    for name, point in found.evaluation.contract.operating_points.items():
+        console.print(f"operating point {point:.3f}: {name}", highlight=False, markup=False)
+    console.print(
+        f"written into {options.model}, which has another SHA-256 now: a card or a "
+        "CXR_MODEL_SHA256 that names the old one is out of date",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 class Calibrated(NamedTuple):
@@ -37,6 +71,12 @@ def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Calibrate
         CheckpointError, DatasetError: as `Judge`.
         TrainingError: the checkpoint says that it was trained on other data, or cannot be written.
     """
+    from training.commands.judge import Judge
+    from training.evaluation.calibrate import calibrate, caveats, likeliest_temperature
+    from training.evaluation.evaluate import evaluate
+    from training.network.export import rewrite_contract
+    from training.report.terminal import report_caveats
+
     judge = Judge(model, data, SPLITS, console)
     before = judge.checkpoint.contract
     if before.dataset and before.dataset.fingerprint != judge.dataset.summary.fingerprint:

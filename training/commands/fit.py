@@ -1,4 +1,4 @@
-"""One training run, top to bottom."""
+"""`fit`: one training run, top to bottom."""
 
 from __future__ import annotations
 
@@ -6,33 +6,24 @@ import json
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import keras
+from pydantic import ValidationError
 
-from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import DatasetError, TrainingError
-from app.xray.network import build_network
+from training.commands.flags import add_data
 from training.data.audit.audit import judge
 from training.data.audit.picture import facts_of
 from training.data.dataset import SPLITS, find_files, load_dataset
 from training.data.manifest import read_manifest, sources_of
-from training.evaluation.calibrate import calibrate, caveats
-from training.evaluation.examine import Examination, examine
-from training.network.device import precision
-from training.network.export import export_checkpoint
-from training.network.mobilenet import build_mobilenet
-from training.network.runner import Runner
-from training.report.audit_tables import print_audit
-from training.report.folder import fill_folder
-from training.report.terminal import report_caveats, report_skipped, track
+from training.recipes.config import FitConfig
+from training.recipes.files import DEFAULT, read_recipe
 from training.report.words.audit import spell_count, spell_leak
-from training.train.loop import train
-from training.train.sampling import class_weights
-from training.train.strategy import choose_strategy
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from rich.console import Console
@@ -40,10 +31,63 @@ if TYPE_CHECKING:
     from training.data.audit.audit import Audit
     from training.data.audit.picture import Facts
     from training.data.dataset import Dataset
-    from training.recipes.config import FitConfig
+    from training.evaluation.examine import Examination
 
+HELP: Final = "train a checkpoint and judge it on the test split"
 LEAKS_NAMED: Final = 3
 """So many leaks a refusal spells out."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `fit`; those that a recipe settles have no default of their own."""
+    add_data(parser)
+    parser.add_argument("--weights", metavar="imagenet|none|FILE", help="to start from (imagenet)")
+    parser.add_argument(
+        "--recipe", default=DEFAULT, metavar="NAME|FILE", help=f"what the rest follows ({DEFAULT})"
+    )
+    parser.add_argument("--epochs", type=int, metavar="N", help="(15)")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="pictures a step (64)")
+    parser.add_argument("--learning-rate", type=float, metavar="RATE", help="of Adam (1e-4)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of everything random (21)")
+    parser.add_argument(
+        "--strategy", metavar="auto|one|mirrored",
+        help="devices: one; all of this machine (auto: all GPUs)",
+    )  # fmt: skip
+    parser.add_argument("--strict", action="store_true", help="end at an unreadable picture")
+    parser.add_argument("--allow-leaks", action="store_true", help="train though check finds leaks")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run's folder (runs/TIME)",
+        default=Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Train by the recipe and the flags, and print what the result is worth.
+
+    Raises:
+        DatasetError, TrainingError: as `fit` and `read_recipe`, or a flag's value is not allowed.
+    """
+    from training.report.terminal import print_examination
+
+    config = _config(options)
+    examination = fit(config, console)
+    print_examination(examination, console)
+    console.print(f"written to {config.out}", highlight=False)
+
+
+def _config(options: argparse.Namespace) -> FitConfig:
+    asked_for = {
+        name: value
+        for name, value in vars(options).items()
+        if name in FitConfig.model_fields and value is not None
+    }
+    recipe = read_recipe(options.recipe)
+    try:
+        return FitConfig(**{**dict(recipe.settings), **asked_for})
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = str(first["loc"][0]).replace("_", "-")
+        raise TrainingError(f"--{flag}: {first['msg']}, not {first['input']!r}") from error
 
 
 def fit(config: FitConfig, console: Console) -> Examination:
@@ -55,6 +99,19 @@ def fit(config: FitConfig, console: Console) -> Examination:
         TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
             the data; or as `choose_strategy`. Nothing has been written then.
     """
+    from app.xray.checkpoint import read_checkpoint
+    from app.xray.network import build_network
+    from training.evaluation.calibrate import calibrate, caveats
+    from training.evaluation.examine import examine
+    from training.network.device import precision
+    from training.network.export import export_checkpoint
+    from training.network.mobilenet import build_mobilenet
+    from training.network.runner import Runner
+    from training.report.folder import fill_folder
+    from training.report.terminal import report_caveats, report_skipped, track
+    from training.train.loop import train
+    from training.train.strategy import choose_strategy
+
     strategy = choose_strategy(config.strategy)
     is_taken = config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir()))
     if is_taken:
@@ -120,6 +177,8 @@ def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
     Raises:
         DatasetError: there are leaks, and `config.allow_leaks` is not set; names the first.
     """
+    from training.report.audit_tables import print_audit
+
     if config.allow_leaks and audit.has_leaks:
         print_audit(audit, console)
     elif audit.has_leaks:
@@ -141,6 +200,8 @@ def contract_of(config: FitConfig, classes: Sequence[str]) -> ModelContract:
 
 def make_repeatable(seed: int) -> None:
     """Let the same seed, data and machine give the same numbers on CPU."""
+    import keras
+
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
@@ -158,6 +219,8 @@ def begin_folder(config: FitConfig, contract: ModelContract, dataset: Dataset) -
         config.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
+    from training.train.sampling import class_weights
+
     document = {
         "settings": config.model_dump(mode="json"),
         "class_weights": None
@@ -173,6 +236,8 @@ def begin_folder(config: FitConfig, contract: ModelContract, dataset: Dataset) -
 
 def versions() -> dict[str, str]:
     """The versions that decide a run's numbers."""
+    import keras
+
     packages = ("keras", "numpy", "pillow", keras.backend.backend())
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 

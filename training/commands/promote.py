@@ -1,29 +1,50 @@
-"""A run's checkpoint -> models/, if it is better than the one there."""
+"""`promote`: a run's checkpoint into models/, if it is better than the one there."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from app.xray.errors import TrainingError
 from app.xray.replacing import replacing
-from training.commands.judge import Judge
+from training.commands.flags import add_data
 from training.data.dataset import SPLITS
-from training.evaluation.metrics import accuracy
-from training.evaluation.shortcuts import add_grain, soften
 from training.recipes.config import FitConfig
-from training.report.card import render_card
-from training.report.words.comparison import compare
 
 if TYPE_CHECKING:
+    import argparse
+
     from rich.console import Console
 
+    from training.commands.judge import Judge
     from training.evaluation.examine import Examination
     from training.report.document import Section
+
+HELP: Final = "put a run's checkpoint into models/ if it is better on val"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `promote`."""
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="a folder that fit wrote")
+    add_data(parser)
+    parser.add_argument("--into", type=Path, default=Path("models"), metavar="DIR")
+    parser.add_argument(
+        "--beside", type=Path, metavar="RUN", help="another run, for the card to compare with"
+    )
+    parser.add_argument("--notes", type=Path, metavar="FILE", help="Markdown for the card")
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Promote a run.
+
+    Raises:
+        CheckpointError, DatasetError, TrainingError: as `promote`.
+    """
+    promote(options.run_folder, options.data, options.into, options.notes, console, options.beside)
 
 
 def promote(
@@ -39,15 +60,18 @@ def promote(
     The two are compared on the val split of `data`, so that the test split has no part in the
     choice, by the mean over its sources of the balanced accuracy, of the pictures as they are, with
     a little grain, and a little less sharp, which alters nothing of what a patient has; then by
-    their accuracy. The card tells
-    what the chosen one reaches on test. Of two that are alike that is better which alone is
-    calibrated or has a gate. With another run `beside` it, the card compares the two on test.
+    their accuracy. The card tells what the chosen one reaches on test. Of two that are alike that
+    is better which alone is calibrated or has a gate. With another run `beside` it, the card
+    compares the two on test.
 
     Raises:
         TrainingError: `run`, `beside` or `notes` lacks what is needed, or `data` is not what `run`
             was trained on.
         CheckpointError, DatasetError: as `Judge`.
     """
+    from training.commands.judge import Judge
+    from training.report.card import render_card
+
     card_path, current = into / "MODEL_CARD.md", into / "best_model.h5"
     if into.exists() and not into.is_dir():
         raise TrainingError(f"{into}: not a folder")
@@ -86,6 +110,9 @@ def promote(
 
 
 def _compare(ours: Examination, run: Path, data: Path, console: Console) -> Section:
+    from training.commands.judge import Judge
+    from training.report.words.comparison import compare
+
     recipe = _read_settings(run).recipe
     name = f"recipe {Path(recipe).stem}" if recipe else run.name
     theirs = Judge(run / "best_model.h5", data, ["train", "test"], console).examine("test")
@@ -94,6 +121,9 @@ def _compare(ours: Examination, run: Path, data: Path, console: Console) -> Sect
 
 def _merits(judge: Judge) -> tuple[float, float, bool, bool]:
     """What one checkpoint must have more of than another, the first of them first."""
+    from training.evaluation.metrics import accuracy
+    from training.evaluation.shortcuts import add_grain, soften
+
     contract = judge.checkpoint.contract
     found = [judge.evaluate("val", alter) for alter in (None, add_grain, soften)]
     balanced = np.mean([list(each.balanced_accuracy.values()) for each in found])

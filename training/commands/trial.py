@@ -1,4 +1,4 @@
-"""One recipe, tried: trained as `fit` would, and judged on pictures that are not those of test."""
+"""`trial`: one recipe, trained as `fit` would, and judged on pictures that are not test's."""
 
 from __future__ import annotations
 
@@ -10,32 +10,50 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import DatasetError, TrainingError
-from app.xray.network import build_network
 from app.xray.replacing import replacing
-from training.commands.fit import contract_of, make_repeatable
+from training.commands.flags import add_data, add_trial
 from training.data.dataset import Split, find_files, load_dataset
 from training.data.manifest import read_sources, sources_of
-from training.evaluation.evaluate import Evaluation, evaluate
-from training.evaluation.metrics import accuracy, macro_auroc_of_those_present
-from training.network.device import precision
-from training.network.mobilenet import build_mobilenet
-from training.network.runner import Runner
 from training.recipes.config import FitConfig
-from training.recipes.files import RECIPES, Trial, _path, read_recipe
-from training.report.terminal import report_skipped, track
-from training.train.loop import train
+from training.recipes.files import RECIPES, Trial, path_of, read_recipe
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from rich.console import Console
 
+    from training.evaluation.evaluate import Evaluation
     from training.recipes.files import RecipeFile
+
+HELP: Final = "try one recipe, and note what it reached on val"
 
 KNOWN: Final = ("train", "val")
 """The splits that a trial sees; test has no part in a choice."""
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `trial`."""
+    add_data(parser)
+    parser.add_argument("--recipe", required=True, metavar="NAME|FILE")
+    add_trial(parser)
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Try a recipe, note what came of it in its file, and print its trials.
+
+    Raises:
+        DatasetError, TrainingError: as `run_trial`, `read_recipe` and `record_trial`.
+    """
+    from training.report.terminal import print_trials
+
+    recipe = read_recipe(options.recipe)
+    trial = run_trial(
+        options.recipe, recipe, options.data, options.weights, options.held_out, console
+    )
+    record_trial(options.recipe, options.held_out, trial)
+    print_trials({Path(options.recipe).stem: read_recipe(options.recipe)}, console)
 
 
 def run_trial(
@@ -55,6 +73,16 @@ def run_trial(
             pictures, or one of them is not there.
         TrainingError: the weights do not fit.
     """
+    from app.xray.checkpoint import read_checkpoint
+    from app.xray.network import build_network
+    from training.commands.fit import contract_of, make_repeatable
+    from training.evaluation.evaluate import evaluate
+    from training.network.device import precision
+    from training.network.mobilenet import build_mobilenet
+    from training.network.runner import Runner
+    from training.report.terminal import report_skipped, track
+    from training.train.loop import train
+
     with tempfile.TemporaryDirectory(prefix="cxr-trial-") as folder:
         config = FitConfig(
             data=data, out=Path(folder), weights=weights, recipe=name, **dict(recipe.settings)
@@ -95,6 +123,8 @@ def _command(name: str, held_out: Sequence[str]) -> str:
 
 
 def _trial(command: str, minutes: float, found: Evaluation) -> Trial:
+    from training.evaluation.metrics import accuracy, macro_auroc_of_those_present
+
     return Trial(
         command=command,
         minutes=minutes,
@@ -153,7 +183,7 @@ def record_trial(name: str, held_out: Sequence[str], trial: Trial, folder: Path 
         TrainingError: as `read_recipe`, or the file cannot be written.
     """
     trials = {**read_recipe(name, folder).trials, ",".join(held_out) or "val": trial}
-    path = _path(name, folder)
+    path = path_of(name, folder)
     kept = path.read_text(encoding="utf-8").split("\n[trials.")[0].rstrip()
     tables = [_table(key, trials[key]) for key in sorted(trials, key=lambda key: key != "val")]
     try:

@@ -63,7 +63,7 @@ def read_recipe(name: str, folder: Path = RECIPES) -> RecipeFile:
     Raises:
         TrainingError: there is none, or the file is no recipe; says which there are.
     """
-    path = _path(name, folder)
+    path = path_of(name, folder)
     try:
         return RecipeFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
@@ -75,5 +75,6 @@ def read_recipe(name: str, folder: Path = RECIPES) -> RecipeFile:
         raise TrainingError(f"{path}: no recipe: {error}") from error
 
 
-def _path(name: str, folder: Path) -> Path:
+def path_of(name: str, folder: Path = RECIPES) -> Path:
+    """Where the recipe of that name lies; `name` itself where that ends in .toml."""
     return Path(name) if name.endswith(".toml") else folder / f"{name}.toml"

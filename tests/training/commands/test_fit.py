@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import training.commands.fit
 import training.data.dataset
 import training.network.device
+import training.network.mobilenet
 from app.xray.checkpoint import read_checkpoint
 from app.xray.decode import decode
 from app.xray.errors import DatasetError
@@ -40,7 +40,7 @@ def tiny_network() -> Iterator[None]:
         return build_tiny(keras, classes)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.commands.fit, "build_mobilenet", build)
+        patch.setattr(training.network.mobilenet, "build_mobilenet", build)
         yield
 
 
@@ -258,7 +258,7 @@ def test_what_was_trained_in_mixed_precision_is_exported_in_float32(
             keras.config.set_dtype_policy("float32")
 
     monkeypatch.setattr(training.network.device, "has_gpu", lambda: True)
-    monkeypatch.setattr(training.commands.fit, "build_mobilenet", build)
+    monkeypatch.setattr(training.network.mobilenet, "build_mobilenet", build)
     run(data, tmp_path / "run", average=0.5, backbone_rate=0.5)
     checkpoint = read_checkpoint(tmp_path / "run/best_model.h5")
     assert "float16" not in json.dumps(checkpoint.config)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import pytest
 
-import training.cli
-import training.commands.trial
+import training.commands.search
+import training.network.mobilenet
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.cli import main
@@ -27,7 +27,7 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(classes: int, **_: Any) -> Any:
         return build_tiny(keras, classes)
 
-    monkeypatch.setattr(training.commands.trial, "build_mobilenet", build)
+    monkeypatch.setattr(training.network.mobilenet, "build_mobilenet", build)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_a_search_tries_what_was_not_tried_and_tells_the_best_first(
         tried.append((Path(name).stem, ",".join(held_out)))
         record_trial(name, held_out, TRIAL.model_copy(update={"balanced_accuracy": {"a": 0.75}}))
 
-    monkeypatch.setattr(training.cli, "run_apart", run_apart)
+    monkeypatch.setattr(training.commands.search, "run_apart", run_apart)
     other = recipe.with_name("other.toml")
     other.write_text('why = "Else."\n')
     record_trial(str(other), (), TRIAL)

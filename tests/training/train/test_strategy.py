@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCRIPT = """
 import sys
 import keras, tensorflow as tf
-import training.commands.fit
+import training.network.mobilenet
 from tests.networks import build_tiny
 from training.cli import main
 
@@ -36,7 +36,7 @@ def build(classes, **_):
             layer.rate = 0  # each device would draw its own
     return network
 
-training.commands.fit.build_mobilenet = build
+training.network.mobilenet.build_mobilenet = build
 cpu, = tf.config.list_physical_devices("CPU")
 devices, *runs = sys.argv[1:]
 tf.config.set_logical_device_configuration(

@@ -1,0 +1,50 @@
+"""`check`: whether one split can be known from another, and which files are bad."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from app.xray.errors import DatasetError
+from training.commands.flags import add_data
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+HELP: Final = "look for leaks between splits, and for bad files"
+EXIT_LEAKS: Final = 1
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `check`."""
+    add_data(parser)
+    parser.add_argument(
+        "--manifest", type=Path, metavar="CSV", help="names patients (DIR/manifest.csv)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="(data-check.json)",
+        default=Path("data-check.json"),
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Audit a folder; 1 where there is a leak.
+
+    Raises:
+        DatasetError: as `audit`, or what was found cannot be written to `--out`.
+    """
+    from training.data.audit.audit import audit
+    from training.report.audit_tables import print_audit
+    from training.report.terminal import track
+
+    if options.out.suffix != ".json":
+        raise DatasetError(f"--out: expected a name that ends in .json, not {options.out}")
+    if not options.out.absolute().parent.is_dir():
+        raise DatasetError(f"--out: {options.out.parent}: no such folder")
+    found = audit(options.data, options.manifest, track=track(console, "checking"))
+    print_audit(found, console)
+    found.write(options.out)
+    console.print(f"written to {options.out}", highlight=False, markup=False, soft_wrap=True)
+    return EXIT_LEAKS if found.has_leaks else 0

@@ -1,0 +1,43 @@
+"""`evaluate`: what a checkpoint is worth on one split, and what limits that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from training.commands.flags import add_data
+from training.data.dataset import SPLITS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rich.console import Console
+
+HELP: Final = "judge a checkpoint"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `evaluate`."""
+    add_data(parser)
+    parser.add_argument("--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE")
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="a folder for report and figures")
+
+
+def run(options: argparse.Namespace, console: Console) -> None:
+    """Judge, print, and write a report where one is asked for.
+
+    Raises:
+        CheckpointError, DatasetError: as `Judge`.
+        TrainingError: as `Judge.report`.
+    """
+    from training.commands.judge import Judge
+    from training.report.terminal import print_examination
+
+    splits = sorted({"train", options.split})  # what the probe of sources learns from, too
+    judge = Judge(options.model, options.data, splits, console)
+    examination = judge.examine(options.split)
+    print_examination(examination, console)
+    if options.out:
+        judge.report(options.split, examination, options.out)
+        console.print(f"written to {options.out}", highlight=False)
