@@ -10,7 +10,7 @@ import h5py
 import keras
 import pytest
 
-from benchmarks.rig.corpus.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from tests.networks import build_tiny, write_tiny_checkpoint
 from training.cli import main
 
@@ -294,3 +294,42 @@ def test_a_word_is_explained_without_the_libraries_that_only_its_work_needs(word
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert "--data" in ran.stdout
     assert ran.stdout.endswith("[]\n")
+
+
+def test_evaluate_tells_of_hospitals_that_the_checkpoint_never_saw(
+    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_unseen(data)
+    flags = ["--data", str(data), "--model", str(tiny_checkpoint), "--out", str(tmp_path / "out")]
+    assert main(["evaluate", *flags]) == 0
+    printed = capsys.readouterr().out
+    for words in ("At hospitals it never saw", "far / COVID", "farther / NORMAL", "macro AUROC"):
+        assert words in printed
+        assert words in (tmp_path / "out/report.html").read_text()
+    document = json.loads((tmp_path / "out/examination.json").read_text())
+    assert document["figures"]["pictures"] == 6
+    assert document["unseen"]["pictures"] == 4
+
+
+def test_evaluate_judges_unseen_alone_where_it_is_asked_to(
+    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--data", str(data), "--model", str(tiny_checkpoint), "--split", "unseen"]
+    assert main(["evaluate", *flags]) == 2
+    assert "data/unseen: no such folder" in capsys.readouterr().err
+    add_unseen(data)
+    assert main(["evaluate", *flags, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "far / COVID" in printed
+    assert "macro" not in printed
+    assert "far / COVID" in (tmp_path / "out/report.html").read_text()
+
+
+def test_calibrate_reads_no_picture_of_unseen(
+    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (add_unseen(data) / "unseen/COVID").iterdir():
+        path.write_bytes(b"hello")
+    model = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    assert main(["calibrate", "--data", str(data), "--model", str(model)]) == 0
+    assert "unseen" not in capsys.readouterr().out

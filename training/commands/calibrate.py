@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.xray.errors import TrainingError
 from training.commands.flags import add_data
-from training.data.dataset import SPLITS
+from training.data.folder import SPLITS
 from training.report.document import with_interval
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from app.xray.errors import DatasetError
 from training.commands.flags import add_data
-from training.data.dataset import SPLITS
+from training.data.folder import SPLITS, UNSEEN, splits_in
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +21,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `evaluate`."""
     add_data(parser)
     parser.add_argument("--model", type=Path, default=Path("models/best_model.h5"), metavar="FILE")
-    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--split", choices=(*SPLITS, UNSEEN), default="test")
     parser.add_argument("--out", type=Path, metavar="DIR", help="a folder for report and figures")
 
 
@@ -28,13 +29,17 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """Judge, print, and write a report where one is asked for.
 
     Raises:
-        CheckpointError, DatasetError: as `Judge`.
+        CheckpointError, DatasetError: as `Judge`; or the folder has no such split.
         TrainingError: as `Judge.report`.
     """
     from training.commands.judge import Judge
     from training.report.terminal import print_examination
 
-    splits = sorted({"train", options.split})  # what the probe of sources learns from, too
+    # What the probe of sources learns from, and the hospitals that it never saw, too.
+    asked_for = {"train", options.split, UNSEEN}
+    splits = [split for split in splits_in(options.data) if split in asked_for]
+    if options.split not in splits:
+        raise DatasetError(f"{options.data / options.split}: no such folder")
     judge = Judge(options.model, options.data, splits, console)
     examination = judge.examine(options.split)
     print_examination(examination, console)

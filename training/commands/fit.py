@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -16,7 +15,8 @@ from app.xray.errors import DatasetError, TrainingError
 from training.commands.flags import add_data
 from training.data.audit.audit import judge
 from training.data.audit.picture import facts_of
-from training.data.dataset import SPLITS, find_files, load_dataset
+from training.data.dataset import load_dataset
+from training.data.folder import SPLITS, UNSEEN, find_files, splits_in
 from training.data.manifest import read_manifest, sources_of
 from training.recipes.config import FitConfig
 from training.recipes.files import DEFAULT, read_recipe
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from training.data.audit.audit import Audit
     from training.data.audit.picture import Facts
-    from training.data.dataset import Dataset
     from training.evaluation.examine import Examination
 
 HELP: Final = "train a checkpoint and judge it on the test split"
@@ -107,9 +106,10 @@ def fit(config: FitConfig, console: Console) -> Examination:
     from training.network.export import export_checkpoint
     from training.network.mobilenet import build_mobilenet
     from training.network.runner import Runner
-    from training.report.folder import fill_folder
+    from training.report.folder import begin_folder, fill_folder
     from training.report.terminal import report_caveats, report_skipped, track
     from training.train.loop import train
+    from training.train.sampling import class_weights
     from training.train.strategy import choose_strategy
 
     strategy = choose_strategy(config.strategy)
@@ -134,6 +134,7 @@ def fit(config: FitConfig, console: Console) -> Examination:
     dataset = load_dataset(
         config.data,
         contract,
+        splits=splits_in(config.data),
         strict=config.strict,
         look=lambda *picture: facts.append(facts_of(*picture)),
         track=track(console, "decoding"),
@@ -144,7 +145,8 @@ def fit(config: FitConfig, console: Console) -> Examination:
     known, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
-    begin_folder(config, contract, dataset)
+    balanced = config.source_balance is not None
+    begin_folder(config, contract, dataset, None if balanced else class_weights(known.labels))
     best = config.out / "best_model.h5"
     history = train(
         network,
@@ -161,10 +163,14 @@ def fit(config: FitConfig, console: Console) -> Examination:
     answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
     report_caveats(caveats(contract.classes, val.labels), console)
     contract = calibrate(contract, val.labels, answers["val"], answers["train"])
+    judged = {name: (split, answers[name]) for name, split in dataset.splits.items()}
     examination = examine(
-        runner, contract, (known, answers["train"]), (test, answers["test"]), sources
+        runner, contract, judged["train"], judged["test"], sources, judged.get(UNSEEN)
     )
-    found = {"metrics": examination.evaluation.metrics, "trained_at": now()}
+    found = {
+        "metrics": examination.evaluation.metrics,
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     export_checkpoint(network, contract.model_copy(update=found), best)
     checkpoint = read_checkpoint(best)
     fill_folder(config.out, checkpoint, network, test, examination, audit, history)
@@ -209,39 +215,9 @@ def make_repeatable(seed: int) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def begin_folder(config: FitConfig, contract: ModelContract, dataset: Dataset) -> None:
-    """Make `config.out`, with `config.json`: settings, versions, data and what of it was skipped.
-
-    Raises:
-        TrainingError: it cannot be made.
-    """
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
-    from training.train.sampling import class_weights
-
-    document = {
-        "settings": config.model_dump(mode="json"),
-        "class_weights": None
-        if config.source_balance is not None
-        else class_weights(dataset.splits["train"].labels),
-        "versions": contract.versions,
-        "dataset": dataset.summary.model_dump(),
-        "skipped": dict(dataset.skipped),
-        "started_at": now(),
-    }
-    (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
-
-
 def versions() -> dict[str, str]:
     """The versions that decide a run's numbers."""
     import keras
 
     packages = ("keras", "numpy", "pillow", keras.backend.backend())
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def now() -> str:
-    """The time in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

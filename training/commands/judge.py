@@ -10,7 +10,8 @@ from app.xray.checkpoint import Checkpoint, read_checkpoint
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
 from training.data.audit.audit import audit
-from training.data.dataset import Dataset, find_files, load_dataset
+from training.data.dataset import Dataset, load_dataset
+from training.data.folder import UNSEEN, find_files
 from training.data.manifest import read_sources
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.examine import Examination, examine
@@ -55,7 +56,7 @@ class Judge:
         return self.runner.run(self.dataset.splits[split].pixels)
 
     def evaluate(self, split: str, alter: Alter | None = None) -> Evaluation:
-        """What that is worth; or what it makes of them once `alter` was at each."""
+        """What the answers to a split are worth, each picture changed by `alter` where given."""
         judged = self.dataset.splits[split]
         pixels = judged.pixels
         if alter is not None:
@@ -64,10 +65,16 @@ class Judge:
         return evaluate(answers, judged, self.checkpoint.contract, self.sources)
 
     def examine(self, split: str) -> Examination:
-        """And what limits it; needs the train split too."""
+        """What the checkpoint is worth on a split and what limits it; needs the train split too.
+
+        Where `UNSEEN` is among the splits that were loaded, what it is worth there as well.
+        """
         train = self.dataset.splits["train"], self.answers("train")
         judged = self.dataset.splits[split], self.answers(split)
-        return examine(self.runner, self.checkpoint.contract, train, judged, self.sources)
+        unseen = None
+        if split != UNSEEN and UNSEEN in self.dataset.splits:
+            unseen = self.dataset.splits[UNSEEN], self.answers(UNSEEN)
+        return examine(self.runner, self.checkpoint.contract, train, judged, self.sources, unseen)
 
     def report(self, split: str, examination: Examination, folder: Path) -> None:
         """Write what `examine` found on a split into `folder`, which is made, as a page too.

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from app.xray.checkpoint import file_sha256
 from app.xray.errors import TrainingError
 from app.xray.replacing import replacing
 from training.commands.flags import add_data
-from training.data.dataset import SPLITS
+from training.data.folder import UNSEEN, splits_in
 from training.recipes.config import FitConfig
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--beside", type=Path, metavar="RUN", help="another run, for the card to compare with"
     )
     parser.add_argument("--notes", type=Path, metavar="FILE", help="Markdown for the card")
+    parser.add_argument(
+        "--replace", action="store_true", help="without comparing it with the one in models/"
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
@@ -44,7 +48,15 @@ def run(options: argparse.Namespace, console: Console) -> None:
     Raises:
         CheckpointError, DatasetError, TrainingError: as `promote`.
     """
-    promote(options.run_folder, options.data, options.into, options.notes, console, options.beside)
+    promote(
+        options.run_folder,
+        options.data,
+        options.into,
+        options.notes,
+        console,
+        options.beside,
+        replace=options.replace,
+    )
 
 
 def promote(
@@ -54,6 +66,8 @@ def promote(
     notes: Path | None,
     console: Console,
     beside: Path | None = None,
+    *,
+    replace: bool = False,
 ) -> bool:
     """Put `run`'s checkpoint and its card into the folder `into`; False where it is no better.
 
@@ -63,6 +77,9 @@ def promote(
     their accuracy. The card tells what the chosen one reaches on test. Of two that are alike that
     is better which alone is calibrated or has a gate. With another run `beside` it, the card
     compares the two on test.
+
+    `replace` puts it in place without that comparison, which means nothing where the one there was
+    trained on what val or test are now; the card says so.
 
     Raises:
         TrainingError: `run`, `beside` or `notes` lacks what is needed, or `data` is not what `run`
@@ -80,13 +97,15 @@ def promote(
             raise TrainingError(f"{path}: a folder where a file is to be written")
     settings = _read_settings(run)
     text = _read_text(notes) if notes else ""
-    candidate = Judge(run / "best_model.h5", data, SPLITS, console)
+    candidate = Judge(run / "best_model.h5", data, splits_in(data), console)
     described = candidate.checkpoint.contract.dataset
     if described is None or described.fingerprint != candidate.dataset.summary.fingerprint:
         raise TrainingError(f"{data}: not the data that {run} was trained on, by its fingerprint")
-    reached = _merits(candidate)
-    if current.exists():
-        to_beat = _merits(Judge(current, data, ["val"], console))
+    replaced = ""
+    if current.exists() and replace:
+        replaced = file_sha256(current)
+    elif current.exists():
+        reached, to_beat = (_merits(candidate), _merits(Judge(current, data, ["val"], console)))
         console.print(
             "balanced accuracy on val, as it is, grainy and soft, "
             f"mean of the sources: {reached[0]:.4f}, "
@@ -97,7 +116,7 @@ def promote(
             return False
     examination = candidate.examine("test")
     comparison = _compare(examination, beside, data, console) if beside else None
-    card = render_card(candidate.checkpoint, examination, settings, text, comparison)
+    card = render_card(candidate.checkpoint, examination, settings, text, comparison, replaced)
     try:
         into.mkdir(parents=True, exist_ok=True)
         with replacing(card_path) as new_card, replacing(current) as new_checkpoint:
@@ -115,7 +134,8 @@ def _compare(ours: Examination, run: Path, data: Path, console: Console) -> Sect
 
     recipe = _read_settings(run).recipe
     name = f"recipe {Path(recipe).stem}" if recipe else run.name
-    theirs = Judge(run / "best_model.h5", data, ["train", "test"], console).examine("test")
+    splits = [split for split in splits_in(data) if split in {"train", "test", UNSEEN}]
+    theirs = Judge(run / "best_model.h5", data, splits, console).examine("test")
     return compare(ours, theirs, name)
 
 

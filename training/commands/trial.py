@@ -13,7 +13,8 @@ import numpy as np
 from app.xray.errors import DatasetError, TrainingError
 from app.xray.replacing import replacing
 from training.commands.flags import add_data, add_trial
-from training.data.dataset import Split, find_files, load_dataset
+from training.data.dataset import Split, load_dataset
+from training.data.folder import find_files
 from training.data.manifest import read_sources, sources_of
 from training.recipes.config import FitConfig
 from training.recipes.files import RECIPES, Trial, path_of, read_recipe

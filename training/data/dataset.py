@@ -1,4 +1,4 @@
-"""A folder of X-rays, `DIR/train|val|test/CLASS/*`, decoded and resized once."""
+"""A folder of X-rays, decoded and resized once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from app.xray.contract import DatasetSummary
 from app.xray.decode import decode
 from app.xray.errors import DatasetError, SenderError
 from app.xray.preprocess import to_pixels
+from training.data.folder import SPLITS, UNSEEN, find_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from app.xray.contract import ModelContract
 
     Look = Callable[[str, bytes, Image.Image], object]
-
-SPLITS: Final = ("train", "val", "test")
 
 Item = TypeVar("Item")
 
@@ -80,51 +79,6 @@ class _Loaded:
     reason: str = ""
 
 
-def find_files(
-    root: Path, splits: Sequence[str] = SPLITS
-) -> tuple[tuple[str, ...], dict[str, list[tuple[Path, int]]]]:
-    """The classes, in alphabetical order, and each split's (file, label), nothing opened yet.
-
-    Raises:
-        DatasetError: a split or a class is missing or empty; names the path and what was expected.
-    """
-    expected = f"expected {root}/train|val|test/CLASS/*"
-    if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder; {expected}")
-    for split in splits:
-        if not (root / split).is_dir():
-            raise DatasetError(f"{root / split}: no such folder; {expected}")
-    folders = {
-        split: {entry.name for entry in _visible(root / split) if entry.is_dir()}
-        for split in splits
-    }
-    classes = tuple(sorted(set().union(*folders.values())))
-    for name in classes:
-        if not name.isprintable():  # bytes that are no UTF-8 come as lone surrogates
-            raise DatasetError(f"{root}: a class folder's name, {name!r}, cannot be printed")
-    if len(classes) < 2:
-        raise DatasetError(
-            f"{root / splits[0]}: found {len(classes)} class folders; "
-            f"{expected}, two classes or more"
-        )
-    found: dict[str, list[tuple[Path, int]]] = {}
-    for split in splits:
-        found[split] = []
-        for label, name in enumerate(classes):
-            folder = root / split / name
-            if not folder.is_dir():
-                others = ", ".join(other for other in splits if name in folders[other])
-                raise DatasetError(
-                    f"{folder}: no such folder, though {name} stands in {others}; "
-                    "every split needs every class"
-                )
-            files = [(entry, label) for entry in _visible(folder) if entry.is_file()]
-            if not files:
-                raise DatasetError(f"{folder}: no pictures in it; every class needs at least one")
-            found[split] += files
-    return classes, found
-
-
 def load_dataset(
     root: Path,
     contract: ModelContract,
@@ -139,7 +93,7 @@ def load_dataset(
     Args:
         root: the folder.
         contract: says how pictures are resized, and in `classes` which folders are expected.
-        splits: those to load, of `SPLITS`.
+        splits: those to load, of `splits_in(root)`.
         strict: raise for a picture that cannot be decoded, rather than skip it.
         look: called, from several threads, with the name, the bytes and the decoded picture of
             each file: who needs more than the pixels need not decode it again.
@@ -179,7 +133,10 @@ def load_dataset(
     loaded = [item for item in loaded if item.pixels is not None]
     return Dataset(
         classes=classes,
-        splits={name: _split(root, name, classes, loaded) for name in splits},
+        splits={
+            name: _split(root, name, classes, {label for _, label in found[name]}, loaded)
+            for name in splits
+        },
         skipped=skipped,
         summary=_summary(classes, splits, loaded),
     )
@@ -196,13 +153,15 @@ def read_picture(path: Path) -> tuple[bytes, Image.Image] | str:
         return str(error)
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-
-
-def _split(root: Path, name: str, classes: Sequence[str], loaded: Sequence[_Loaded]) -> Split:
+def _split(
+    root: Path,
+    name: str,
+    classes: Sequence[str],
+    asked_for: set[int],
+    loaded: Sequence[_Loaded],
+) -> Split:
     items = [item for item in loaded if item.file.startswith(f"{name}/")]
-    for label in set(range(len(classes))) - {item.label for item in items}:
+    for label in asked_for - {item.label for item in items}:
         raise DatasetError(f"{root / name / classes[label]}: none of its pictures can be read")
     return Split(
         files=tuple(item.file for item in items),
@@ -214,6 +173,9 @@ def _split(root: Path, name: str, classes: Sequence[str], loaded: Sequence[_Load
 def _summary(
     classes: Sequence[str], splits: Sequence[str], loaded: Sequence[_Loaded]
 ) -> DatasetSummary:
+    """Of all splits but `UNSEEN`, which has no part in what a network becomes."""
+    splits = [split for split in splits if split != UNSEEN]
+    loaded = [item for item in loaded if item.file.split("/")[0] != UNSEEN]
     lines = sorted(f"{item.file} {item.sha256}" for item in loaded)
     counts = Counter((item.file.split("/")[0], classes[item.label]) for item in loaded)
     return DatasetSummary(

@@ -17,13 +17,14 @@ from training.evaluation.metrics import (
     PER_CLASS,
     accuracy,
     brier_score,
+    confusion,
     estimate,
     expected_calibration_error,
     macro_auroc_of_those_present,
     recall,
     share_reaching,
 )
-from training.evaluation.results import Calibration, OperatingPoint, SourceFigures
+from training.evaluation.results import Calibration, OperatingPoint, SourceFigures, class_figures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from app.xray.contract import Estimate, ModelContract
     from training.data.dataset import Split
+    from training.evaluation.results import ClassFigures
     from training.network.runner import Answers
 
 
@@ -65,11 +67,20 @@ class Evaluation:
         return self.contract.calibrate(self.raw)
 
     @cached_property
+    def is_complete(self) -> bool:
+        """Whether every class has a picture; else a mean over classes says nothing."""
+        return set(self.labels.tolist()) == set(range(len(self.classes)))
+
+    @cached_property
     def headline(self) -> dict[str, Estimate]:
-        """Accuracy, macro F1, macro AUROC and ECE, each with its 95 % interval."""
+        """Accuracy, macro F1, macro AUROC and ECE, each with its 95 % interval.
+
+        Where a class has no picture only accuracy and ECE are there.
+        """
         return {
             name: estimate(score, self.labels, self.probabilities)
             for name, score in HEADLINE.items()
+            if self.is_complete or not name.startswith("macro")
         }
 
     @cached_property
@@ -85,13 +96,18 @@ class Evaluation:
 
     @cached_property
     def by_class(self) -> dict[str, dict[str, Estimate]]:
-        """For each class its precision, recall and F1, each with its 95 % interval."""
+        """For each class its precision, recall and F1, each with its 95 % interval.
+
+        Where a class has no picture only the recall of the others is there.
+        """
         return {
             name: {
                 figure: estimate(partial(score, label=label), self.labels, self.probabilities)
                 for figure, score in PER_CLASS.items()
+                if self.is_complete or figure == "recall"
             }
             for label, name in enumerate(self.classes)
+            if self.count(name)
         }
 
     def count(self, name: str) -> int:
@@ -114,12 +130,14 @@ class Evaluation:
 
     @cached_property
     def at_operating_points(self) -> dict[str, OperatingPoint]:
-        """For each class with an operating point what it does on these pictures."""
+        """For each class with an operating point what it does, where there are others beside it."""
         found = {}
         for name, threshold in self.contract.operating_points.items():
             label = self.classes.index(name)
             reached = partial(share_reaching, label=label, threshold=threshold)
             own = self.labels == label
+            if own.all() or not own.any():
+                continue
             found[name] = OperatingPoint(
                 threshold,
                 estimate(reached, self.labels[own], self.probabilities[own]),
@@ -150,33 +168,25 @@ class Evaluation:
                 estimate(macro_auroc_of_those_present, labels, probabilities)
                 if len(set(labels.tolist())) > 1
                 else None,
-                self._confusion(labels, probabilities),
+                confusion(labels, probabilities),
             )
         return found
 
     @property
     def confusion(self) -> NDArray[np.int64]:
         """(classes, classes): pictures by true class, in rows, and by the likeliest."""
-        return self._confusion(self.labels, self.probabilities)
-
-    def _confusion(
-        self, labels: NDArray[np.int64], probabilities: NDArray[np.float64]
-    ) -> NDArray[np.int64]:
-        counts = np.zeros((len(self.classes),) * 2, np.int64)
-        np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
-        return counts
+        return confusion(self.labels, self.probabilities)
 
     @cached_property
-    def recall_by_source_and_class(self) -> dict[str, tuple[int, Estimate]]:
-        """For each class within a source, as `SOURCE / CLASS`, its pictures and their recall."""
-        found = {}
-        for source in sorted(set(self.sources)):
-            for label, name in enumerate(self.classes):
-                chosen = (np.array(self.sources) == source) & (self.labels == label)
-                if chosen.any():
-                    figure = estimate(accuracy, self.labels[chosen], self.probabilities[chosen])
-                    found[f"{source} / {name}"] = (int(chosen.sum()), figure)
-        return found
+    def by_source_and_class(self) -> dict[str, dict[str, ClassFigures]]:
+        """For each source, then for each class that it holds; the source "all" if none is known."""
+        names = np.array(self.sources or ("all",) * len(self.labels))
+        return {
+            source: class_figures(
+                self.labels[names == source], self.probabilities[names == source], self.classes
+            )
+            for source in np.unique(names).tolist()
+        }
 
     @cached_property
     def balanced_accuracy(self) -> dict[str, float]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.xray.gate import second_look
 from app.xray.preprocess import to_pixels
+from training.data.folder import UNSEEN
 from training.data.manifest import sources_of
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.shortcuts import (
@@ -57,12 +58,16 @@ class Refused:
 
 @dataclass(frozen=True)
 class GateFigures:
-    """What the gate refuses: of the split itself, of other things, of X-rays gone wrong."""
+    """What the gate refuses: of the split itself, of other things, of X-rays gone wrong.
+
+    `unseen` is of the X-rays of hospitals that no other split has a picture of, None without any.
+    """
 
     threshold: float
     xrays: Refused
     strangers: dict[str, Refused]
     hard_cases: dict[str, Refused]
+    unseen: Refused | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class Examination:
 
     `masked` has the evaluation of the same pictures without lungs, and with nothing but the
     border; `probe` is None where no sources are known, `gate` where the contract has none.
+    `unseen` is the evaluation at hospitals that no other split has a picture of; None where the
+    data have none, or where it is them that `evaluation` is of.
     """
 
     evaluation: Evaluation
@@ -78,6 +85,7 @@ class Examination:
     probe: ProbeResult | None
     agreement: dict[str, Agreement]
     gate: GateFigures | None
+    unseen: Evaluation | None = None
 
     def write(self, folder: Path) -> None:
         """Write `examination.json`, all figures, and what `Evaluation.write` writes."""
@@ -88,6 +96,7 @@ class Examination:
             "source_probe": self.probe and _plain(asdict(self.probe)),
             "agreement": {name: _plain(asdict(found)) for name, found in self.agreement.items()},
             "gate": self.gate and asdict(self.gate),
+            "unseen": self.unseen and _figures(self.unseen),
         }
         (folder / "examination.json").write_text(json.dumps(document, indent=2) + "\n")
 
@@ -98,11 +107,13 @@ def examine(
     train: tuple[Split, Answers],
     test: tuple[Split, Answers],
     sources: dict[str, str],
+    unseen: tuple[Split, Answers] | None = None,
 ) -> Examination:
     """Judge the network of `runner` on one split; `train` is what its probe of sources learns from.
 
     `sources` maps files to where they came from, {} where that is not known. The network is run
-    some ten times over the split, and over 1,200 other pictures where there is a gate.
+    some ten times over the split, and over 1,200 other pictures where there is a gate. Of `unseen`
+    only the answers are judged.
     """
     known, known_answers = train
     split, answers = test
@@ -111,24 +122,34 @@ def examine(
         name: evaluate(runner.run(mask(split.pixels)), split, contract, sources)
         for name, mask in MASKS.items()
     }
-    probe = probe_sources(
-        known_answers.pooled,
-        sources_of(known.files, sources),
-        answers.pooled,
-        evaluation.sources,
-        known.labels,
-        split.labels,
-        contract.classes,
-    )
+    probe = None
+    if evaluation.split != UNSEEN:  # whose sources the probe cannot have learned
+        probe = probe_sources(
+            known_answers.pooled,
+            sources_of(known.files, sources),
+            answers.pooled,
+            evaluation.sources,
+            known.labels,
+            split.labels,
+            contract.classes,
+        )
     agreement = agreement_under_changes(
         split.pixels, lambda pixels: contract.calibrate(runner.run(pixels).raw)
     )
-    gate = _judge_gate(contract.ood, runner, contract, split, answers) if contract.ood else None
-    return Examination(evaluation, masked, probe, agreement, gate)
+    gate = None
+    if contract.ood:
+        gate = _judge_gate(contract.ood, runner, contract, split, answers, unseen)
+    elsewhere = evaluate(unseen[1], unseen[0], contract, sources) if unseen else None
+    return Examination(evaluation, masked, probe, agreement, gate, elsewhere)
 
 
 def _judge_gate(
-    gate: Gate, runner: Runner, contract: ModelContract, split: Split, answers: Answers
+    gate: Gate,
+    runner: Runner,
+    contract: ModelContract,
+    split: Split,
+    answers: Answers,
+    unseen: tuple[Split, Answers] | None,
 ) -> GateFigures:
     def judge(pixels: NDArray[np.uint8], answers: Answers) -> Refused:
         verdicts = gate.judge(answers.summaries)
@@ -151,6 +172,7 @@ def _judge_gate(
         xrays=judge(split.pixels, answers),
         strangers=judge_each(strangers()),
         hard_cases=judge_each(hard_cases([Image.fromarray(picture) for picture in spread])),
+        unseen=judge(unseen[0].pixels, unseen[1]) if unseen else None,
     )
 
 
@@ -162,6 +184,10 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
         "confusion": evaluation.confusion,
         "by_class": evaluation.by_class,
         "by_source": {name: found._asdict() for name, found in evaluation.by_source.items()},
+        "by_source_and_class": {
+            source: {name: figures._asdict() for name, figures in found.items()}
+            for source, found in evaluation.by_source_and_class.items()
+        },
         "calibration": {name: found._asdict() for name, found in evaluation.calibration.items()},
         "operating_points": {
             name: found._asdict() for name, found in evaluation.at_operating_points.items()

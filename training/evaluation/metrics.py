@@ -22,6 +22,13 @@ RESAMPLES: Final = 1000
 CALIBRATION_BINS: Final = 15
 
 
+def confusion(labels: Labels, probabilities: Probabilities) -> NDArray[np.int64]:
+    """(classes, classes): pictures by true class, in rows, and by the likeliest."""
+    counts = np.zeros((probabilities.shape[1],) * 2, np.int64)
+    np.add.at(counts, (labels, probabilities.argmax(axis=1)), 1)
+    return counts
+
+
 class CalibrationBins(NamedTuple):
     """Pictures by the probability of their likeliest class, in 15 equal bins from 0 to 1.
 

@@ -43,7 +43,7 @@ which writes them as a page with pictures, `REPORT/report.html`, too.
 {command}
 ```
 
-{settings}
+{settings}{replaced}
 
 Pictures, fingerprint `{fingerprint}`:
 
@@ -62,6 +62,10 @@ _UNGATED = """\
 - **It answers anything.** No gate tells a chest X-ray from another picture: a photograph gets its
   probabilities too.
 """
+_REPLACED = (
+    "It was not compared with the checkpoint whose place it took (SHA-256 `{}`): it was put there "
+    "with `--replace`."
+)
 _GENERAL = """\
 - **Its classes are all it knows.** Every other finding is pressed into one of them.
 - **Other hospitals.** What it learned may be a scanner, a film border or an age group rather than
@@ -78,11 +82,13 @@ def render_card(
     settings: FitConfig,
     notes: str = "",
     comparison: Section | None = None,
+    replaced: str = "",
 ) -> str:
     """The card in Markdown.
 
     `examination` is that of the test split, `settings` those of the run's `config.json`, `notes`
-    Markdown on the data and what it cannot teach, `comparison` what it is beside another.
+    Markdown on the data and what it cannot teach, `comparison` what it is beside another;
+    `replaced` is the SHA-256 of the checkpoint whose place it took without being compared with it.
 
     Raises:
         TrainingError: the checkpoint's contract does not describe its data.
@@ -108,6 +114,7 @@ def render_card(
         notes=f"\n{notes.strip()}\n" if notes else "",
         command=spell_command(settings),
         settings=_wrap(describe(settings)),
+        replaced="\n\n" + _wrap(_REPLACED.format(replaced)) if replaced else "",
         fingerprint=contract.dataset.fingerprint,
         counts=_table(
             Table(

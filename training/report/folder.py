@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.xray.errors import TrainingError
@@ -14,10 +16,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from app.xray.checkpoint import Checkpoint
+    from app.xray.contract import ModelContract
     from training.data.audit.audit import Audit
-    from training.data.dataset import Split
+    from training.data.dataset import Dataset, Split
     from training.evaluation.examine import Examination
+    from training.recipes.config import FitConfig
     from training.report.pictures.plots import History
+
+
+def begin_folder(
+    config: FitConfig,
+    contract: ModelContract,
+    dataset: Dataset,
+    class_weights: dict[int, float] | None,
+) -> None:
+    """Make `config.out`, with `config.json`: settings, versions, data and what of it was skipped.
+
+    `class_weights` are those of the loss, None where pictures are drawn by source instead.
+
+    Raises:
+        TrainingError: it cannot be made.
+    """
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(f"{config.out}: cannot be made: {error.strerror}") from error
+    document = {
+        "settings": config.model_dump(mode="json"),
+        "class_weights": class_weights,
+        "versions": contract.versions,
+        "dataset": dataset.summary.model_dump(),
+        "skipped": dict(dataset.skipped),
+        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
 def fill_folder(

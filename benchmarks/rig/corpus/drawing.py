@@ -95,3 +95,18 @@ def write_dataset(
                 )
                 picture.save(folder / f"{name.lower()}-{index}.png")
     return root
+
+
+def add_unseen(root: Path, *, count: int = 2, with_manifest: bool = True) -> Path:
+    """`root/unseen` of two hospitals, each with one class, none with PNEUMONIA; gives `root`."""
+    rows = [f"{path.relative_to(root).as_posix()},near" for path in sorted(root.glob("*/*/*.png"))]
+    for hospital, (source, name) in enumerate((("far", "COVID"), ("farther", "NORMAL"))):
+        folder = root / "unseen" / name
+        folder.mkdir(parents=True)
+        for index in range(count):
+            picture = draw_radiograph(1000 + 100 * hospital + index, (96, 80), unlike=0.06)
+            picture.save(folder / f"{index}.png")
+            rows.append(f"unseen/{name}/{index}.png,{source}")
+    if with_manifest:
+        (root / "manifest.csv").write_text("\n".join(["file,source", *rows]))
+    return root

@@ -18,7 +18,7 @@ import training.network.mobilenet
 from app.xray.checkpoint import read_checkpoint
 from app.xray.decode import decode
 from app.xray.errors import DatasetError
-from benchmarks.rig.corpus.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from tests.bounds import TINY_PROBABILITIES
 from tests.networks import build_tiny
 from training.commands.fit import fit
@@ -262,3 +262,26 @@ def test_what_was_trained_in_mixed_precision_is_exported_in_float32(
     run(data, tmp_path / "run", average=0.5, backbone_rate=0.5)
     checkpoint = read_checkpoint(tmp_path / "run/best_model.h5")
     assert "float16" not in json.dumps(checkpoint.config)
+
+
+def test_unseen_is_judged_but_changes_nothing_of_what_is_trained(
+    data: Path, tmp_path: Path
+) -> None:
+    without, _ = run(data, tmp_path / "without")
+    found, printed = run(add_unseen(data, with_manifest=False), tmp_path / "with")
+    assert "no leak in 28 pictures" in printed
+    histories = [(tmp_path / name / "history.csv").read_text() for name in ("without", "with")]
+    assert histories[0] == histories[1]
+    assert found.evaluation.contract == without.evaluation.contract
+    assert without.unseen is None
+    assert found.unseen is not None
+    assert len(found.unseen.files) == 4
+    assert "At hospitals it never saw" in (tmp_path / "with/report.html").read_text()
+
+
+def test_a_film_of_unseen_in_train_ends_fit_before_it_trains(data: Path, tmp_path: Path) -> None:
+    add_unseen(data)
+    shutil.copy(data / "unseen/COVID/0.png", data / "train/COVID/again.png")
+    with pytest.raises(DatasetError, match=r"1 leak: .*train/COVID/again\.png, unseen/COVID/0"):
+        run(data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -13,7 +13,7 @@ from rich.console import Console
 from app.xray.checkpoint import file_sha256, read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
-from benchmarks.rig.corpus.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from training.commands.promote import promote
 from training.data.dataset import load_dataset
 from training.network.export import export_checkpoint, rewrite_contract
@@ -217,3 +217,41 @@ def test_a_place_that_cannot_be_written_is_named_before_anything_is_judged(
         (tmp_path / place).mkdir(parents=True)
     with pytest.raises(TrainingError, match=rf"{place}: (not )?a folder"):
         run_promote(run, data, into)
+
+
+def test_the_card_tells_of_hospitals_that_the_checkpoint_never_saw(
+    data: Path, tmp_path: Path
+) -> None:
+    add_unseen(data)
+    run, into = write_run(tmp_path / "run", data, label=1), tmp_path / "models"
+    other = write_run(tmp_path / "other", data, label=0)
+    promote(run, data, into, None, Console(quiet=True), beside=other)
+    card = (into / "MODEL_CARD.md").read_text()
+    assert "## At hospitals it never saw" in card
+    assert "| far / COVID | 2 | 0.000 (0.000 to 0.000) | 2 NORMAL |" in card
+    assert "| farther / NORMAL | 2 | 1.000 (1.000 to 1.000) | nothing |" in card
+    assert "| recall of far / COVID, never seen | 0.000 (0.000 to 0.000) | 1.000" in card
+
+
+def test_a_checkpoint_replaces_a_better_one_where_it_is_told_to_and_the_card_says_so(
+    data: Path, tmp_path: Path
+) -> None:
+    into = tmp_path / "models"
+    run_promote(write_run(tmp_path / "better", data, label=1), data, into)
+    before = file_sha256(into / "best_model.h5")
+    assert "not compared" not in (into / "MODEL_CARD.md").read_text()
+    worse = write_run(tmp_path / "worse", data, label=0)
+    printed = io.StringIO()
+    assert promote(worse, data, into, None, Console(file=printed), replace=True)
+    assert "balanced accuracy" not in printed.getvalue()
+    assert file_sha256(into / "best_model.h5") == file_sha256(worse / "best_model.h5")
+    card = " ".join((into / "MODEL_CARD.md").read_text().split())
+    assert f"was not compared with the checkpoint whose place it took (SHA-256 `{before}`)" in card
+
+
+def test_with_nothing_to_replace_the_card_speaks_of_no_comparison(
+    data: Path, tmp_path: Path
+) -> None:
+    run, into = write_run(tmp_path / "run", data, label=1), tmp_path / "models"
+    assert promote(run, data, into, None, Console(quiet=True), replace=True)
+    assert "not compared" not in (into / "MODEL_CARD.md").read_text()

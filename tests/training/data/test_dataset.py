@@ -13,7 +13,8 @@ from app.xray.errors import DatasetError
 from app.xray.preprocess import to_pixels
 from benchmarks.rig.corpus.dicoms import write_dicom
 from benchmarks.rig.corpus.drawing import write_dataset
-from training.data.dataset import find_files, load_dataset
+from training.data.dataset import load_dataset
+from training.data.folder import find_files
 
 if TYPE_CHECKING:
     from pathlib import Path

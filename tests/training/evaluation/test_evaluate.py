@@ -51,7 +51,8 @@ def test_figures_come_by_class_by_source_and_by_both(evaluation: Evaluation) -> 
     for name, found in figures.items():
         assert found["F1"] == pytest.approx(report[name]["f1-score"])
         assert found["precision"] == pytest.approx(report[name]["precision"])
-    assert values(evaluation.recall_by_source_and_class)["there / NORMAL"] == (1, 0.0)
+    there = evaluation.by_source_and_class["there"]["NORMAL"]
+    assert (there.pictures, there.recall.value) == (1, 0.0)
 
 
 def test_within_a_source_each_class_counts_the_same(evaluation: Evaluation) -> None:
@@ -63,7 +64,7 @@ def test_within_a_source_each_class_counts_the_same(evaluation: Evaluation) -> N
 
 def test_without_sources_there_are_no_figures_by_source(evaluation: Evaluation) -> None:
     nameless = replace(evaluation, sources=())
-    assert nameless.recall_by_source_and_class == {}
+    assert list(nameless.by_source_and_class) == ["all"]
     assert nameless.by_source == {}
 
 

@@ -9,9 +9,11 @@ from PIL import Image
 
 import training.evaluation.examine
 from app.xray.contract import ModelContract
-from benchmarks.rig.corpus.drawing import write_dataset
+from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from tests.networks import build_tiny
 from training.data.dataset import load_dataset
+from training.data.folder import splits_in
+from training.data.manifest import read_sources
 from training.evaluation.calibrate import calibrate
 from training.evaluation.examine import BORDER, LUNGS, Examination, examine
 from training.network.runner import Runner
@@ -26,21 +28,38 @@ if TYPE_CHECKING:
 CONTRACT = ModelContract.recipe_of_2022()
 
 
-def run(tmp_path: Path, *, gated: bool = True, sources: bool = True) -> Examination:
+def run(
+    tmp_path: Path,
+    *,
+    gated: bool = True,
+    sources: bool = True,
+    unseen: bool = False,
+    split: str = "test",
+) -> Examination:
     """A network drawn at random, examined on drawn pictures of two sources."""
     data = write_dataset(tmp_path / "data", counts={"train": 4, "val": 4, "test": 4})
-    splits = load_dataset(data, CONTRACT).splits
+    named = {}
+    if unseen:
+        named = read_sources(add_unseen(data, count=3))
+    splits = load_dataset(data, CONTRACT, splits=splits_in(data)).splits
     keras.utils.set_random_seed(3)
     runner = Runner(build_tiny(keras), CONTRACT)
-    train, val, test = (runner.run(splits[name].pixels) for name in ("train", "val", "test"))
-    contract = calibrate(CONTRACT, splits["val"].labels, val, train) if gated else CONTRACT
-    named = {
+    answers = {name: (found, runner.run(found.pixels)) for name, found in splits.items()}
+    (train_split, train), (val_split, val) = answers["train"], answers["val"]
+    contract = calibrate(CONTRACT, val_split.labels, val, train) if gated else CONTRACT
+    named |= {
         file: ("odd" if file[-5] in "13" else "even")
-        for split in splits.values()
-        for file in split.files
+        for name, found in splits.items()
+        for file in found.files
+        if name != "unseen"
     }
     return examine(
-        runner, contract, (splits["train"], train), (splits["test"], test), named if sources else {}
+        runner,
+        contract,
+        (train_split, train),
+        answers[split],
+        named if sources else {},
+        answers.get("unseen") if split != "unseen" else None,
     )
 
 
@@ -105,3 +124,41 @@ def test_all_figures_are_written_as_json(tmp_path: Path) -> None:
     assert document["source_probe"]["overall"]["sources"] == ["even", "odd"]
     assert all(0 <= found["same"]["value"] <= 1 for found in document["agreement"].values())
     assert (tmp_path / "predictions.csv").exists()
+
+
+def test_unseen_hospitals_have_a_section_by_source_and_class(tmp_path: Path) -> None:
+    found = run(tmp_path, unseen=True)
+    by_key = {section.key: section for section in sections(found)}
+    assert list(by_key)[:3] == ["figures", "unseen", "sources"]
+    (table,) = (part for part in by_key["unseen"].parts if isinstance(part, Table))
+    assert [row[:2] for row in table.rows] == [("far / COVID", "3"), ("farther / NORMAL", "3")]
+    assert "None of them is PNEUMONIA." in str(by_key["unseen"].parts)
+    assert found.gate is not None
+    assert found.gate.unseen is not None
+    assert found.gate.unseen.pictures == 6
+    assert found.evaluation.files == run(tmp_path / "without").evaluation.files
+
+
+def test_the_figures_on_unseen_are_counts_of_what_was_answered(tmp_path: Path) -> None:
+    found = run(tmp_path, unseen=True, sources=False)
+    found.write(tmp_path)
+    unseen = json.loads((tmp_path / "examination.json").read_text())["unseen"]
+    assert unseen["pictures"] == 6
+    assert set(unseen["by_source_and_class"]) == {"all"}
+    for name, figures in unseen["by_source_and_class"]["all"].items():
+        assert sum(figures["answers"].values()) == figures["pictures"] == 3
+        right = figures["answers"].get(name, 0) / 3
+        assert figures["recall"]["low"] <= figures["recall"]["value"] == right
+    assert set(unseen["headline"]) == {"accuracy", "ece"}
+
+
+def test_of_a_split_that_lacks_a_class_only_what_can_be_told_is(tmp_path: Path) -> None:
+    found = run(tmp_path, unseen=True, split="unseen")
+    assert [section.key for section in sections(found)] == ["unseen", "changes", "gate"]
+    assert (found.unseen, found.probe) == (None, None)
+    found.write(tmp_path)
+    text = (tmp_path / "examination.json").read_text()
+    assert "NaN" not in text
+    figures = json.loads(text)["figures"]
+    assert set(figures["by_class"]) == {"COVID", "NORMAL"}
+    assert set(figures["by_class"]["COVID"]) == {"recall"}

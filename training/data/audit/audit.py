@@ -19,8 +19,9 @@ from training.data.audit.giveaways import (
     weigh_traits,
 )
 from training.data.audit.picture import read_facts
-from training.data.dataset import SPLITS, find_files, untracked
-from training.data.manifest import read_manifest
+from training.data.dataset import untracked
+from training.data.folder import SPLITS, UNSEEN, find_files, splits_in
+from training.data.manifest import UNKNOWN, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +61,8 @@ class ManifestFindings:
 
     `strangers` are named but not there, `unnamed` there but not named, `contradicted` stand in
     another split or class than their row says. `patients` counts the patients that are named,
-    None where the manifest has no column for them.
+    None where the manifest has no column for them. `known_sources` are sources, no files: those of
+    the unseen split that another split has too.
     """
 
     path: str
@@ -68,6 +70,7 @@ class ManifestFindings:
     strangers: tuple[str, ...]
     unnamed: tuple[str, ...]
     contradicted: tuple[str, ...]
+    known_sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -132,14 +135,14 @@ def audit(root: Path, manifest: Path | None = None, *, track: Track = untracked)
     """Decode every picture below `root` once, and look for leaks and oddities.
 
     Args:
-        root: the folder, `root/train|val|test/CLASS/*`.
+        root: the folder, `root/train|val|test/CLASS/*`, and `root/unseen` where there is one.
         manifest: a CSV with the columns file, source and patient; `root/manifest.csv` if None.
         track: as in `load_dataset`.
 
     Raises:
         DatasetError: as `find_files` and `read_manifest`.
     """
-    find_files(root)
+    find_files(root, splits_in(root))
     named = read_manifest(root, manifest)
     facts, unreadable = read_facts(root, track=track)
     return judge(root, facts, unreadable, named)
@@ -156,10 +159,11 @@ def judge(
     Raises:
         DatasetError: as `find_files`.
     """
-    classes, found = find_files(root)
+    splits = splits_in(root)
+    classes, found = find_files(root, splits)
     facts = sorted(facts, key=lambda item: item.file)
     counted = Counter((item.split, item.label) for item in facts)
-    counts = {split: {label: counted[split, label] for label in classes} for split in SPLITS}
+    counts = {split: {label: counted[split, label] for label in classes} for split in splits}
     duplicates = find_duplicates(facts)
     files = {path.relative_to(root).as_posix() for path, _ in chain(*found.values())}
     return Audit(
@@ -172,9 +176,9 @@ def judge(
         look_alikes=duplicates.look_alikes,
         featureless=duplicates.featureless,
         unreadable=tuple(unreadable),
-        imbalance=weigh_classes(counts),
+        imbalance=weigh_classes({split: counts[split] for split in SPLITS}),
         classes=describe_classes(facts, classes),
-        traits=weigh_traits(facts),
+        traits=weigh_traits([item for item in facts if item.split in SPLITS]),
         manifest=None if manifest is None else _compare(manifest, files),
     )
 
@@ -209,10 +213,21 @@ def _compare(manifest: Manifest, files: set[str]) -> ManifestFindings:
         row = named[file]
         if (row.split or split) != split or (row.label or label) != label:
             contradicted.append(file)
+    sources = {
+        is_unseen: {
+            named[file].source for file in files & set(named) if _is_unseen(file) == is_unseen
+        }
+        for is_unseen in (True, False)
+    }
     return ManifestFindings(
         path=str(manifest.path),
         patients=len(patients) if manifest.has_patients else None,
         strangers=tuple(sorted(set(named) - files)),
         unnamed=tuple(sorted(files - set(named))),
         contradicted=tuple(contradicted),
+        known_sources=tuple(sorted((sources[True] & sources[False]) - {"", UNKNOWN})),
     )
+
+
+def _is_unseen(file: str) -> bool:
+    return file.split("/")[0] == UNSEEN

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from app.xray.decode import sniff
 from training.data.audit.fingerprints import fingerprint
-from training.data.dataset import find_files, read_picture, untracked
+from training.data.dataset import read_picture, untracked
+from training.data.folder import find_files, splits_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,7 @@ def read_facts(
         picture = read_picture(path)
         return (file, picture) if isinstance(picture, str) else facts_of(file, *picture)
 
-    _, found = find_files(root)
+    _, found = find_files(root, splits_in(root))
     paths = [path for files in found.values() for path, _ in files]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(track(pool.map(read, paths), len(paths)))

@@ -94,7 +94,8 @@ def _classes(audit: Audit) -> Finding:
     )
     uneven = [item.split for item in audit.imbalance if item.flagged]
     times = f"more than {IMBALANCED:.0f} times"
-    ratios = ("none" if item.ratio is None else f"{item.ratio:.1f}" for item in audit.imbalance)
+    weighed = {item.split: item.ratio for item in audit.imbalance}
+    ratios = [_ratio(weighed[split]) if split in weighed else "" for split in audit.counts]
     return Finding(
         f"{spell_count(audit.pictures, 'picture')} by class",
         Table(("class", *audit.counts, "format", "colour", "median size"), rows),
@@ -108,6 +109,10 @@ def _classes(audit: Audit) -> Finding:
         if uneven
         else "",
     )
+
+
+def _ratio(ratio: float | None) -> str:
+    return "none" if ratio is None else f"{ratio:.1f}"
 
 
 def _traits(audit: Audit) -> Iterator[Finding]:
@@ -139,6 +144,7 @@ def _manifest(audit: Audit) -> Iterator[Finding]:
     yield from _list("In the manifest, not in the folder", manifest.strangers)
     yield from _list("In the folder, not in the manifest", manifest.unnamed)
     yield from _list("In another split or class than the manifest says", manifest.contradicted)
+    yield from _list("Sources of unseen that another split has too", manifest.known_sources)
 
 
 def _pictures(title: str, found: Sequence[SamePicture]) -> Iterator[Finding]:

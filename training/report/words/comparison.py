@@ -104,10 +104,26 @@ def _rows(ours: Examination, theirs: Examination) -> Iterator[Row]:
         for label in held:
             here = chosen & (one.labels == label)
             yield _row(f"recall of {source} / {one.classes[label]}", accuracy, (one, other), here)
+    yield from _unseen_rows(ours.unseen, theirs.unseen)
     for mask in (LUNGS, BORDER):
         masked = ours.masked[mask], theirs.masked[mask]
         yield _row(f"accuracy, {mask}", accuracy, masked, everything, less_is_better=True)
         yield _row(f"macro AUROC, {mask}", macro_auroc, masked, everything, less_is_better=True)
+
+
+def _unseen_rows(one: Evaluation | None, other: Evaluation | None) -> Iterator[Row]:
+    if one is None or other is None or one.files != other.files:
+        return
+    sources = np.array(one.sources or ("unseen",) * len(one.labels))
+    for source in np.unique(sources).tolist():
+        for label in np.unique(one.labels[sources == source]).tolist():
+            here = (sources == source) & (one.labels == label)
+            yield _row(
+                f"recall of {source} / {one.classes[label]}, never seen",
+                accuracy,
+                (one, other),
+                here,
+            )
 
 
 def _row(

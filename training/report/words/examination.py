@@ -8,6 +8,7 @@ from training.evaluation.calibrate import SENSITIVITY
 from training.evaluation.metrics import PER_CLASS
 from training.report.document import Section, Table, interval, spell, with_interval
 from training.report.words.limits import describe_gate, describe_shortcuts
+from training.report.words.unseen import describe_unseen
 
 if TYPE_CHECKING:
     from training.evaluation.evaluate import Evaluation
@@ -18,20 +19,28 @@ _KNOWN: Final = {
     "train": " that it was trained on: no measure of what it can do",
     "val": " that the epoch, temperature and thresholds were chosen on",
     "test": " that neither training nor the choice of the epoch saw",
+    "unseen": " of hospitals that neither training nor any choice saw",
 }
 
 
 def sections(examination: Examination) -> list[Section]:
-    """All that is to be said of an examination, headline first."""
+    """All that is to be said of an examination, headline first.
+
+    Where the split that was examined lacks a class, only what can be told without it.
+    """
     evaluation = examination.evaluation
-    found = [
+    gate = [describe_gate(examination.gate)] if examination.gate else []
+    if not evaluation.is_complete:
+        return [describe_unseen(evaluation), _changes(examination), *gate]
+    return [
         _figures(evaluation),
+        *([describe_unseen(examination.unseen)] if examination.unseen else []),
         _by_source(evaluation),
         describe_shortcuts(examination),
         _changes(examination),
         _calibration(evaluation),
+        *gate,
     ]
-    return [*found, describe_gate(examination.gate)] if examination.gate else found
 
 
 def _figures(evaluation: Evaluation) -> Section:
@@ -95,8 +104,9 @@ def _by_source(evaluation: Evaluation) -> Section:
     by_both = Table(
         ("pictures of", "pictures", "recognised"),
         tuple(
-            (name, str(count), with_interval(figure))
-            for name, (count, figure) in evaluation.recall_by_source_and_class.items()
+            (f"{source} / {name}", str(figures.pictures), with_interval(figures.recall))
+            for source, found in evaluation.by_source_and_class.items()
+            for name, figures in found.items()
         ),
     )
     return Section(

@@ -109,6 +109,7 @@ def describe_gate(gate: GateFigures) -> Section:
     """What it takes for a chest X-ray."""
     everything = {
         "chest X-rays, as they are": gate.xrays,
+        **({"chest X-rays of hospitals it never saw": gate.unseen} if gate.unseen else {}),
         **gate.strangers,
         **{f"chest X-rays, {kind}": found for kind, found in gate.hard_cases.items()},
     }

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from app.xray.errors import DatasetError
-from benchmarks.rig.corpus.drawing import draw_radiograph, write_dataset
+from benchmarks.rig.corpus.drawing import add_unseen, draw_radiograph, write_dataset
 from training.data.audit.audit import EXACT, LABELS, NEAR, PATIENT, audit
+from training.report.words.audit import describe_oddities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -380,3 +381,35 @@ def test_the_shared_x_rays_do_not_leak_and_ten_planted_files_are_all_named(
     assert found.pictures == len(files)
     assert {leak.files[1]: leak.files[0] for leak in found.leaks} == planted, "and no other one"
     assert sorted(leak.kind for leak in found.leaks) == [EXACT] * 5 + [NEAR] * 5
+
+
+
+def test_a_film_of_unseen_in_train_is_a_leak(tmp_path: Path) -> None:
+    data = add_unseen(write_dataset(tmp_path / "data"))
+    assert audit(data).pictures == 24 + 4
+    shutil.copy(data / "unseen/COVID/0.png", data / "train/COVID/again.png")
+    (leak,) = audit(data).leaks
+    assert leak.files == ("train/COVID/again.png", "unseen/COVID/0.png")
+
+
+def test_unseen_is_counted_but_neither_weighed_nor_guessed_at(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+    before = audit(data)
+    found = audit(add_unseen(data))
+    assert found.counts["unseen"] == {"COVID": 2, "NORMAL": 2, "PNEUMONIA": 0}
+    assert (found.imbalance, found.traits) == (before.imbalance, before.traits)
+    classes, *_ = describe_oddities(found)
+    assert classes.table is not None
+    assert classes.table.head[1:5] == ("train", "val", "test", "unseen")
+    assert len(classes.foot) == len(classes.table.head)
+
+
+def test_a_hospital_of_unseen_that_train_has_too_is_named(tmp_path: Path) -> None:
+    data = add_unseen(write_dataset(tmp_path / "data"))
+    manifest = data / "manifest.csv"
+    assert audit(data).manifest.known_sources == ()
+    manifest.write_text(manifest.read_text().replace("covid-0.png,near", "covid-0.png,far"))
+    found = audit(data)
+    assert found.manifest.known_sources == ("far",)
+    titles = [finding.title for finding in describe_oddities(found)]
+    assert "Sources of unseen that another split has too (1)" in titles

@@ -1,0 +1,85 @@
+"""A folder of X-rays, `DIR/train|val|test|unseen/CLASS/*`: its splits, classes and files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from app.xray.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+SPLITS: Final = ("train", "val", "test")
+"""The splits that training needs, each with every class."""
+
+UNSEEN: Final = "unseen"
+"""A split of hospitals that no other split has a picture of.
+
+It is judged, and searched for leaks; nothing is trained, chosen or calibrated on it. A folder may
+lack it, and it may lack classes.
+"""
+
+
+def splits_in(root: Path) -> tuple[str, ...]:
+    """`SPLITS`, and `UNSEEN` where the folder has it."""
+    return (*SPLITS, UNSEEN) if (root / UNSEEN).is_dir() else SPLITS
+
+
+def find_files(
+    root: Path, splits: Sequence[str] = SPLITS
+) -> tuple[tuple[str, ...], dict[str, list[tuple[Path, int]]]]:
+    """The classes, in alphabetical order, and each split's (file, label), nothing opened yet.
+
+    Raises:
+        DatasetError: a split or a class is missing or empty, or `UNSEEN` has one that no other
+            split has; names the path and what was expected.
+    """
+    expected = f"expected {root}/train|val|test/CLASS/*"
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; {expected}")
+    for split in splits:
+        if not (root / split).is_dir():
+            raise DatasetError(f"{root / split}: no such folder; {expected}")
+    folders = {
+        split: {entry.name for entry in _visible(root / split) if entry.is_dir()}
+        for split in splits
+    }
+    unseen = folders.pop(UNSEEN, set())
+    classes = tuple(sorted(set().union(*folders.values())))
+    if strange := sorted(unseen - set(classes)):
+        raise DatasetError(
+            f"{root / UNSEEN / strange[0]}: a class that {', '.join(folders)} have no folder for"
+        )
+    for name in classes:
+        if not name.isprintable():  # bytes that are no UTF-8 come as lone surrogates
+            raise DatasetError(f"{root}: a class folder's name, {name!r}, cannot be printed")
+    if len(classes) < 2:
+        raise DatasetError(
+            f"{root / splits[0]}: found {len(classes)} class folders; "
+            f"{expected}, two classes or more"
+        )
+    found: dict[str, list[tuple[Path, int]]] = {}
+    for split in splits:
+        found[split] = []
+        for label, name in enumerate(classes):
+            folder = root / split / name
+            if split == UNSEEN and name not in unseen:
+                continue
+            if not folder.is_dir():
+                others = ", ".join(other for other in folders if name in folders[other])
+                raise DatasetError(
+                    f"{folder}: no such folder, though {name} stands in {others}; "
+                    "every split needs every class"
+                )
+            files = [(entry, label) for entry in _visible(folder) if entry.is_file()]
+            if not files:
+                raise DatasetError(f"{folder}: no pictures in it; every class needs at least one")
+            found[split] += files
+        if not found[split]:
+            raise DatasetError(f"{root / split}: no class folder in it; {expected}")
+    return classes, found
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
