@@ -36,8 +36,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         DatasetError: as `audit`, or what was found cannot be written to `--out`.
     """
     from training.data.audit.audit import audit
-    from training.report.audit_tables import print_audit
-    from training.report.terminal import track
+    from training.report.terminal import print_audit, track
 
     if options.out.suffix != ".json":
         raise DatasetError(f"--out: expected a name that ends in .json, not {options.out}")

@@ -183,7 +183,7 @@ def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
     Raises:
         DatasetError: there are leaks, and `config.allow_leaks` is not set; names the first.
     """
-    from training.report.audit_tables import print_audit
+    from training.report.terminal import print_audit
 
     if config.allow_leaks and audit.has_leaks:
         print_audit(audit, console)

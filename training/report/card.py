@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from app.xray.errors import TrainingError
-from training.report.document import Table
+from training.report.document import Caution, Table
 from training.report.words.examination import sections
 from training.report.words.recipe import describe, spell_command, spell_weights
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.xray.checkpoint import Checkpoint
     from training.evaluation.examine import Examination
     from training.recipes.config import FitConfig
-    from training.report.document import Section
+    from training.report.document import Block, Section
 
 _CARD = """\
 # Model card: {name}
@@ -134,8 +134,16 @@ def render_card(
 
 
 def _section(section: Section) -> str:
-    parts = [_wrap(part) if isinstance(part, str) else _table(part) for part in section.parts]
-    return "\n\n".join([f"## {section.title}", *parts])
+    return "\n\n".join([f"## {section.title}", *filter(None, map(_block, section.blocks))])
+
+
+def _block(block: Block) -> str:
+    """In Markdown; of pictures nothing."""
+    if isinstance(block, Table):
+        return _table(block)
+    if isinstance(block, Caution):
+        return _wrap(block.words)
+    return _wrap(block) if isinstance(block, str) else ""
 
 
 def _wrap(text: str) -> str:

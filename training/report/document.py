@@ -1,29 +1,85 @@
-"""What reports are made of: titles, words and tables, in no markup yet."""
+"""What every report is made of: sections of words, tables and pictures, in no markup yet.
+
+The terminal, the card and the page each render them; the first two leave the pictures out.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
     from app.xray.contract import Estimate
 
 
-class Table(NamedTuple):
-    """Cells as text, row by row under a head."""
+@dataclass(frozen=True)
+class Table:
+    """Cells as text, row by row under a head; a head of one cell is not shown.
+
+    Lines of a cell are parted by newlines. `foot` is a last row that sums up the others; `flagged`
+    are the cells to look at, (row, column), with the foot as the row after the last. `left_out`
+    counts the rows that only the JSON file has.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    title: str = ""
+    foot: tuple[str, ...] = ()
+    flagged: frozenset[tuple[int, int]] = frozenset()
+    left_out: int = 0
 
 
-class Section(NamedTuple):
-    """A title and what stands under it, in order; `key` names it for who adds a picture to it.
+@dataclass(frozen=True)
+class Caution:
+    """Words to be warned by."""
 
-    In its texts `**words**` are of weight, as in Markdown.
+    words: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is drawn when a page asks for it: a figure, or pixels, uint8 (height, width, 3).
+
+    `alt` stands in its stead for who cannot see it; `caption`, line by line, below it; `beside` is
+    a second one that shares the caption.
     """
+
+    draw: Callable[[], Figure | NDArray[np.uint8]]
+    alt: str
+    caption: tuple[str, ...] = ()
+    beside: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures that belong together, and words that are said only where they are shown.
+
+    "figures" are shown as large as there is room, "small figures" as small multiples,
+    "photographs" beside each other, and "mistakes" as cards: two lines of caption, then a file.
+    """
+
+    kind: Literal["figures", "small figures", "photographs", "mistakes"]
+    pictures: tuple[Picture, ...]
+    words: str = ""
+
+
+Block = str | Table | Caution | Pictures
+"""In texts and cautions `**words**` are of weight, as in Markdown."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title and what stands under it, in order; `key` is its address within the page."""
 
     key: str
     title: str
-    parts: tuple[str | Table, ...]
+    blocks: tuple[Block, ...]
 
 
 def spell(name: str) -> str:

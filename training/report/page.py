@@ -7,18 +7,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.xray.errors import TrainingError
-from training.report.document import Table, interval, printable, spell
-from training.report.pictures.illustrate import curves, findings, gallery, illustrate
-from training.report.words.audit import spell_verdict
+from training.report.document import Caution, Picture, Table, interval, printable, spell
+from training.report.pictures.data_uri import jpeg_uri, svg_uri
+from training.report.words.audit import describe_audit, spell_verdict
 from training.report.words.examination import sections
+from training.report.words.history import describe_history
+from training.report.words.mistakes import describe_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from jinja2 import Template
     from numpy.typing import NDArray
 
@@ -50,9 +52,9 @@ def write_report(
         title: what was judged.
         examination: what was found; its words are those of `training.report.words.examination`.
         facts: what stands under the title, such as the checkpoint's SHA-256, by name.
-        audit: of the data; a chapter where it is given.
-        history: loss and accuracy of each epoch, as Keras gives them; a chapter where it is given.
-        mistakes: the surest, as `surest_mistakes` gives them; a chapter where they are given, be
+        audit: of the data; a section where it is given.
+        history: loss and accuracy of each epoch, as Keras gives them; a section where it is given.
+        mistakes: the surest, as `surest_mistakes` gives them; a section where they are given, be
             there none. They hold pictures of patients, and then so does the file.
         example: a picture as the network sees it, uint8 (height, width, 3), to show what is blacked
             out in; as much a patient's.
@@ -60,15 +62,13 @@ def write_report(
     Raises:
         TrainingError: the file cannot be written.
     """
-    chapters = [
-        illustrate(section, examination.evaluation, example) for section in sections(examination)
-    ]
+    said = sections(examination, example)
     if mistakes is not None:
-        chapters.append(gallery(mistakes))
+        said.append(describe_mistakes(mistakes))
     if history is not None:
-        chapters.append(curves(history))
+        said.append(describe_history(history))
     if audit is not None:
-        chapters.append(findings(audit))
+        said.append(describe_audit(audit))
     evaluation = examination.evaluation
     page = _template().render(
         title=title,
@@ -80,7 +80,7 @@ def write_report(
         ],
         audit=audit,
         verdict=audit and spell_verdict(audit),
-        chapters=chapters,
+        sections=said,
     )
     try:
         path.write_text(page, encoding="utf-8", errors="backslashreplace")
@@ -99,6 +99,12 @@ def numeric_columns(table: Table) -> frozenset[int]:
     return frozenset(found)
 
 
+def draw_uri(picture: Picture) -> str:
+    """The picture, drawn now, as a data URI."""
+    drawn = picture.draw()
+    return jpeg_uri(drawn) if isinstance(drawn, np.ndarray) else svg_uri(drawn)
+
+
 @lru_cache
 def _template() -> Template:
     environment = Environment(
@@ -108,6 +114,12 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = {"printable": printable, "numeric_columns": numeric_columns}
+    filters: dict[str, Any] = {
+        "printable": printable,
+        "numeric_columns": numeric_columns,
+        "draw_uri": draw_uri,
+    }
     environment.filters.update(filters)
+    environment.tests["table"] = lambda block: isinstance(block, Table)
+    environment.tests["caution"] = lambda block: isinstance(block, Caution)
     return environment.get_template("report.html")

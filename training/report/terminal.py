@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from rich.padding import Padding
 from rich.progress import track as rich_track
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from training.report import document as text
+from training.report.document import Caution, Table
+from training.report.words.audit import describe_leaks, describe_oddities, spell_verdict
 from training.report.words.examination import sections
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from training.data.audit.audit import Audit
     from training.data.dataset import Dataset
     from training.evaluation.examine import Examination
     from training.recipes.files import RecipeFile
+    from training.report.document import Block
 
 Item = TypeVar("Item")
 
@@ -60,11 +63,16 @@ def print_examination(examination: Examination, console: Console) -> None:
     """All that was found, section by section."""
     for section in sections(examination):
         console.rule(Text(section.title), align="left")
-        for part in section.parts:
-            if isinstance(part, str):
-                console.print(Padding(_weigh(part), (0, 0, 1, 0)), highlight=False)
-            else:
-                console.print(_table(part))
+        for block in section.blocks:
+            _print(block, console)
+
+
+def print_audit(audit: Audit, console: Console) -> None:
+    """What was found, the leaks last: they are what a person must see."""
+    for block in (*describe_oddities(audit), *describe_leaks(audit)):
+        _print(block, console)
+    style = "bold red" if audit.has_leaks else "green"
+    console.print(spell_verdict(audit), style=style, highlight=False)
 
 
 def print_trials(recipes: Mapping[str, RecipeFile], console: Console) -> None:
@@ -93,7 +101,21 @@ def print_trials(recipes: Mapping[str, RecipeFile], console: Console) -> None:
         title = "judged on val" if key == "val" else f"trained without, and judged on, {key}"
         console.rule(Text(title), align="left")
         head = ("recipe", "mean of sources", *sources, "accuracy", "macro AUROC", "minutes")
-        console.print(_table(text.Table(head, tuple(rows))))
+        console.print(_table(Table(head, tuple(rows))))
+
+
+def _print(block: Block, console: Console) -> None:
+    """A block; of pictures nothing is told."""
+    if isinstance(block, str):
+        console.print(Padding(_weigh(block), (0, 0, 1, 0)), highlight=False)
+    elif isinstance(block, Table):
+        if block.title:
+            console.print(block.title, style="bold", highlight=False, soft_wrap=True)
+        console.print(_table(block))
+        if block.left_out:
+            console.print(f"... and {block.left_out:,} more in the JSON file", highlight=False)
+    elif isinstance(block, Caution):
+        console.print(block.words, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _weigh(sentence: str) -> Text:
@@ -104,10 +126,26 @@ def _weigh(sentence: str) -> Text:
     )
 
 
-def _table(part: text.Table) -> Table:
-    table = Table()
-    for cell in part.head:  # no name is cut short, no figure split
-        table.add_column(Text(cell), overflow="fold", min_width=_FIGURE)
-    for row in part.rows:
-        table.add_row(*(Text(cell.replace(" (", "\n(")) for cell in row))
+def _table(found: Table) -> RichTable:
+    """No name is cut short, no figure split; brackets are shown as brackets.
+
+    An interval stands below its figure. A table with a title is an audit's, and what stands in
+    parentheses there is part of a file's name.
+    """
+    table = RichTable(show_header=len(found.head) > 1)
+    for cell in found.head:
+        table.add_column(Text(cell), overflow="fold", min_width=None if found.title else _FIGURE)
+    for index, row in enumerate([*found.rows, found.foot] if found.foot else found.rows):
+        if index == len(found.rows):
+            table.add_section()
+        table.add_row(
+            *(
+                Text(
+                    cell if found.title else cell.replace(" (", "\n("),
+                    style="yellow" if (index, column) in found.flagged else "",
+                    overflow="fold",
+                )
+                for column, cell in enumerate(row)
+            )
+        )
     return table

@@ -69,12 +69,12 @@ def test_an_examination_has_a_section_for_each_thing_that_it_found(tmp_path: Pat
         "figures", "sources", "shortcuts", "changes", "calibration", "gate",
     ]  # fmt: skip
     for section in sections(found):
-        for part in section.parts:
-            if isinstance(part, Table):
-                assert {len(row) for row in part.rows} == {len(part.head)}
-                assert all(isinstance(cell, str) for row in part.rows for cell in row)
-            else:
-                assert part.count("**") % 2 == 0
+        for block in section.blocks:
+            if isinstance(block, Table):
+                assert {len(row) for row in block.rows} == {len(block.head)}
+                assert all(isinstance(cell, str) for row in block.rows for cell in row)
+            elif isinstance(block, str):
+                assert block.count("**") % 2 == 0
 
 
 def test_the_same_pictures_are_judged_without_lungs_and_with_nothing_else(tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_unseen_hospitals_have_a_section_by_source_and_class(tmp_path: Path) -> 
     found = run(tmp_path, unseen=True)
     by_key = {section.key: section for section in sections(found)}
     assert list(by_key)[:3] == ["figures", "unseen", "sources"]
-    (table,) = (part for part in by_key["unseen"].parts if isinstance(part, Table))
+    (table,) = (part for part in by_key["unseen"].blocks if isinstance(part, Table))
     assert [row[:2] for row in table.rows] == [("far / COVID", "3"), ("farther / NORMAL", "3")]
-    assert "None of them is PNEUMONIA." in str(by_key["unseen"].parts)
+    assert "None of them is PNEUMONIA." in str(by_key["unseen"].blocks)
     assert found.gate is not None
     assert found.gate.unseen is not None
     assert found.gate.unseen.pictures == 6

@@ -19,10 +19,9 @@ from rich.console import Console
 
 from app.xray.contract import ModelContract
 from tests.training.report import made_up
-from training.report.audit_tables import print_audit
 from training.report.card import render_card
 from training.report.page import write_report
-from training.report.terminal import print_examination, print_trials
+from training.report.terminal import print_audit, print_examination, print_trials
 from training.report.words.comparison import compare
 
 if TYPE_CHECKING:

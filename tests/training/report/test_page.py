@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-import training.report.pictures.illustrate
+import training.report.page
 from app.xray.contract import Estimate, ModelContract
 from app.xray.errors import TrainingError
 from benchmarks.rig.corpus.drawing import write_dataset
@@ -18,7 +18,7 @@ from training.evaluation.evaluate import Evaluation
 from training.evaluation.examine import BORDER, LUNGS, Examination, GateFigures, Refused
 from training.evaluation.mistakes import Mistake
 from training.evaluation.shortcuts import Agreement
-from training.report.document import Table
+from training.report.document import Pictures, Table
 from training.report.page import numeric_columns, write_report
 from training.report.pictures.data_uri import svg_uri
 from training.report.pictures.plots import draw_curves
@@ -73,7 +73,7 @@ def examination(evaluation: Evaluation) -> Examination:
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that are not about figures, which take a second to draw."""
     monkeypatch.setattr(
-        training.report.pictures.illustrate, "svg_uri", lambda _figure: "data:image/svg+xml;base64,"
+        training.report.page, "svg_uri", lambda _figure: "data:image/svg+xml;base64,"
     )
 
 
@@ -133,8 +133,11 @@ def test_the_report_holds_every_section_and_what_else_there_is(
     assert "not a medical device" in page.words
     assert "checkpoint best_model.h5" in page.words
     for section in sections(examination):
-        for part in section.parts:
-            parts = [part] if isinstance(part, str) else [*part.head, *sum(part.rows, ())]
+        for block in section.blocks:
+            if isinstance(block, Pictures):
+                assert block.words in page.words
+                continue
+            parts = [block] if isinstance(block, str) else [*block.head, *sum(block.rows, ())]
             for words in parts:
                 assert " ".join(words.replace("**", "").split()) in page.words
     assert "answered COVID 0.987 truly NORMAL 0.012 here · test/NORMAL/a.png" in page.words
@@ -219,9 +222,8 @@ def test_a_leak_stands_at_the_top_of_the_audit_and_of_the_page(
     assert "data: 1 leak in 25 pictures" in page.words.split("Figures")[0]
     audited = page.words.rsplit("The data", 1)[1]
     assert audited.startswith(" 1 leak in 25 pictures. LEAK: exact duplicate across splits (1)")
-    for finding in (*describe_leaks(found), *describe_oddities(found)):
-        assert finding.title in audited
-        assert finding.warning in audited
+    for block in (*describe_leaks(found), *describe_oddities(found)):
+        assert (block.title if isinstance(block, Table) else block.words) in audited
     assert "test/COVID/covid-0.png train/COVID/again.png" in audited
 
 

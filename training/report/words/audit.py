@@ -5,12 +5,12 @@ At most 20 rows of a kind; the rest is in the JSON file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from training.data.audit.audit import PATIENT
 from training.data.audit.fingerprints import BITS
 from training.data.audit.giveaways import GIVEN_AWAY, IMBALANCED
-from training.report.document import Table, printable
+from training.report.document import Caution, Section, Table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,28 +22,26 @@ MAX_ROWS: Final = 20
 MAX_FILES: Final = 4
 
 
-class Finding(NamedTuple):
-    """A title, the table under it, and what there is to be warned of.
-
-    Lines of a cell are parted by newlines. `foot` is a last row that sums up the others; `flagged`
-    are the cells that the warning is of, (row, column), with the foot as the row after the last.
-    `left_out` counts further rows. A warning may stand alone, without a title or table.
-    """
-
-    title: str = ""
-    table: Table | None = None
-    foot: tuple[str, ...] = ()
-    flagged: frozenset[tuple[int, int]] = frozenset()
-    left_out: int = 0
-    warning: str = ""
+def describe_audit(audit: Audit) -> Section:
+    """All that was found, the leaks first."""
+    verdict = f"**{spell_verdict(audit).capitalize()}.**"
+    return Section(
+        "audit",
+        "The data",
+        (
+            Caution(verdict) if audit.has_leaks else verdict,
+            *describe_leaks(audit),
+            *describe_oddities(audit),
+        ),
+    )
 
 
-def describe_oddities(audit: Audit) -> list[Finding]:
+def describe_oddities(audit: Audit) -> list[Table | Caution]:
     """All that was found but the leaks: the files by class first, then what is odd about them."""
     unreadable = [f"{file}: {why}" for file, why in audit.unreadable]
     alike = "Alike across splits, not counted as leaks: look at them"
     return [
-        _classes(audit),
+        *_classes(audit),
         *_traits(audit),
         *_list("Unreadable", unreadable),
         *_list("Too even to compare by look", audit.featureless),
@@ -53,7 +51,7 @@ def describe_oddities(audit: Audit) -> list[Finding]:
     ]
 
 
-def describe_leaks(audit: Audit) -> list[Finding]:
+def describe_leaks(audit: Audit) -> list[Table]:
     """The leaks, kind by kind."""
     found = []
     for kind in dict.fromkeys(leak.kind for leak in audit.leaks):
@@ -81,7 +79,7 @@ def spell_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _classes(audit: Audit) -> Finding:
+def _classes(audit: Audit) -> Iterator[Table | Caution]:
     rows = tuple(
         (
             printable(item.label),
@@ -92,62 +90,57 @@ def _classes(audit: Audit) -> Finding:
         )
         for item in audit.classes
     )
-    uneven = [item.split for item in audit.imbalance if item.flagged]
-    times = f"more than {IMBALANCED:.0f} times"
     weighed = {item.split: item.ratio for item in audit.imbalance}
     ratios = [_ratio(weighed[split]) if split in weighed else "" for split in audit.counts]
-    return Finding(
-        f"{spell_count(audit.pictures, 'picture')} by class",
-        Table(("class", *audit.counts, "format", "colour", "median size"), rows),
+    yield Table(
+        ("class", *audit.counts, "format", "colour", "median size"),
+        rows,
+        title=f"{spell_count(audit.pictures, 'picture')} by class",
         foot=("largest / least", *ratios, "", "", ""),
         flagged=frozenset(
             (len(rows), column)
             for column, item in enumerate(audit.imbalance, start=1)
             if item.flagged
         ),
-        warning=f"imbalance: one class has {times} another's files in {', '.join(uneven)}"
-        if uneven
-        else "",
     )
+    if uneven := [item.split for item in audit.imbalance if item.flagged]:
+        times = f"more than {IMBALANCED:.0f} times"
+        yield Caution(f"imbalance: one class has {times} another's files in {', '.join(uneven)}")
 
 
 def _ratio(ratio: float | None) -> str:
     return "none" if ratio is None else f"{ratio:.1f}"
 
 
-def _traits(audit: Audit) -> Iterator[Finding]:
+def _traits(audit: Audit) -> Iterator[Table | Caution]:
     if not audit.traits:
         return
-    rows = tuple(
-        (item.name, f"{item.recognised:.0%}", f"{item.chance:.0%}") for item in audit.traits
-    )
-    telling = [item.name for item in audit.traits if item.flagged]
-    points = f"more than {100 * GIVEN_AWAY:.0f} points above chance"
-    yield Finding(
-        "What the files give away, lungs unseen",
-        Table(("the class guessed from", "recognised", "by chance"), rows),
+    yield Table(
+        ("the class guessed from", "recognised", "by chance"),
+        tuple((item.name, f"{item.recognised:.0%}", f"{item.chance:.0%}") for item in audit.traits),
+        title="What the files give away, lungs unseen",
         flagged=frozenset((row, 1) for row, item in enumerate(audit.traits) if item.flagged),
-        warning=f"the class can be guessed, {points}, from: {', '.join(telling)}"
-        if telling
-        else "",
     )
+    if telling := [item.name for item in audit.traits if item.flagged]:
+        points = f"more than {100 * GIVEN_AWAY:.0f} points above chance"
+        yield Caution(f"the class can be guessed, {points}, from: {', '.join(telling)}")
 
 
-def _manifest(audit: Audit) -> Iterator[Finding]:
+def _manifest(audit: Audit) -> Iterator[Table | Caution]:
     manifest = audit.manifest
     if manifest is None:
-        yield Finding(warning="no manifest: patients were not compared")
+        yield Caution("no manifest: patients were not compared")
         return
     if manifest.patients is None:
         why = "no column patient; patients were not compared"
-        yield Finding(warning=f"{printable(manifest.path)}: {why}")
+        yield Caution(f"{printable(manifest.path)}: {why}")
     yield from _list("In the manifest, not in the folder", manifest.strangers)
     yield from _list("In the folder, not in the manifest", manifest.unnamed)
     yield from _list("In another split or class than the manifest says", manifest.contradicted)
     yield from _list("Sources of unseen that another split has too", manifest.known_sources)
 
 
-def _pictures(title: str, found: Sequence[SamePicture]) -> Iterator[Finding]:
+def _pictures(title: str, found: Sequence[SamePicture]) -> Iterator[Table]:
     if found:
         rows = [
             ("same bytes" if same.exact else f"{same.distance} of {BITS}", _files(same.files))
@@ -156,16 +149,14 @@ def _pictures(title: str, found: Sequence[SamePicture]) -> Iterator[Finding]:
         yield _some(title, ("bits apart", "files"), rows, len(found))
 
 
-def _list(title: str, lines: Sequence[str]) -> Iterator[Finding]:
+def _list(title: str, lines: Sequence[str]) -> Iterator[Table]:
     if lines:
         yield _some(title, ("file",), [(printable(line),) for line in lines[:MAX_ROWS]], len(lines))
 
 
-def _some(
-    title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]], count: int
-) -> Finding:
-    table = Table(head, tuple(rows))
-    return Finding(f"{title} ({count:,})", table, left_out=count - len(table.rows))
+def _some(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]], count: int) -> Table:
+    shown = tuple(rows)
+    return Table(head, shown, title=f"{title} ({count:,})", left_out=count - len(shown))
 
 
 def _why(leak: Leak) -> str:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from training.evaluation.calibrate import SENSITIVITY
 from training.evaluation.metrics import PER_CLASS
-from training.report.document import Section, Table, interval, spell, with_interval
+from training.report.document import (
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    interval,
+    spell,
+    with_interval,
+)
+from training.report.pictures.plots import draw_confusion, draw_roc
+from training.report.words.calibration import describe_calibration
 from training.report.words.limits import describe_gate, describe_shortcuts
 from training.report.words.unseen import describe_unseen
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from training.evaluation.evaluate import Evaluation
     from training.evaluation.examine import Examination
 
@@ -22,9 +35,14 @@ _KNOWN: Final = {
     "unseen": " of hospitals that neither training nor any choice saw",
 }
 
+MAX_SOURCES: Final = 12
+"""Sources, those of most pictures, whose confusion matrices are drawn."""
 
-def sections(examination: Examination) -> list[Section]:
+
+def sections(examination: Examination, example: NDArray[np.uint8] | None = None) -> list[Section]:
     """All that is to be said of an examination, headline first.
+
+    `example`, uint8 (height, width, 3), is shown as what blacking out makes of it.
 
     Where the split that was examined lacks a class, only what can be told without it.
     """
@@ -36,9 +54,9 @@ def sections(examination: Examination) -> list[Section]:
         _figures(evaluation),
         *([describe_unseen(examination.unseen)] if examination.unseen else []),
         _by_source(evaluation),
-        describe_shortcuts(examination),
+        describe_shortcuts(examination, example),
         _changes(examination),
-        _calibration(evaluation),
+        describe_calibration(evaluation),
         *gate,
     ]
 
@@ -75,6 +93,28 @@ def _figures(evaluation: Evaluation) -> Section:
                         evaluation.classes, evaluation.confusion.tolist(), strict=True
                     )
                 ),
+            ),
+            _confusion_and_roc(evaluation),
+        ),
+    )
+
+
+def _confusion_and_roc(evaluation: Evaluation) -> Pictures:
+    counts, classes = evaluation.confusion, evaluation.classes
+    return Pictures(
+        "figures",
+        (
+            Picture(
+                partial(draw_confusion, counts, classes),
+                "Confusion matrix: pictures by true class and by answer, as in the table above.",
+            ),
+            Picture(
+                partial(draw_confusion, counts, classes, shares=True),
+                "The same confusion matrix in shares of each true class.",
+            ),
+            Picture(
+                partial(draw_roc, evaluation),
+                "ROC curves of each class against the rest, with the area under each.",
             ),
         ),
     )
@@ -117,6 +157,24 @@ def _by_source(evaluation: Evaluation) -> Section:
             "one class only, its accuracy can be had by knowing the source.",
             by_source,
             by_both,
+            _confusion_by_source(evaluation),
+        ),
+    )
+
+
+def _confusion_by_source(evaluation: Evaluation) -> Pictures:
+    found = evaluation.by_source
+    most = sorted(found, key=lambda source: -found[source].pictures)[:MAX_SOURCES]
+    return Pictures(
+        "small figures",
+        tuple(
+            Picture(
+                partial(draw_confusion, found[source].confusion, evaluation.classes, small=True),
+                f"Confusion matrix of the {found[source].pictures} pictures from {source}, whose "
+                "numbers stand in the table above.",
+                (f"{source}: {found[source].pictures:,} pictures",),
+            )
+            for source in most
         ),
     )
 
@@ -138,52 +196,6 @@ def _changes(examination: Examination) -> Section:
                 tuple(
                     (name, with_interval(found.same), f"{found.drift:.3f}")
                     for name, found in examination.agreement.items()
-                ),
-            ),
-        ),
-    )
-
-
-def _calibration(evaluation: Evaluation) -> Section:
-    contract, title = evaluation.contract, "How sure"
-    before, after = evaluation.calibration["before"], evaluation.calibration["after"]
-    if not contract.is_calibrated:
-        text = (
-            "Not calibrated: its expected calibration error (ECE) is "
-            f"{with_interval(before.ece)}, its Brier score {with_interval(before.brier)}. A "
-            "confidence of 0.9 does not mean right nine times in ten."
-        )
-        return Section("calibration", title, (text,))
-    return Section(
-        "calibration",
-        title,
-        (
-            f"Temperature {contract.temperature:.3f} (Guo et al. 2017), fitted on val: of the "
-            "temperatures that val cannot tell from the best, by one standard error, that nearest "
-            "to 1. ECE is the expected calibration error; of both figures less is better.",
-            Table(
-                ("probabilities", "ECE", "Brier score"),
-                tuple(
-                    (name, with_interval(found.ece), with_interval(found.brier))
-                    for name, found in (("as they come", before), ("calibrated", after))
-                ),
-            ),
-            f"Operating points: the highest threshold that {SENSITIVITY:.0%} of a class's val "
-            "pictures reach. An answer is called uncertain where no class reaches its own: here "
-            f"{evaluation.uncertain.sum()} of {len(evaluation.files):,} are, with "
-            f"{(evaluation.uncertain & evaluation.wrong).sum()} of the {evaluation.wrong.sum()} "
-            "wrong ones among them. What is not called uncertain is not therefore sure: read the "
-            "probability.",
-            Table(
-                ("class", "operating point", "sensitivity", "false positive rate"),
-                tuple(
-                    (
-                        name,
-                        f"{found.threshold:.3f}",
-                        with_interval(found.sensitivity),
-                        with_interval(found.false_positive_rate),
-                    )
-                    for name, found in evaluation.at_operating_points.items()
                 ),
             ),
         ),

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.evaluation.calibrate import REFUSED_SHARE
-from training.evaluation.examine import BORDER, LUNGS
-from training.report.document import Section, Table, with_interval
+from training.evaluation.examine import BORDER, LUNGS, MASKS
+from training.report.document import Picture, Pictures, Section, Table, with_interval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
     from training.evaluation.examine import Examination, GateFigures
     from training.evaluation.source_probe import Probe, ProbeResult
 
 
-def describe_shortcuts(examination: Examination) -> Section:
-    """What it gets right without lungs, and whether it can tell where a picture is from."""
+def describe_shortcuts(
+    examination: Examination, example: NDArray[np.uint8] | None = None
+) -> Section:
+    """What it gets right without lungs, and whether it can tell where a picture is from.
+
+    `example`, uint8 (height, width, 3), is shown as what blacking out makes of it.
+    """
     whole = examination.evaluation
     commonest = float(np.bincount(whole.labels).max() / len(whole.labels))
     seen = {"the whole picture": whole, **examination.masked}
@@ -45,8 +55,27 @@ def describe_shortcuts(examination: Examination) -> Section:
             *([Table(("accuracy on", *seen), tuple(by_source))] if by_source else []),
             _what_masks_say(examination, commonest),
             *_what_the_probe_says(examination.probe),
+            *([_masked(example)] if example is not None else []),
         ),
     )
+
+
+def _masked(example: NDArray[np.uint8]) -> Pictures:
+    seen: dict[str, Callable[[], NDArray[np.uint8]]] = {"the whole picture": lambda: example}
+    seen |= {name: partial(_mask, mask, example) for name, mask in MASKS.items()}
+    return Pictures(
+        "photographs",
+        tuple(
+            Picture(draw, f"An example picture: {name}.", (name,)) for name, draw in seen.items()
+        ),
+    )
+
+
+def _mask(
+    mask: Callable[[NDArray[np.uint8]], NDArray[np.uint8]], example: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    masked: NDArray[np.uint8] = mask(example[np.newaxis])[0]
+    return masked
 
 
 def _what_masks_say(examination: Examination, commonest: float) -> str:

@@ -34,7 +34,7 @@ def examination(right: int, right_without_lungs: int = 30) -> Examination:
 
 def verdicts(ours: Examination, theirs: Examination) -> dict[str, str]:
     section = compare(ours, theirs, "the other")
-    (table,) = (part for part in section.parts if isinstance(part, Table))
+    (table,) = (part for part in section.blocks if isinstance(part, Table))
     return {row[0]: row[-1] for row in table.rows}
 
 
@@ -60,7 +60,7 @@ def test_without_lungs_less_is_better() -> None:
 
 def test_it_is_said_in_words_too() -> None:
     section = compare(examination(80), examination(40), "the other")
-    words = " ".join(part for part in section.parts if isinstance(part, str))
+    words = " ".join(part for part in section.blocks if isinstance(part, str))
     assert "better in:** accuracy" in words
     assert "worse in:** nothing." in words
 

@@ -1,0 +1,33 @@
+"""What a page shows of the epochs of a run."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from training.report.document import Picture, Pictures, Section
+from training.report.pictures.plots import draw_curves
+
+if TYPE_CHECKING:
+    from training.report.pictures.plots import History
+
+
+def describe_history(history: History) -> Section:
+    """Loss and accuracy over the epochs."""
+    epochs = len(history["loss"])
+    curves = tuple(
+        Picture(
+            partial(draw_curves, history, name),
+            f"{name.capitalize()} on train and val over the epochs.",
+        )
+        for name in ("loss", "accuracy")
+    )
+    return Section(
+        "training",
+        "Training",
+        (
+            f"Over {epochs} epoch{'' if epochs == 1 else 's'}. Kept is the first of those with the "
+            "best validation accuracy.",
+            Pictures("figures", curves),
+        ),
+    )
