@@ -12,7 +12,7 @@ from PIL import Image
 from app.xray.gate import second_look
 from app.xray.preprocess import to_pixels
 from training.data.folder import UNSEEN
-from training.data.manifest import sources_of
+from training.data.manifest import UNKNOWN, sources_of
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.shortcuts import (
     Agreement,
@@ -77,7 +77,8 @@ class Examination:
     `masked` has the evaluation of the same pictures without lungs, and with nothing but the
     border; `probe` is None where no sources are known, `gate` where the contract has none.
     `unseen` is the evaluation at hospitals that no other split has a picture of; None where the
-    data have none, or where it is them that `evaluation` is of.
+    data have none, or where it is them that `evaluation` is of. `known_sources` are those of
+    training, () where none are known.
     """
 
     evaluation: Evaluation
@@ -86,6 +87,7 @@ class Examination:
     agreement: dict[str, Agreement]
     gate: GateFigures | None
     unseen: Evaluation | None = None
+    known_sources: tuple[str, ...] = ()
 
     def write(self, folder: Path) -> None:
         """Write `examination.json`, all figures, and what `Evaluation.write` writes."""
@@ -97,6 +99,7 @@ class Examination:
             "agreement": {name: _plain(asdict(found)) for name, found in self.agreement.items()},
             "gate": self.gate and asdict(self.gate),
             "unseen": self.unseen and _figures(self.unseen),
+            "known_sources": self.known_sources,
         }
         (folder / "examination.json").write_text(json.dumps(document, indent=2) + "\n")
 
@@ -122,11 +125,12 @@ def examine(
         name: evaluate(runner.run(mask(split.pixels)), split, contract, sources)
         for name, mask in MASKS.items()
     }
+    known_sources = sources_of(known.files, sources)
     probe = None
     if evaluation.split != UNSEEN:  # whose sources the probe cannot have learned
         probe = probe_sources(
             known_answers.pooled,
-            sources_of(known.files, sources),
+            known_sources,
             answers.pooled,
             evaluation.sources,
             known.labels,
@@ -140,7 +144,15 @@ def examine(
     if contract.ood:
         gate = _judge_gate(contract.ood, runner, contract, split, answers, unseen)
     elsewhere = evaluate(unseen[1], unseen[0], contract, sources) if unseen else None
-    return Examination(evaluation, masked, probe, agreement, gate, elsewhere)
+    return Examination(
+        evaluation,
+        masked,
+        probe,
+        agreement,
+        gate,
+        elsewhere,
+        tuple(sorted(set(known_sources) - {UNKNOWN})),
+    )
 
 
 def _judge_gate(

@@ -11,6 +11,7 @@ import training.evaluation.examine
 from app.xray.contract import ModelContract
 from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from tests.networks import build_tiny
+from tests.training.report import made_up
 from training.data.dataset import load_dataset
 from training.data.folder import splits_in
 from training.data.manifest import read_sources
@@ -19,6 +20,7 @@ from training.evaluation.examine import BORDER, LUNGS, Examination, examine
 from training.network.runner import Runner
 from training.report.document import Table
 from training.report.words.examination import sections
+from training.report.words.unseen import describe_unseen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,3 +164,11 @@ def test_of_a_split_that_lacks_a_class_only_what_can_be_told_is(tmp_path: Path) 
     figures = json.loads(text)["figures"]
     assert set(figures["by_class"]) == {"COVID", "NORMAL"}
     assert set(figures["by_class"]["COVID"]) == {"recall"}
+
+
+def test_a_source_that_training_has_too_is_not_called_unseen() -> None:
+    evaluation = made_up.evaluate(0, split="unseen", classes=(0, 1), sources=("far", "near"))
+    *_, limits = describe_unseen(evaluation, ("near", "nearer")).blocks
+    assert "**Not unseen:** training has other pictures of near." in limits
+    *_, limits = describe_unseen(evaluation, ("nearer",)).blocks
+    assert "Not unseen" not in limits

@@ -96,6 +96,7 @@ def examine(seed: int = 0, *, right: float = 6.0) -> Examination:
         },
         GateFigures(1.2, refused, {"noise": refused}, {"inverted": refused}, refused),
         evaluate(seed + 3, split="unseen", classes=(0, 1), sources=("far", "farther")),
+        ("farther", "near [1]", "nearer"),
     )
 
 

@@ -49,10 +49,15 @@ def sections(examination: Examination, example: NDArray[np.uint8] | None = None)
     evaluation = examination.evaluation
     gate = [describe_gate(examination.gate)] if examination.gate else []
     if not evaluation.is_complete:
-        return [describe_unseen(evaluation), _changes(examination), *gate]
+        unseen = describe_unseen(evaluation, examination.known_sources)
+        return [unseen, _changes(examination), *gate]
     return [
         _figures(evaluation),
-        *([describe_unseen(examination.unseen)] if examination.unseen else []),
+        *(
+            [describe_unseen(examination.unseen, examination.known_sources)]
+            if examination.unseen
+            else []
+        ),
         _by_source(evaluation),
         describe_shortcuts(examination, example),
         _changes(examination),

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from training.report.document import Section, Table, with_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from training.evaluation.evaluate import Evaluation
 
 
-def describe_unseen(evaluation: Evaluation) -> Section:
-    """How many of each source and class are recognised, and what the others are taken for."""
+def describe_unseen(evaluation: Evaluation, known_sources: Collection[str]) -> Section:
+    """How many of each source and class are recognised, and what the others are taken for.
+
+    `known_sources` are those of training: of one that is among them the section says so.
+    """
     rows = tuple(
         (
             f"{source} / {name}" if evaluation.sources else name,
@@ -28,18 +31,18 @@ def describe_unseen(evaluation: Evaluation) -> Section:
         "unseen",
         "At hospitals it never saw",
         (
-            f"On {len(evaluation.files):,} pictures{_of_sources(evaluation)} that no other picture "
-            "is from: nothing was trained, chosen or calibrated on them. This is the figure to "
-            "expect at another hospital, and no two hospitals are alike.",
+            f"On {len(evaluation.files):,} pictures{_of_sources(evaluation)} on which nothing was "
+            "trained, chosen or calibrated. This is what to expect at another hospital, though no "
+            "two hospitals are alike.",
             Table(("pictures of", "pictures", "recognised", "answered instead"), rows),
-            " ".join(_limits(evaluation)),
+            " ".join(_limits(evaluation, known_sources)),
         ),
     )
 
 
 def _of_sources(evaluation: Evaluation) -> str:
     sources = sorted(set(evaluation.sources))
-    return f" of {' and '.join(sources)}," if sources else ""
+    return f" of {' and '.join(sources)}" if sources else ""
 
 
 def _others(truth: str, answers: dict[str, int]) -> str:
@@ -47,7 +50,9 @@ def _others(truth: str, answers: dict[str, int]) -> str:
     return ", ".join(wrong) or "nothing"
 
 
-def _limits(evaluation: Evaluation) -> Iterator[str]:
+def _limits(evaluation: Evaluation, known_sources: Collection[str]) -> Iterator[str]:
+    if seen := sorted(set(evaluation.sources) & set(known_sources)):
+        yield f"**Not unseen:** training has other pictures of {' and '.join(seen)}."
     missing = [name for name in evaluation.classes if not evaluation.count(name)]
     if missing:
         yield f"None of them is {' or '.join(missing)}."
