@@ -45,11 +45,11 @@ def describe_calibration(evaluation: Evaluation) -> Section:
                 ),
             ),
             f"Operating points: the highest threshold that {SENSITIVITY:.0%} of a class's val "
-            "pictures reach. An answer is called uncertain where no class reaches its own: here "
-            f"{evaluation.uncertain.sum()} of {len(evaluation.files):,} are, with "
-            f"{(evaluation.uncertain & evaluation.wrong).sum()} of the {evaluation.wrong.sum()} "
-            "wrong ones among them. What is not called uncertain is not therefore sure: read the "
-            "probability.",
+            "pictures reach. An answer is called uncertain unless its label, and no other class, "
+            f"reaches its own: here {evaluation.uncertain.sum()} of {len(evaluation.files):,} are, "
+            f"with {(evaluation.uncertain & evaluation.wrong).sum()} of the "
+            f"{evaluation.wrong.sum()} wrong ones among them. What is not called uncertain is not "
+            "therefore sure: read the probability.",
             Table(
                 ("class", "operating point", "sensitivity", "false positive rate"),
                 tuple(
