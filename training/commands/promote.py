@@ -78,8 +78,8 @@ def promote(
     is better which alone is calibrated or has a gate. With another run `beside` it, the card
     compares the two on test.
 
-    `replace` puts it in place without that comparison, which means nothing where the one there was
-    trained on what val or test are now; the card says so.
+    `replace` skips that comparison, for a checkpoint in place that was trained on pictures which
+    are now val or test; the card says so.
 
     Raises:
         TrainingError: `run`, `beside` or `notes` lacks what is needed, or `data` is not what `run`
