@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from matplotlib.figure import Figure
@@ -95,6 +95,11 @@ def interval(figure: Estimate) -> str:
 def with_interval(figure: Estimate) -> str:
     """A figure and its 95 % interval, as text."""
     return f"{figure.value:.3f} ({interval(figure)})"
+
+
+def join_words(words: Sequence[str]) -> str:
+    """`one, two and three`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def printable(words: str) -> str:

@@ -134,7 +134,7 @@ def test_unseen_hospitals_have_a_section_by_source_and_class(tmp_path: Path) -> 
     assert list(by_key)[:3] == ["figures", "unseen", "sources"]
     (table,) = (part for part in by_key["unseen"].blocks if isinstance(part, Table))
     assert [row[:2] for row in table.rows] == [("far / COVID", "3"), ("farther / NORMAL", "3")]
-    assert "None of them is PNEUMONIA." in str(by_key["unseen"].blocks)
+    assert "No picture here is of PNEUMONIA." in str(by_key["unseen"].blocks)
     assert found.gate is not None
     assert found.gate.unseen is not None
     assert found.gate.unseen.pictures == 6

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.evaluation.calibrate import REFUSED_SHARE
 from training.evaluation.examine import BORDER, LUNGS, MASKS
-from training.report.document import Picture, Pictures, Section, Table, with_interval
+from training.report.document import Picture, Pictures, Section, Table, join_words, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,8 +112,8 @@ def _what_the_probe_says(probe: ProbeResult | None) -> tuple[str | Table, ...]:
     )
     visible = [name for name, found in probe.within_class.items() if _is_visible(found)]
     told = (
-        f"**What follows:** within {_and(visible)} the source shows in the features: the network "
-        "tells hospitals, or ages, apart, whether or not it makes use of it."
+        f"**What follows:** within {join_words(visible)} the source shows in the features: the "
+        "network tells hospitals, or ages, apart, whether or not it makes use of it."
         if visible
         else "Within a class the source is told no better than by always naming the commonest."
     )
@@ -161,7 +161,3 @@ def describe_gate(gate: GateFigures) -> Section:
             ),
         ),
     )
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

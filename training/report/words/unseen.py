@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from training.report.document import Section, Table, with_interval
+from training.report.document import Section, Table, join_words, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -42,7 +42,7 @@ def describe_unseen(evaluation: Evaluation, known_sources: Collection[str]) -> S
 
 def _of_sources(evaluation: Evaluation) -> str:
     sources = sorted(set(evaluation.sources))
-    return f" of {' and '.join(sources)}" if sources else ""
+    return f" of {join_words(sources)}" if sources else ""
 
 
 def _others(truth: str, answers: dict[str, int]) -> str:
@@ -52,10 +52,10 @@ def _others(truth: str, answers: dict[str, int]) -> str:
 
 def _limits(evaluation: Evaluation, known_sources: Collection[str]) -> Iterator[str]:
     if seen := sorted(set(evaluation.sources) & set(known_sources)):
-        yield f"**Not unseen:** training has other pictures of {' and '.join(seen)}."
+        yield f"**Not unseen:** training has other pictures of {join_words(seen)}."
     missing = [name for name in evaluation.classes if not evaluation.count(name)]
     if missing:
-        yield f"None of them is {' or '.join(missing)}."
+        yield f"No picture here is of {' or '.join(missing)}."
     if any(
         len(found) < len(evaluation.classes) for found in evaluation.by_source_and_class.values()
     ):
