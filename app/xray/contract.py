@@ -17,11 +17,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ATTRIBUTE = "cxr_contract"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_NAMES_IN_SCHEMA_1: Final = {"color_mode": "channels", "interpolation": "resize"}
 DEFAULT_CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 UNIT_SCALE = 1 / 255
 DEFAULT_OPERATING_POINT: Final = 0.5
 """Where none was fitted: a class must be at least as likely as all others together."""
+_FIELDS_OF_SCHEMA_1: Final = frozenset(
+    """
+    classes color_mode dataset input_size interpolation metrics offset ood operating_points scale
+    schema_version temperature trained_at versions
+    """.split()
+)
 _MAX_TEXT_BYTES: Final = 1 << 24
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -51,24 +58,44 @@ class DatasetSummary(_Frozen):
     counts: dict[str, dict[str, int]]
 
 
+class LowerPrecision(_Frozen):
+    """What it costs to compute the layers from `from_layer` on in a lower precision.
+
+    Found on `pictures` of the validation split: the share of them that keep their label, and the
+    largest difference of a probability, before calibration.
+    """
+
+    from_layer: Annotated[str, Field(min_length=1)]
+    same_label: Probability
+    largest_difference: Probability
+    pictures: Annotated[int, Field(gt=0)]
+
+
 class ModelContract(_Frozen):
     """The agreement between a checkpoint and whoever feeds it.
 
     Model input = pixels x `scale` + `offset` in float32, shape (height, width, 3), from 8-bit
-    RGB pixels resized to `input_size` (height, width) with `interpolation`. Model output is one
-    probability per entry of `classes`, in that order.
+    RGB pixels resized to `input_size` (height, width) by Pillow's method `resize`, which but for
+    "nearest" averages over what it leaves out. Where `decode` is "scaled", a JPEG much larger than
+    that is decoded at a part of its size first. Model output is one probability per entry of
+    `classes`, in that order. `known_answers` are those that the training framework gave for the
+    pictures of `app.xray.probes`, before calibration, in this order.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     classes: Annotated[tuple[ClassName, ...], Field(min_length=2)]
     input_size: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]]
-    color_mode: Literal["rgb"] = "rgb"
-    interpolation: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+    output: Literal["softmax"] = "softmax"
+    channels: Literal["rgb"] = "rgb"
+    resize: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+    decode: Literal["full", "scaled"] = "full"
     scale: float
     offset: float = 0.0
     temperature: Annotated[float, Field(ge=0.05, le=100)] = 1.0
     operating_points: dict[str, Probability] = {}
     ood: Gate | None = None
+    precisions: dict[Literal["bf16"], LowerPrecision] = {}
+    known_answers: tuple[tuple[Probability, ...], ...] = ()
     dataset: DatasetSummary | None = None
     metrics: dict[str, Estimate] = {}
     trained_at: str | None = None
@@ -119,12 +146,27 @@ class ModelContract(_Frozen):
         uncertain: NDArray[np.bool_] = ~(likeliest & (sets.sum(axis=1) == 1))
         return uncertain
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_schema_1(cls, fields: Any) -> Any:
+        """The fields of schema 1 by their names of today; its meaning has not changed."""
+        if not isinstance(fields, dict) or fields.get("schema_version") != 1:
+            return fields
+        if strangers := set(fields) - _FIELDS_OF_SCHEMA_1:
+            raise ValueError(f"schema version 1 has no {', '.join(sorted(strangers))}")
+        renamed = {_NAMES_IN_SCHEMA_1.get(name, name): value for name, value in fields.items()}
+        return {**renamed, "schema_version": SCHEMA_VERSION}
+
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes repeat: {', '.join(self.classes)}")
         if strangers := set(self.operating_points) - set(self.classes):
             raise ValueError(f"operating points for unknown classes: {', '.join(strangers)}")
+        if any(len(answer) != len(self.classes) for answer in self.known_answers):
+            raise ValueError(f"each known answer needs {len(self.classes)} probabilities")
+        if self.decode == "scaled" and self.resize == "nearest":
+            raise ValueError("nearest neighbour takes single pixels: it needs decode full")
         return self
 
     @classmethod
@@ -136,7 +178,7 @@ class ModelContract(_Frozen):
         return cls(
             classes=tuple(classes),
             input_size=(224, 224),
-            interpolation="nearest",
+            resize="nearest",
             scale=UNIT_SCALE,
         )
 
@@ -153,8 +195,8 @@ class ModelContract(_Frozen):
             return cls.model_validate_json(read_text(file, ATTRIBUTE))
         except (ValidationError, CheckpointCorrupt) as error:
             raise CheckpointRefused(
-                f"the attribute {ATTRIBUTE} is no contract of schema version {SCHEMA_VERSION}: "
-                f"{error}"
+                f"the attribute {ATTRIBUTE} is no contract of schema version 1 or "
+                f"{SCHEMA_VERSION}: {error}"
             ) from error
 
     def write(self, file: h5py.File) -> None:

@@ -35,12 +35,64 @@ def test_the_attribute_is_a_json_object_with_the_agreed_names(
         contract.write(file)
         document = json.loads(file.attrs["cxr_contract"])
     assert set(document) == {
-        "schema_version", "classes", "input_size", "color_mode", "interpolation", "scale",
-        "offset", "temperature", "operating_points", "ood", "dataset", "metrics", "trained_at",
-        "versions",
+        "schema_version", "classes", "output", "input_size", "channels", "resize", "decode",
+        "scale", "offset", "temperature", "operating_points", "ood", "precisions",
+        "known_answers", "dataset", "metrics", "trained_at", "versions",
     }  # fmt: skip
+    assert document["schema_version"] == 2
     assert document["input_size"] == [224, 224]
     assert document["scale"] == 1 / 255
+
+
+SCHEMA_1: dict[str, Any] = {
+    "schema_version": 1,
+    "classes": ["A", "B"],
+    "input_size": [224, 192],
+    "color_mode": "rgb",
+    "interpolation": "box",
+    "scale": 1 / 255,
+    "offset": -0.5,
+    "temperature": 1.5,
+    "operating_points": {"A": 0.25},
+    "ood": None,
+    "dataset": None,
+    "metrics": {},
+    "trained_at": "2026-01-01T00:00:00+00:00",
+    "versions": {"keras": "3.12.0"},
+}
+
+
+def read_as_a_file(document: dict[str, Any], path: Path) -> ModelContract | None:
+    with h5py.File(path, "w") as file:
+        file.attrs[ATTRIBUTE] = json.dumps(document)
+        return ModelContract.read(file)
+
+
+def test_a_contract_of_schema_1_is_read_and_means_what_it_meant(tmp_path: Path) -> None:
+    found = read_as_a_file(SCHEMA_1, tmp_path / "file.h5")
+    assert found is not None
+    assert (found.resize, found.channels, found.decode) == ("box", "rgb", "full")
+    assert (found.classes, found.input_size) == (("A", "B"), (224, 192))
+    assert (found.offset, found.temperature) == (-0.5, 1.5)
+    assert found.operating_points == {"A": 0.25}
+    assert (found.known_answers, found.precisions) == ((), {})
+    assert found.schema_version == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"resize": "box"}, id="a-name-of-schema-2"),
+        pytest.param({"known_answers": []}, id="a-field-of-schema-2"),
+        pytest.param({"interpolation": "magic"}, id="another-method"),
+        pytest.param({"schema_version": 3}, id="a-later-schema"),
+    ],
+)
+def test_what_schema_1_did_not_have_is_refused_in_it(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointRefused, match="is no contract of schema version 1 or 2"):
+        read_as_a_file({**SCHEMA_1, **changes}, tmp_path / "file.h5")
 
 
 def test_a_file_without_the_attribute_has_no_contract(tmp_path: Path) -> None:
@@ -54,7 +106,7 @@ def test_a_file_without_the_attribute_has_no_contract(tmp_path: Path) -> None:
         pytest.param("not json", id="no-json"),
         pytest.param("[]", id="no-object"),
         pytest.param("{}", id="empty"),
-        pytest.param('{"schema_version": 2}', id="of-a-later-schema"),
+        pytest.param('{"schema_version": 3}', id="of-a-later-schema"),
         pytest.param(7, id="a-number"),
     ],
 )
@@ -73,14 +125,20 @@ def test_what_is_no_contract_is_refused_by_name(tmp_path: Path, document: object
         ("classes", ["A", ""]),
         ("input_size", [0, 224]),
         ("input_size", [224, 1_000_000]),
-        ("color_mode", "bgr"),
-        ("interpolation", "magic"),
+        ("channels", "bgr"),
+        ("resize", "magic"),
         ("scale", float("nan")),
         ("temperature", 0),
         ("temperature", 1e-3),
         ("temperature", 1e3),
         ("operating_points", {"LUPUS": 0.5}),
         ("operating_points", {"COVID": 1.5}),
+        ("known_answers", [[0.5, 0.5]]),
+        ("known_answers", [[0.5, 0.5, 1.5]]),
+        ("precisions", {"f16": {}}),
+        ("decode", "half"),
+        ("decode", "scaled"),
+        ("output", "logits"),
         ("stranger", 1),
     ],
     ids=str,
