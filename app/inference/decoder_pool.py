@@ -22,7 +22,7 @@ from app.runtime.devices import step_back, usable_cpus
 from app.xray.decode import decode
 from app.xray.decode.effort import takes_long
 from app.xray.errors import UnusableImage
-from app.xray.preprocess import to_input
+from app.xray.preprocess import decode_for, to_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,8 +151,12 @@ def decode_upload(
     data: bytes, contract: ModelContract, max_pixels: int, picture_side: int | None
 ) -> Decoded:
     """The road from bytes to model input. Raises as `app.xray.decode.file.decode`."""
-    radiograph = decode(data, max_pixels=max_pixels)
-    picture = thumbnail(radiograph.image, picture_side) if picture_side else None
+    radiograph = decode_for(data, contract, max_pixels=max_pixels)
+    picture = None
+    if picture_side:  # in full, whatever the model is shown
+        is_full = contract.decode == "full"
+        image = radiograph.image if is_full else decode(data, max_pixels=max_pixels).image
+        picture = thumbnail(image, picture_side)
     return Decoded(to_input(radiograph.image, contract), radiograph.warnings, picture)
 
 

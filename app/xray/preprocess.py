@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.xray.contract import ModelContract
+    from app.xray.decode.radiograph import Radiograph
 
 
 def to_pixels(image: Image.Image, contract: ModelContract) -> NDArray[np.uint8]:
@@ -22,7 +23,7 @@ def to_pixels(image: Image.Image, contract: ModelContract) -> NDArray[np.uint8]:
     `color_mode="rgb"` and `interpolation="nearest"`: the aspect is not kept, alpha is dropped.
     """
     height, width = contract.input_size
-    resample = Image.Resampling[contract.interpolation.upper()]
+    resample = Image.Resampling[contract.resize.upper()]
     if resample is Image.Resampling.NEAREST:
         # The same pixels in either order, and so far fewer of them to convert.
         image = image.resize((width, height), resample).convert("RGB")
@@ -50,6 +51,12 @@ def negative(inputs: NDArray[np.float32], contract: ModelContract) -> NDArray[np
     return turned
 
 
+def decode_for(data: bytes, contract: ModelContract, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
+    """As `app.xray.decode.decode`; a JPEG only as large as `contract` needs it, if it says so."""
+    least_side = max(contract.input_size) if contract.decode == "scaled" else None
+    return decode(data, max_pixels=max_pixels, least_side=least_side)
+
+
 def to_input(image: Image.Image, contract: ModelContract) -> NDArray[np.float32]:
     """A decoded picture -> model input, float32 of shape (height, width, 3)."""
     return rescale(to_pixels(image, contract), contract)
@@ -62,4 +69,4 @@ def preprocess(
 
     Raises what `decode.decode` raises.
     """
-    return to_input(decode(data, max_pixels=max_pixels).image, contract)
+    return to_input(decode_for(data, contract, max_pixels=max_pixels).image, contract)

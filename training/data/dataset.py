@@ -14,7 +14,7 @@ import numpy as np
 from app.xray.contract import DatasetSummary
 from app.xray.decode import decode
 from app.xray.errors import DatasetError, SenderError
-from app.xray.preprocess import to_pixels
+from app.xray.preprocess import decode_for, to_pixels
 from training.data.folder import SPLITS, UNSEEN, find_files
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def load_dataset(
             return _Loaded(file, label, "", None, reason=picture)
         data, image = picture
         look(file, data, image)
+        if contract.decode == "scaled":
+            image = decode_for(data, contract).image
         return _Loaded(file, label, hashlib.sha256(data).hexdigest(), to_pixels(image, contract))
 
     items = [item for split in splits for item in found[split]]

@@ -55,6 +55,8 @@ class Recipe(BaseModel):
         "nearest"
     )
     """How pictures are resized, in training and, by the contract, in serving."""
+    decode: Literal["full", "scaled"] = "full"
+    """Whether a JPEG is decoded in full, or only as large as it is needed: the same in both."""
     epochs: Annotated[int, Field(gt=0)] = 15
     batch_size: Annotated[int, Field(gt=0)] = 64
 

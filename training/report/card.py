@@ -97,6 +97,8 @@ def render_card(
     if contract.dataset is None:
         raise TrainingError(f"{checkpoint.path}: a card needs a contract that describes its data")
     counts = contract.dataset.counts
+    scaled = contract.decode == "scaled"
+    decoded = " of JPEGs decoded no larger than that needs" if scaled else ""
     all_sections = [*sections(examination), *([comparison] if comparison else [])]
     return _CARD.format(
         name=checkpoint.name,
@@ -123,8 +125,8 @@ def render_card(
             )
         ),
         contract=_wrap(
-            f"Input {' x '.join(map(str, contract.input_size))} RGB, {contract.interpolation} "
-            f"interpolation, pixels x {contract.scale:.6g} + {contract.offset:g}; outputs "
+            f"Input {' x '.join(map(str, contract.input_size))} RGB, {contract.resize} "
+            f"interpolation{decoded}, pixels x {contract.scale:.6g} + {contract.offset:g}; outputs "
             f"{', '.join(contract.classes)}. Trained at {contract.trained_at} with "
             f"{', '.join(f'{name} {version}' for name, version in contract.versions.items())}. "
             "The same seed, data and machine give the same numbers on CPU."

@@ -56,7 +56,9 @@ def sniff(data: bytes) -> str:
     raise UnsupportedImageType(f"The first bytes are those of no {NAMES} file.")
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
+def decode(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, least_side: int | None = None
+) -> Radiograph:
     """Decode one JPEG, PNG or DICOM file; upright, as EXIF says of a JPEG or PNG.
 
     A JPEG may carry further pictures (previews, depth maps) behind the radiograph: the first is
@@ -71,6 +73,9 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
     Args:
         data: the whole file.
         max_pixels: the largest width x height; held against the header, before decoding.
+        least_side: where given, libjpeg decodes a JPEG at a half, a quarter or an eighth of its
+            size, the smallest that leaves so many pixels a side; each then is the mean of those
+            that it stands for, but for rounding. Other types keep their size.
 
     Raises:
         UnsupportedImageType: none of the three, by its first bytes.
@@ -92,6 +97,8 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Radiograph:
         )
     refuse_small(width, height)
     _refuse_what_pillow_would_take(image, bare, kind)
+    if kind == "JPEG" and least_side is not None:
+        image.draft(image.mode, (least_side, least_side))
     try:
         image.load()
     except MemoryError:  # not the sender's fault

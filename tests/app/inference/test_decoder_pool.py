@@ -14,16 +14,15 @@ from app.inference.batching import QueueFull
 from app.inference.decoder_pool import Decoding, TakesLong, decode_upload
 from app.inference.overlay import SIDE
 from app.settings import read_settings
+from app.xray.contract import ModelContract
 from app.xray.errors import UnusableImage, WrongModality
 from app.xray.preprocess import preprocess
 from benchmarks.rig.corpus.dicoms import write_dicom
-from benchmarks.rig.corpus.drawing import draw_radiograph
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.stalls import crash, dawdle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from app.xray.contract import ModelContract
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +55,19 @@ async def test_a_thread_takes_what_is_quick_and_leaves_the_rest(
     assert decoded.picture.size == (300, 260)
     with pytest.raises(TakesLong):
         await one.quickly(DICOM, contract, picture_side=None)
+
+
+def test_a_picture_to_look_at_is_whole_whatever_the_model_is_shown() -> None:
+    contract = ModelContract(
+        classes=("A", "B"), input_size=(100, 100), resize="box", decode="scaled", scale=1 / 255
+    )
+    data = encode(draw_radiograph(size=(1000, 1200)), "JPEG", quality=90)
+    plain = decode_upload(data, contract, 10_000_000, None)
+    looked_at = decode_upload(data, contract, 10_000_000, SIDE)
+    assert looked_at.picture is not None
+    assert max(looked_at.picture.size) > 200, "more than a scaled one has"
+    assert np.array_equal(looked_at.model_input, plain.model_input)
+    assert np.array_equal(plain.model_input, preprocess(data, contract))
 
 
 async def test_a_process_of_its_own_gives_the_very_same(

@@ -9,8 +9,8 @@ from PIL import Image
 
 from app.xray.contract import ModelContract
 from app.xray.decode import MIN_SIDE, decode
-from app.xray.errors import UnusableImage
-from app.xray.preprocess import preprocess, rescale, to_pixels
+from app.xray.errors import TooManyPixels, UnusableImage
+from app.xray.preprocess import decode_for, preprocess, rescale, to_pixels
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def test_other_interpolations_are_keras_own_too(
     expected = keras.utils.load_img(
         path, color_mode="rgb", target_size=(224, 224), interpolation=interpolation
     )
-    chosen = contract.model_copy(update={"interpolation": interpolation})
+    chosen = contract.model_copy(update={"resize": interpolation})
     assert np.array_equal(to_pixels(decode(FILES[name]).image, chosen), np.asarray(expected))
 
 
@@ -86,7 +86,7 @@ def test_the_contract_sets_size_scale_and_offset(png: bytes) -> None:
     contract = ModelContract(
         classes=("A", "B"),
         input_size=(64, 48),
-        interpolation="nearest",
+        resize="nearest",
         scale=1 / 127.5,
         offset=-1.0,
     )
@@ -115,3 +115,45 @@ def test_16_bit_gray_keeps_its_contrast(contract: ModelContract) -> None:
 def test_what_cannot_be_decoded_is_not_preprocessed(png: bytes, contract: ModelContract) -> None:
     with pytest.raises(UnusableImage):
         preprocess(png[: len(png) // 2], contract)
+
+
+SCALED = ModelContract(
+    classes=("A", "B"), input_size=(224, 224), resize="box", decode="scaled", scale=1 / 255
+)
+FULL = SCALED.model_copy(update={"decode": "full"})
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [
+        pytest.param((300, 290), (300, 290), id="not-twice-as-large"),
+        pytest.param((460, 470), (230, 235), id="a-half"),
+        pytest.param((1890, 1842), (237, 231), id="an-eighth"),
+        pytest.param((3000, 500), (1500, 250), id="as-its-shorter-side-allows"),
+    ],
+)
+def test_a_scaled_contract_has_a_jpeg_decoded_no_larger_than_it_needs(
+    mode: str, size: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    data = encode(draw_radiograph(size=size).convert(mode), "JPEG", quality=90)
+    image = decode_for(data, SCALED).image
+    assert (image.size, image.mode) == (decoded, mode)
+    assert decode_for(data, FULL).image.size == size
+    difference = preprocess(data, SCALED) - preprocess(data, FULL)
+    assert np.abs(difference).mean() * 255 < 4, "each pixel is the mean of what it stands for"
+
+
+def test_a_scaled_contract_leaves_other_types_and_turned_pictures_as_they_are() -> None:
+    film = draw_radiograph(size=(1000, 1200))
+    assert decode_for(encode(film), SCALED).image.size == (1000, 1200)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encode(film, "JPEG", quality=90, exif=exif)
+    assert decode_for(turned, SCALED).image.size == (300, 250)
+
+
+def test_the_limit_of_pixels_is_that_of_the_whole_picture() -> None:
+    data = encode(draw_radiograph(size=(1000, 1200)), "JPEG")
+    with pytest.raises(TooManyPixels, match="1000 x 1200"):
+        decode_for(data, SCALED, max_pixels=1_000_000)
