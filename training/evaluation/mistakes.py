@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import keras
 import numpy as np
 from PIL import Image
 
 from app.xray.errors import EngineError, NotExplainable
-from app.xray.grad_cam import build_gradients, heat_map
+from app.xray.grad_cam import heat_map, take_head
 from app.xray.heat import blend
 from app.xray.network import expose_features
 from app.xray.preprocess import rescale
@@ -51,8 +50,7 @@ def surest_mistakes(
     """The `count` wrong answers of the highest probability, the surest first.
 
     Of equally sure ones the first by the order of `split` come first. Heat maps are Grad-CAM's
-    (`app.xray.grad_cam`), and there only where Keras runs on TensorFlow and the head can be
-    explained.
+    (`app.xray.grad_cam`), and there only where the head can be explained.
 
     Args:
         evaluation: of `network`, on `split`.
@@ -97,13 +95,11 @@ def explain(
     None stands for each that cannot be made.
     """
     nothing: list[NDArray[np.float32] | None] = [None] * len(pixels)
-    if keras.backend.backend() != "tensorflow":
-        return nothing
     exposed = expose_features(network)
     found = exposed.predict_on_batch(rescale(pixels, contract))
     try:
-        gradients = build_gradients(exposed, found.get("pooled"), found["probabilities"])
-        slopes = np.asarray(gradients(found["pooled"]))
+        head = take_head(exposed, found.get("pooled"), found["probabilities"])
+        slopes = head.gradients(found["pooled"])
         return [
             heat_map(feature_map, slope, label)
             for feature_map, slope, label in zip(

@@ -1,4 +1,4 @@
-"""How a network's answer depends on what its head sees: a function that every engine can run.
+"""Where a picture speaks for a class: Grad-CAM, of what a network's head makes of its last map.
 
 Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) weighs each channel k of the last map A by
 alpha_k = 1/Z sum_ij dy/dA_kij (equation 1). Where the head sees one number a channel, the
@@ -10,19 +10,22 @@ Where the map was flattened, the sum over the places is `heat_map`'s to take.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from app.xray.errors import EngineError, NotExplainable
+from app.xray.grad_cam.activations import Elu, Rectify, by_name
+from app.xray.grad_cam.head import Head, Scale, Softmax, Weigh
 from app.xray.network import import_keras
 from app.xray.probes import TOLERANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from app.xray.grad_cam.head import Step
 
 _SUMMARIES: Final = frozenset(
     """
@@ -30,63 +33,45 @@ _SUMMARIES: Final = frozenset(
     """.split()
 )
 """Layers for which the sum of equation 1 is as above."""
-_LEAST: Final = 1e-30
-"""So that a probability that is 0 in float32 has a logarithm, and that a finite slope."""
+_IDENTITIES: Final = frozenset(
+    """
+    AveragePooling2D Dropout Flatten GaussianDropout GaussianNoise GlobalAveragePooling2D
+    GlobalMaxPooling2D MaxPooling2D Reshape SpatialDropout2D
+    """.split()
+)
+"""Layers that change no number of a map of one place when they infer."""
 
 
-def build_gradients(
+def take_head(
     network: Any, pooled: NDArray[np.float32] | None, probabilities: NDArray[np.float32]
-) -> Callable[[Any], Any]:
-    """How each class's logit depends on what the head sees.
-
-    The logit of a class is taken as log p_c less the mean of all log p_j: what a softmax was made
-    of, centred. It does not level out as p_c comes near 1, as p_c itself does.
+) -> Head:
+    """The layers that follow the last map, as numbers, see `Head`.
 
     Args:
-        network: as `expose_features` gives it; its weights are shared.
+        network: as `expose_features` gives it, its channels last.
         pooled: what it gave for some pictures, float32 (m, features); None without a map.
         probabilities: what else it gave for them, (m, classes), to hold the head against.
 
-    Returns:
-        A function from a float32 tensor (n, features) to one (n, classes, features), made of what
-        LiteRT can run as far as the layers allow.
-
     Raises:
-        NotExplainable: there is no map, the head is no chain of layers, sees no plain summary of
-            the map, or does not give the network's probabilities within `TOLERANCE`.
+        NotExplainable: there is no map, the head is no chain of layers, has one that is not known
+            here, sees no plain summary of the map, or does not give the network's probabilities
+            within `TOLERANCE`.
     """
-    import tensorflow as tf
-
     if pooled is None:
         raise NotExplainable("no layer makes a map into a vector")
-    shape, head = _find_head(network)
-    logits = partial(_logits, shape=shape, head=head)
-    try:
-        found = np.asarray(tf.nn.softmax(logits(tf.constant(pooled))))
-        difference = float(np.abs(found - probabilities).max())
-    except Exception as error:  # Keras raises whatever a layer leads it to
-        raise NotExplainable(f"its head cannot be run alone: {error}") from error
+    head = Head(tuple(step for layer in _find_head(network) for step in _steps(layer)))
+    if not head.steps:
+        raise NotExplainable("no layer follows the last map's summary")
+    found = head.probabilities(pooled)
+    if found.shape != probabilities.shape:
+        raise NotExplainable(f"its head alone gives {found.shape[1]} numbers")
+    difference = float(np.abs(found - probabilities).max())
     if not difference <= TOLERANCE:
         raise NotExplainable(
             f"its head alone departs from the network by up to {difference:.2g} "
             f"(allowed: {TOLERANCE:g})"
         )
-    count = probabilities.shape[1]
-    centred = (np.eye(count) - 1 / count).astype(np.float32)
-
-    def gradients(summaries: Any) -> Any:
-        summaries = tf.convert_to_tensor(summaries)
-        # A row for each class, so that one pass back serves them all.
-        features = summaries.shape[1]
-        rows = tf.reshape(tf.tile(summaries[:, None], [1, count, 1]), [-1, features])
-        with tf.GradientTape() as tape:
-            tape.watch(rows)
-            answers = logits(rows)
-        classes = tf.tile(centred, [tf.shape(summaries)[0], 1])
-        slopes = tape.gradient(answers, rows, classes, tf.UnconnectedGradients.ZERO)
-        return tf.reshape(slopes, [-1, count, features])
-
-    return gradients
+    return head
 
 
 def heat_map(
@@ -124,8 +109,8 @@ def heat_map(
     return (evidence / peak if peak > 0 else evidence).astype(np.float32)
 
 
-def _find_head(network: Any) -> tuple[tuple[int, ...], list[Any]]:
-    """The shape of what the head's first layer takes, and its layers in order."""
+def _find_head(network: Any) -> list[Any]:
+    """The layers of the head, in order."""
     outputs = network.output
     _, _, summary = next(_chain(outputs["pooled"]))  # `expose_features` has flattened it
     head: list[Any] = []
@@ -133,7 +118,7 @@ def _find_head(network: Any) -> tuple[tuple[int, ...], list[Any]]:
         if made is summary:
             if type(layer).__name__ not in _SUMMARIES:
                 raise NotExplainable(f"layer {layer.name!r} weighs the places of the last map")
-            return tuple(made.shape[1:]), head[::-1]
+            return head[::-1]
         head.append(layer)
     raise NotExplainable("its answer does not come of the last map alone")
 
@@ -158,67 +143,65 @@ def _chain(tensor: Any) -> Iterator[tuple[Any, Any, Any]]:
         tensor = inputs[0]
 
 
-def _logits(pooled: Any, *, shape: tuple[int, ...], head: list[Any]) -> Any:
-    """(n, classes): logarithms of the head's probabilities, but for a number to each row.
+def _steps(layer: Any) -> list[Step]:
+    """What `layer` does to the numbers of one vector, or of a map of one place.
 
-    Where a softmax comes last they are what it takes, which no rounding has cut off.
+    Raises:
+        NotExplainable: it is not among the layers that are known here, and is named.
     """
-    import tensorflow as tf
-
-    tensor = tf.reshape(pooled, [-1, *shape])
-    activate: Callable[[Any], Any] = _leave
-    for layer in head:
-        weigh, following = _take_apart(layer)
-        tensor, activate = weigh(activate(tensor)), following
-    if activate is import_keras().activations.softmax:
-        return tensor
-    return tf.math.log(tf.maximum(_LEAST, activate(tensor)))
-
-
-def _take_apart(layer: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """What `layer` does before its activation, and that activation."""
-    keras = import_keras()
-    rectifiers: dict[Any, Callable[[Any], Any]] = {
-        keras.activations.relu: _rectify,
-        keras.activations.relu6: partial(_rectify, highest=6.0),
-        keras.activations.leaky_relu: partial(_rectify, slope=0.2),  # Keras' own default
-    }
-    found = getattr(layer, "activation", _leave)
-    activation = rectifiers.get(found, found)
     kind = type(layer).__name__
-    if kind == "Dense":
-        return partial(_multiply, layer=layer), activation
+    if kind not in ("Flatten", "Reshape") and any(
+        extent != 1 for extent in layer.input.shape[1:-1]
+    ):
+        raise _unknown(layer)
+    if kind in _IDENTITIES:
+        return []
+    if kind == "Dense" or (kind == "Conv2D" and layer.kernel_size == (1, 1) and layer.groups == 1):
+        kernel = _numbers(layer.kernel)
+        bias = _numbers(layer.bias) if layer.use_bias else None
+        return [Weigh(kernel.reshape(kernel.shape[-2:]), bias), *_activation(layer)]
+    if kind == "BatchNormalization":
+        return [_scale(layer)]
     if kind == "Activation":
-        return _leave, activation
+        return _activation(layer)
     if kind == "Softmax" and layer.axis == -1:
-        return _leave, keras.activations.softmax
+        return [Softmax()]
     if kind == "ReLU" and not layer.threshold:
-        options = {"slope": float(layer.negative_slope), "highest": layer.max_value}
-        return _leave, partial(_rectify, **options)
+        return [Rectify(float(layer.negative_slope), layer.max_value)]
     if kind == "LeakyReLU":
-        return _leave, partial(_rectify, slope=float(layer.negative_slope))
-    return partial(layer, training=False), _leave
+        return [Rectify(float(layer.negative_slope))]
+    if kind == "PReLU":
+        return [Rectify(_numbers(layer.alpha).reshape(-1))]
+    if kind == "ELU":
+        return [Elu(float(layer.alpha))]
+    raise _unknown(layer)
 
 
-def _leave(tensor: Any) -> Any:
-    return tensor
+def _activation(layer: Any) -> list[Step]:
+    name = str(getattr(layer.activation, "__name__", layer.activation))
+    if name == "linear":
+        return []
+    if name == "softmax":
+        return [Softmax()]
+    if (found := by_name(name)) is None:
+        raise NotExplainable(f"layer {layer.name!r} of its head has the activation {name}")
+    return [found]
 
 
-def _multiply(tensor: Any, *, layer: Any) -> Any:
-    """A dense layer without its activation."""
-    keras = import_keras()
-    product = keras.ops.matmul(tensor, layer.kernel)
-    return keras.ops.add(product, layer.bias) if layer.use_bias else product
+def _scale(layer: Any) -> Scale:
+    mean, variance = _numbers(layer.moving_mean), _numbers(layer.moving_variance)
+    factor = 1 / np.sqrt(variance.astype(np.float64) + layer.epsilon)
+    if layer.scale:
+        factor *= _numbers(layer.gamma)
+    offset = -mean * factor
+    return Scale(factor, offset + _numbers(layer.beta) if layer.center else offset)
 
 
-def _rectify(tensor: Any, *, slope: float = 0.0, highest: float | None = None) -> Any:
-    """A rectified linear unit of operations whose derivatives LiteRT has, unlike its own.
+def _numbers(variable: Any) -> NDArray[np.float32]:
+    return np.array(import_keras().ops.convert_to_numpy(variable), np.float32)
 
-    Where both sides are equal TensorFlow takes the derivative of the first: of the constant.
-    """
-    import tensorflow as tf
 
-    positive = tf.maximum(0.0, tensor)
-    if highest is not None:
-        positive = tf.minimum(float(highest), positive)
-    return positive - slope * tf.maximum(0.0, -tensor) if slope else positive
+def _unknown(layer: Any) -> NotExplainable:
+    return NotExplainable(
+        f"layer {layer.name!r} of its head is a {type(layer).__name__} that is not differentiated"
+    )
