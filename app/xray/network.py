@@ -7,14 +7,14 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from functools import reduce
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from app.xray.checkpoint.hdf5 import MAX_WEIGHT_BYTES
 from app.xray.checkpoint.read import brief, file_sha256, refuse_unless_shapes
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from app.xray.checkpoint import Checkpoint
 
@@ -71,15 +71,27 @@ def build_network(checkpoint: Checkpoint) -> Any:
     return network
 
 
-def expose_features(network: Any) -> Any:
+def expose_features(
+    network: Any, *, layout: Layout | None = None, before: Callable[[Any], bool] | None = None
+) -> Any:
     """The same network, its weights shared, with what its head sees beside its answer.
 
-    Returns a `keras.Model` from one float32 (n, height, width, 3) to a dictionary of float32:
-    "probabilities" (n, classes), "feature_map" (n, rows, columns, channels), the last that still
-    has an extent, and "pooled" (n, features), what is made of that map. Models within the model
-    are laid open on the way.
+    Models within the model are laid open on the way.
+
+    Args:
+        network: from float32 (n, height, width, channels) to float32 (n, classes).
+        layout: how layers are called where they are called otherwise than they are; the maps of
+            the network that is given back have their channels where it puts them.
+        before: of which layers what goes into them is given back too, where it is one map.
+
+    Returns:
+        A `keras.Model` from one picture, float32 (n, height, width, 3) but for `layout`, to a
+        dictionary of float32: "probabilities" (n, classes), "feature_map" (n, rows, columns,
+        channels), the last that still has an extent, "pooled" (n, features), what is made of that
+        map, and "before/NAME" for each layer that `before` names.
     """
     keras = import_keras()
+    layout = layout or _AsItIs()
 
     def lay_open(model: Any) -> Any:
         """`model` from a fresh input to its "output", and the features where it has them."""
@@ -91,13 +103,15 @@ def expose_features(network: Any) -> Any:
                 outputs = found.pop("output")
                 features.update(found)
                 return outputs
-            outputs = layer(inputs, *rest, **options)
-            if _has_extent(inputs) and not _has_extent(outputs):
+            if before and before(layer) and len(getattr(inputs, "shape", ())) == 4:
+                features.setdefault(f"before/{layer.name}", inputs)
+            outputs = layout.call(layer, inputs, *rest, **options)
+            if layout.has_extent(inputs) and not layout.has_extent(outputs):
                 flatten = keras.layers.Flatten(name=f"cxr_pooled_by_{layer.name}")
                 features.update(feature_map=inputs, pooled=flatten(outputs))
             return outputs
 
-        inputs = keras.Input(model.input_shape[1:])
+        inputs = keras.Input(layout.shape(model.input_shape[1:]))
         if isinstance(model, keras.Sequential):
             output = reduce(lambda tensor, layer: run(layer, tensor), model.layers, inputs)
         else:
@@ -111,10 +125,34 @@ def expose_features(network: Any) -> Any:
     return keras.Model(opened.input, {"probabilities": outputs.pop("output"), **outputs})
 
 
-def _has_extent(tensor: Any) -> bool:
-    """Whether it is a map (n, rows, columns, channels) of more than one place."""
-    shape = getattr(tensor, "shape", ())
-    return len(shape) == 4 and shape[1:3] != (1, 1)
+class Layout(Protocol):
+    """Where the channels of a network's maps are, and how its layers are called on them."""
+
+    def shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """That of one map in this layout, for (rows, columns, channels); others as they are."""
+        ...
+
+    def has_extent(self, tensor: Any) -> bool:
+        """Whether it is a map of more than one place."""
+        ...
+
+    def call(self, layer: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+        """What `layer`, made for channels last, makes of `inputs` in this layout."""
+        ...
+
+
+class _AsItIs:
+    """Channels last, as all networks come."""
+
+    def shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return shape
+
+    def has_extent(self, tensor: Any) -> bool:
+        shape = getattr(tensor, "shape", ())
+        return len(shape) == 4 and shape[1:3] != (1, 1)
+
+    def call(self, layer: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+        return layer(inputs, *rest, **options)
 
 
 def _count_first(kind: Any, config: dict[str, Any]) -> None:
