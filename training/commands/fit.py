@@ -102,8 +102,9 @@ def fit(config: FitConfig, console: Console) -> Examination:
     from app.xray.network import build_network
     from training.evaluation.calibrate import calibrate, caveats
     from training.evaluation.examine import examine
+    from training.evaluation.precision import find_cut
     from training.network.device import precision
-    from training.network.export import export_checkpoint
+    from training.network.export import export_checkpoint, rewrite_contract
     from training.network.mobilenet import build_mobilenet
     from training.network.runner import Runner
     from training.report.folder import begin_folder, fill_folder
@@ -169,10 +170,15 @@ def fit(config: FitConfig, console: Console) -> Examination:
     )
     found = {
         "metrics": examination.evaluation.metrics,
+        "known_answers": runner.known_answers(),
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export_checkpoint(network, contract.model_copy(update=found), best)
     checkpoint = read_checkpoint(best)
+    if cut := find_cut(checkpoint, val.pixels):
+        precisions = {"precisions": {"bf16": cut}}
+        rewrite_contract(best, checkpoint.contract.model_copy(update=precisions))
+        checkpoint = read_checkpoint(best)
     fill_folder(config.out, checkpoint, network, test, examination, audit, history)
     return examination
 
@@ -201,7 +207,7 @@ def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
 def contract_of(config: FitConfig, classes: Sequence[str]) -> ModelContract:
     """What a checkpoint of this run promises of its input: that of 2022, resized as asked for."""
     contract = ModelContract.recipe_of_2022(classes)
-    return contract.model_copy(update={"interpolation": config.interpolation})
+    return contract.model_copy(update={"resize": config.interpolation, "decode": config.decode})
 
 
 def make_repeatable(seed: int) -> None:

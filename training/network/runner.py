@@ -10,6 +10,7 @@ from app.xray.errors import TrainingError
 from app.xray.gate import summarise
 from app.xray.network import expose_features
 from app.xray.preprocess import rescale
+from app.xray.probes import draw_probes
 from training.network.device import running_batch
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ class Runner:
         self._exposed = expose_features(network)
         self._track = track
         self._batch = running_batch()
+
+    def known_answers(self) -> tuple[tuple[float, ...], ...]:
+        """What a contract carries for whoever runs the network elsewhere: see `ModelContract`.
+
+        Raises:
+            TrainingError: as `run`.
+        """
+        answers = self.run(draw_probes(self._contract)).raw
+        return tuple(tuple(map(float, answer)) for answer in answers)
 
     def run(self, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:
         """Answers for pictures (n, height, width, 3) of 0 to 255.
