@@ -1,17 +1,6 @@
 # syntax=docker/dockerfile:1
 ARG PYTHON=3.12-slim-bookworm
 
-# TensorFlow compiles the checkpoint here and stays behind: the CPU image runs without it.
-FROM python:${PYTHON} AS compile
-COPY requirements/tensorflow.txt /tmp/requirements.txt
-RUN --mount=type=cache,target=/root/.cache/pip \
-    python -m venv /opt/venv \
-    && /opt/venv/bin/python -m pip install --require-hashes -r /tmp/requirements.txt
-WORKDIR /srv
-COPY app app
-COPY models models
-RUN CXR_CACHE_DIR=/srv/cache /opt/venv/bin/python -m app compile
-
 FROM python:${PYTHON} AS build
 # serve; traces for OpenTelemetry too; ray for many machines; gpu for TensorFlow and CUDA's libraries.
 ARG REQUIREMENTS=serve
@@ -34,14 +23,12 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin cxr \
     && echo "PATH=/opt/venv/bin:\$PATH" > /etc/profile.d/venv.sh \
     && python -m pip uninstall --yes pip
 COPY --from=build /opt/venv /opt/venv
-COPY --from=compile /srv/cache /srv/cache
 WORKDIR /srv
 COPY app app
 COPY models models
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    CXR_CACHE_DIR=/srv/cache \
     CXR_HOST=0.0.0.0 \
     CXR_PORT=8000
 USER 10001

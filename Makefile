@@ -28,7 +28,7 @@ install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=ser
 	@touch $@
 
 serve: ## serve models/best_model.h5 on port 8000; CXR_ settings, or ARGS="--port 9000"
-	@$(MAKE) --no-print-directory install USE=tensorflow
+	@$(MAKE) --no-print-directory install USE=serve
 	$(BIN)/python -m app $(ARGS)
 
 score: ## an archive SOURCE=DIR|PATTERN|LIST.txt into the table OUT=FILE.parquet, on where it was stopped

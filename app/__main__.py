@@ -1,4 +1,4 @@
-"""`python -m app`: serve with our settings; `python -m app compile`: prepare a start."""
+"""`python -m app`: serve with our settings."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from app.inference.engines.compiled import compiled_model, stop_compiling
-from app.inference.loading import checkpoint_of
 from app.main import create_app
-from app.runtime.children import give_memory_back, leave_no_core
+from app.runtime.children import end_children, give_memory_back, leave_no_core
 from app.runtime.logs import set_up_logs, write_out
 from app.server.serve import Server, end_now, listen
 from app.settings import Settings, read_settings, unknown_variables
@@ -36,15 +34,8 @@ Name another checkpoint in CXR_MODEL_PATH, or train one: python -m training fit 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until a signal, or compile; 2 where settings or checkpoint forbid it, 1 for a bug."""
+    """Serve until a signal; 2 where settings or checkpoint forbid it, 1 for a bug."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Serve the checkpoint.")
-    parser.add_argument(
-        "command",
-        nargs="?",
-        choices=("serve", "compile"),
-        default="serve",
-        help="serve (the default), or compile the checkpoint for a start without TensorFlow",
-    )
     parser.add_argument("--host", help="address to listen on (CXR_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (CXR_PORT, 8000)")
     flags = {
@@ -52,18 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, value in vars(parser.parse_args(arguments)).items()
         if value is not None
     }
-    run = {"serve": _serve, "compile": _compile}[flags.pop("command")]
     settings = None
     try:
         settings = read_settings(**flags)
-        return run(settings)
+        return _serve(settings)
     except CxrError as error:
         _say_last(error, as_json=settings is not None and settings.log_json)
         return EXIT_OPERATOR
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     finally:
-        stop_compiling()  # for nobody any more
+        end_children()  # which work for nobody any more
 
 
 def _serve(settings: Settings) -> int:
@@ -79,16 +69,6 @@ def _serve(settings: Settings) -> int:
     if isinstance(service.failure, CxrError):
         raise service.failure
     return 0 if service.failure is None else EXIT_BUG
-
-
-def _compile(settings: Settings) -> int:
-    _set_up(settings)
-    compiled = compiled_model(checkpoint_of(settings), settings.cache_dir)
-    print(  # noqa: T201  # what was asked for
-        f"{compiled.path}: on drawn pictures at most {compiled.largest_difference:.1g} from the "
-        f"probabilities of {compiled.converter}"
-    )
-    return 0
 
 
 def _set_up(settings: Settings) -> None:

@@ -27,6 +27,7 @@ _KEY = "^[!-+\\--~]+$"
 
 _SECRET = frozenset({"api_keys", "admin_key"})
 
+PrecisionSetting = Literal["auto", "f32", "bf16"]
 Key = Annotated[SecretStr, Field(min_length=1)]
 
 
@@ -41,10 +42,10 @@ class Settings(BaseSettings):
     """When set, the digest that the checkpoint must have; compared before it is parsed."""
     classes: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode] = DEFAULT_CLASSES
     """Outputs in order, separated by commas, for a checkpoint that carries no contract."""
-    engine: Literal["auto", "litert", "tensorflow"] = "auto"
+    engine: Literal["auto", "openvino", "tensorflow"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    cache_dir: Path = Path("~/.cache/cxr-inference")
-    """Where checkpoints compiled for LiteRT are kept."""
+    precision: PrecisionSetting = "auto"
+    """Of OpenVINO's numbers; "auto" takes bf16 where contract and CPU have it."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     max_upload_mb: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 20

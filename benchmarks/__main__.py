@@ -11,8 +11,8 @@ from typing import Final
 
 from rich.console import Console
 
+from app.inference.loading import load_classifier
 from app.settings import read_settings
-from app.xray.checkpoint import read_checkpoint
 from benchmarks.compare.contenders import NAMES, Contender
 from benchmarks.compare.figures import Cell, Figures, plot, tell
 from benchmarks.compare.floor import Floor
@@ -42,8 +42,7 @@ def main() -> None:
         options.rounds, options.seconds = 1, 3
 
     console = Console()
-    checkpoint = read_checkpoint(options.model)
-    floor = Floor(checkpoint, read_settings().cache_dir)
+    floor = Floor(load_classifier(read_settings(model_path=options.model)))
     pictures = {size: gray_jpeg(*size) for size in {cell.size for cell in CELLS}}
     figures: Figures = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +68,7 @@ def main() -> None:
         f"medians of {options.rounds} rounds of {options.seconds:g} s, ratios taken within each. "
         "The floor is decoding and the model alone, no HTTP: requests/s with all CPUs at work, "
         "milliseconds one after the other.",
-        ("ai-edge-litert", "tensorflow", "litserve"),
+        ("openvino", "tensorflow", "litserve"),
     )
     tell(report, figures)
     report.conclude(options.out)

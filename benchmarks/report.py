@@ -44,7 +44,7 @@ class Report:
     `packages` are put before it.
     """
 
-    def __init__(self, name: str, note: str, packages: Sequence[str] = ("ai-edge-litert",)) -> None:
+    def __init__(self, name: str, note: str, packages: Sequence[str] = ("openvino",)) -> None:
         self._name = name
         self._note = f"{machine(*packages)}, {date.today().isoformat()}; {note}"
         self._tables: list[tuple[Sequence[str], list[list[object]]]] = []

@@ -39,15 +39,15 @@ root=$(buildah "${store[@]}" mount "$image")
 field() { buildah "${store[@]}" inspect --format "$1" "$image"; }
 say 'image' "$(megabytes "$root")"
 say '  of which packages' "$(megabytes "$root/opt/venv")"
-say '  of which the service, its checkpoint and that compiled' "$(megabytes "$root/srv")"
+say '  of which the service and its checkpoint' "$(megabytes "$root/srv")"
 say 'version, by its label' "$(field '{{index .OCIv1.Config.Labels "org.opencontainers.image.version"}}')"
 
-for name in tensorflow keras pip pytest; do
+for name in tensorflow pip pytest; do
     found=$(find "$root/opt/venv" "$root/usr/local" -type d -name "$name" -path '*site-packages*' -print -quit)
     [ -z "$found" ] || fail "$name is in the image: $found"
 done
-[ "$(ls "$root/srv")" = "$(printf 'app\ncache\nmodels')" ] || fail "in /srv: $(ls "$root/srv")"
-say 'TensorFlow, Keras, pip, tests and training' 'not in it'
+[ "$(ls "$root/srv")" = "$(printf 'app\nmodels')" ] || fail "in /srv: $(ls "$root/srv")"
+say 'TensorFlow, pip, tests and training' 'not in it'
 
 user=$(field '{{.OCIv1.Config.User}}')
 mapfile -t environment < <(field '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' | sed '/^$/d')
@@ -64,7 +64,7 @@ inside() { # the command of the image, or another, in a container poor in everyt
         done
         cd "$root/srv"; exec "$@"' sh "$root" \
         chroot --userspec="$user:$user" "$root" env --chdir=/srv --ignore-environment \
-        "${environment[@]}" CXR_PORT="$port" CXR_OOD=warn "$@"
+        "${environment[@]}" CXR_PORT="$port" CXR_OOD=warn CXR_ADMIN_KEY=check "$@"
 }
 inside "${command[@]}" >"$work/log" 2>&1 &
 server=$!
@@ -85,6 +85,11 @@ status=$(curl --silent --output "$work/answer" --write-out '%{http_code}' \
     --form "file=@$work/drawn.png" "http://127.0.0.1:$port/predict")
 grep --quiet "$(sha256sum models/best_model.h5 | cut -d ' ' -f 1)" "$work/answer" || fail "$(cat "$work/answer")"
 say 'POST /predict, by models/best_model.h5' "$status"
+
+reloaded=$(curl --silent --output "$work/answer" --write-out '%{http_code}' \
+    --request POST --header 'X-API-Key: check' "http://127.0.0.1:$port/admin/reload")
+[ "$reloaded" = 200 ] || fail "$(cat "$work/answer")"
+say 'POST /admin/reload, without TensorFlow' "$reloaded"
 
 kill -TERM "$pid"
 wait "$server" && ended=0 || ended=$?

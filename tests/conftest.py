@@ -15,19 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where each checkpoint is compiled once for all tests."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(scope="session", autouse=True)
-def no_settings_of_this_machine(cache_dir: Path) -> Iterator[None]:
+def no_settings_of_this_machine() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith(PREFIX):
                 patch.delenv(name)
-        patch.setenv("CXR_CACHE_DIR", str(cache_dir))
         yield
 
 

@@ -154,7 +154,7 @@ def test_the_probes_ask_what_they_should(name: str) -> None:
         "livenessProbe": "/health/live",
     }
     startup = container["startupProbe"]
-    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60, "it may have to compile"
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 60, "a busy CPU takes its time"
     (port,) = container["ports"]
     assert port["containerPort"] == Settings.model_fields["port"].default
     assert {container[probe]["httpGet"]["port"] for probe in paths} == {port["name"]}

@@ -40,7 +40,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("engine", "tolerance"), [("tensorflow", MOBILENET_PROBABILITIES), ("litert", TOLERANCE)]
+    ("engine", "tolerance"), [("tensorflow", MOBILENET_PROBABILITIES), ("openvino", TOLERANCE)]
 )
 def test_its_own_predictions_come_over_http(
     engine: str, tolerance: float, files: list[bytes], expected: np.ndarray, path: Path

@@ -29,6 +29,10 @@ STRANGE: Final = (
     "This does not look like a frontal chest X-ray (score {score:.2f}, threshold {threshold:.2f}): "
     "do not trust the answer."
 )
+IMPRECISE: Final = (
+    "All of the network is computed in bf16, as CXR_PRECISION demands: what that does to its "
+    "answers was not judged."
+)
 NEGATIVE: Final = (
     "The picture looks like the negative of a chest X-ray, black for white: its negative was "
     "answered."
@@ -85,6 +89,8 @@ class Classifier:
             self._warnings += (UNCALIBRATED,)
         if ood != "off" and self.contract.ood is None:
             self._warnings += (UNGATED,)
+        if engine.precision == "bf16":
+            self._warnings += (IMPRECISE,)
 
     def warm_up(self) -> None:
         """Answer a canary in every size of batch that the engine plans for apart.

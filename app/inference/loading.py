@@ -12,9 +12,11 @@ from pebble import ProcessExpired
 
 from app.inference.classifier import Classifier
 from app.inference.engines import create_engine
-from app.runtime.children import be_expendable, call_apart
+from app.runtime.children import Apart, be_expendable, return_freed_memory
 from app.xray.checkpoint import read_checkpoint
-from app.xray.errors import CheckpointCorrupt, InferenceStopped, ReloadFailed
+from app.xray.errors import CheckpointCorrupt, EngineError, InferenceStopped, ReloadFailed
+from app.xray.graph.export import export_graph
+from app.xray.graph.runtime import import_openvino
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from app.runtime.metrics import Metrics
     from app.settings import Settings
     from app.xray.checkpoint import Checkpoint
+    from app.xray.graph.graph import Graph
 
 log = logging.getLogger(__name__)
 
 LIMIT_S: Final = 600
-"""A model that is not there by then, compiled if need be, is given up."""
+"""A model that is not there by then is given up."""
 
 
 class Load(Protocol):
@@ -90,53 +93,63 @@ def announce(how: str, classifier: Classifier, metrics: Metrics) -> None:
         classes=classifier.contract.classes,
     )
     log.info(
-        "%s %s (sha256 %s), engine %s on %s%s",
+        "%s %s (sha256 %s), engine %s on %s in %s%s",
         how,
         checkpoint.path,
         checkpoint.sha256[:12],
         engine.name,
         engine.device,
+        engine.precision,
         "" if is_calibrated else ", uncalibrated",
     )
 
 
 _READING_LIMIT_S: Final = 15
 """A gigabyte of weights, the most that is read, took 3 s on two busy cores."""
-_READING_BYTES: Final = 3 << 30
-"""The largest weights, and what reading takes besides."""
+_GRAPH_LIMIT_S: Final = 300
+"""The largest networks of keras.applications, of a thousand layers, take a minute."""
+_READER_BYTES: Final = 8 << 30
+"""The largest weights several times over: as Keras holds them, in both layouts, and compiled."""
 
 
 def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
     """Build an engine for the checkpoint that the settings name, and warm it up.
 
+    What comes of the checkpoint is read, and built by Keras, in a process of its own, since a few
+    wrong bytes can send HDF5's library round and round for ever, and with it everything that waits
+    for the interpreter. That process hands back data; here neither Keras nor TensorFlow is loaded,
+    but for the engine that is TensorFlow.
+
     `checkpoint` is one that was read already, for a new engine in place of one that broke.
 
     Raises:
-        CheckpointError: as `read_checkpoint`, `create_engine` and `Classifier.warm_up`.
+        CheckpointError: as `read_checkpoint`, `create_engine` and `Classifier.warm_up`, and where
+            reading comes to no end or crashes.
         EngineError: as `create_engine`.
     """
-    checkpoint = checkpoint or checkpoint_of(settings)
-    engine = create_engine(
-        checkpoint, settings.engine, device=settings.device, cache_dir=settings.cache_dir
-    )
+    with Apart(_be_a_reader) as reader:
+        checkpoint = checkpoint or _read(settings, reader)
+        engine = create_engine(
+            checkpoint,
+            settings.engine,
+            device=settings.device,
+            precision=settings.precision,
+            graph_of=partial(_graph_of, reader=reader),
+        )
     classifier = Classifier(checkpoint, engine, ood=settings.ood)
     classifier.warm_up()
+    return_freed_memory()
     return classifier
 
 
-def checkpoint_of(settings: Settings) -> Checkpoint:
-    """The checkpoint that the settings name, inspected.
-
-    In a process of its own, since a few wrong bytes can send HDF5's library round and round for
-    ever, and with it everything that waits for the interpreter.
-
-    Raises:
-        CheckpointError: as `read_checkpoint`, and where reading comes to no end or crashes.
-    """
+def _read(settings: Settings, reader: Apart) -> Checkpoint:
     path = settings.model_path
     read = partial(read_checkpoint, path, sha256=settings.model_sha256, classes=settings.classes)
     try:
-        return call_apart(read, within_s=_READING_LIMIT_S, be=_be_a_reader)
+        reading = reader.begin(read, within_s=_READING_LIMIT_S)
+        if settings.engine != "tensorflow":
+            import_openvino()  # meanwhile: it takes a while too
+        return reading.result()
     except TimeoutError as error:
         raise CheckpointCorrupt(
             f"{path}: not a readable HDF5 file: reading it takes more than {_READING_LIMIT_S} s"
@@ -147,5 +160,29 @@ def checkpoint_of(settings: Settings) -> Checkpoint:
         ) from error
 
 
+def _graph_of(checkpoint: Checkpoint, *, reader: Apart) -> Graph:
+    """OpenVINO's graph of `checkpoint`; the reader ends with it, and gives its memory back.
+
+    Raises:
+        CheckpointError, EngineError: as `export_graph`, and where it comes to no end or the
+            process dies.
+    """
+    try:
+        return reader.begin(export_graph, checkpoint, within_s=_GRAPH_LIMIT_S).result()
+    except TimeoutError as error:
+        raise EngineError(
+            f"{checkpoint.path}: OpenVINO's graph of it is not made within {_GRAPH_LIMIT_S} s"
+        ) from error
+    except (MemoryError, ProcessExpired) as error:
+        raise EngineError(
+            f"{checkpoint.path}: the process that made OpenVINO's graph of it died; it takes "
+            "0.4 GB of memory, and seven times what the weights take"
+        ) from error
+    except ImportError as error:
+        raise EngineError(f"Keras and OpenVINO cannot be loaded: {error}") from error
+    finally:
+        reader.end()
+
+
 def _be_a_reader() -> None:
-    be_expendable(_READING_BYTES)
+    be_expendable(_READER_BYTES)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, Field
 
+from app.inference.engines.engine import HeldAgainst
 from app.server.problems import Problem
 from app.xray.contract import ModelContract
 from app.xray.errors import public_message
@@ -111,11 +112,21 @@ class PredictionResponse(BaseModel):
 class EngineDescription(BaseModel):
     """What runs the network."""
 
-    name: str = Field(examples=["litert"])
+    name: str = Field(examples=["openvino"])
     device: str = Field(examples=["cpu"])
+    precision: str = Field(
+        description="In which its numbers are computed", examples=["f32", "bf16 from conv_dw_4"]
+    )
+    layout: str | None = Field(
+        description="Of its layers' maps: channels first is the fast one; null where the "
+        "framework decides",
+        examples=["channels first"],
+    )
+    held_against: HeldAgainst | None = Field(
+        description="What its answers for drawn pictures were compared with when it was loaded"
+    )
     largest_difference: float | None = Field(
-        description="From TensorFlow's probabilities, on drawn pictures when it was compiled; "
-        "null for TensorFlow itself"
+        description="By how much a probability departed then, in f32"
     )
 
     @classmethod
@@ -183,8 +194,9 @@ class Health(BaseModel):
     status: Literal["loading", "ready", "draining", "failed"]
     version: str = Field(description="Of the service")
     model: ModelIdentity | None = Field(description="None until it is loaded")
-    engine: str | None = Field(examples=["litert"])
+    engine: str | None = Field(examples=["openvino"])
     device: str | None = Field(examples=["cpu"])
+    precision: str | None = Field(examples=["f32"])
     reason: str | None = Field(description="Why the model cannot be served, where it cannot")
     reload: ReloadOutcome | None = Field(description="None where none was asked for")
 
@@ -198,6 +210,7 @@ class Health(BaseModel):
             model=ModelIdentity.of(loaded) if loaded else None,
             engine=loaded.engine.name if loaded else None,
             device=loaded.engine.device if loaded else None,
+            precision=loaded.engine.precision if loaded else None,
             reason=None if service.failure is None else public_message(service.failure),
             reload=reload and ReloadOutcome.of(reload),
         )

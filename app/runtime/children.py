@@ -10,7 +10,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from pebble import ProcessPool
 
@@ -19,6 +19,7 @@ if sys.platform != "win32":
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
 Result = TypeVar("Result")
 
@@ -69,6 +70,12 @@ def give_memory_back() -> None:
             allocator.mallopt(option, _LARGE_BYTES)
 
 
+def return_freed_memory() -> None:
+    """Have this process return what it has freed by now (malloc_trim(3)), as after a large load."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def leave_no_core() -> None:
     """Have a crash of this process write no core file: it would hold patients' pictures."""
     if sys.platform != "win32":
@@ -76,22 +83,43 @@ def leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
-def call_apart(
-    function: Callable[..., Result], *arguments: Any, within_s: float, be: Callable[[], None]
-) -> Result:
-    """Call `function` in a new process, which first calls `be`, and is ended afterwards.
+class Apart:
+    """A process of its own, which first calls `be`; one call after the other is made in it.
 
-    Raises what `function` raises, which has to be picklable, and:
-
-    Raises:
-        TimeoutError: it took more than `within_s`.
-        ProcessExpired: the process died.
+    A context manager: the process, and whatever it is doing, ends with the block.
     """
-    process = ProcessPool(1, initializer=be, context=multiprocessing.get_context("spawn"))
-    try:
-        return process.schedule(function, arguments, timeout=within_s).result()
-    finally:
-        end(process)
+
+    def __init__(self, be: Callable[[], None]) -> None:
+        self._process = ProcessPool(1, initializer=be, context=multiprocessing.get_context("spawn"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def begin(
+        self, function: Callable[..., Result], *arguments: Any, within_s: float
+    ) -> Future[Result]:
+        """Call `function` there; the result has the errors below, and is not waited for.
+
+        Raises what `function` raises, which has to be picklable, and:
+
+        Raises:
+            TimeoutError: it took more than `within_s`.
+            ProcessExpired: the process died.
+        """
+        return self._process.schedule(function, arguments, timeout=within_s)
+
+    def end(self) -> None:
+        """End the process; nothing is called in it any more."""
+        end(self._process)
+
+
+def end_children() -> None:
+    """End every process of this one's; whoever waits for one is told that it died."""
+    for child in multiprocessing.active_children():
+        child.terminate()
 
 
 def end(processes: ProcessPool) -> None:

@@ -24,9 +24,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from app.inference.engines.compiled import stop_compiling
 from app.inference.loading import load_classifier
-from app.runtime.children import give_memory_back, leave_no_core
+from app.runtime.children import end_children, give_memory_back, leave_no_core
 from app.runtime.logs import hush_pillow
 from app.score.scorer import Scorer
 from app.score.source import list_pictures
@@ -83,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("stopped; the same command goes on from here")
         return EXIT_STOPPED
     finally:
-        stop_compiling()
+        end_children()
     console.print(f"{table.total:,} rows in {flags.out}", soft_wrap=True)
     return 0
 

@@ -6,8 +6,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from app.inference.engines.compiled import compiled_model
-from app.inference.engines.litert import LiteRTEngine
 from app.runtime.devices import usable_cpus
 from app.xray.preprocess import preprocess
 
@@ -15,18 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from app.xray.checkpoint import Checkpoint
+    from app.inference.classifier import Classifier
 
 
 class Floor:
     """Decodes and runs pictures one by one, in as many threads as it is told."""
 
-    def __init__(self, checkpoint: Checkpoint, cache_dir: Path) -> None:
-        self._contract = checkpoint.contract
+    def __init__(self, classifier: Classifier) -> None:
+        self._contract = classifier.contract
         self._threads = usable_cpus()
-        self._engine = LiteRTEngine(
-            compiled_model(checkpoint, cache_dir).path, threads=self._threads
-        )
+        self._engine = classifier.engine
 
     def requests_per_s(self, picture: bytes, seconds: float) -> float:
         """Pictures a second with all CPUs at work."""

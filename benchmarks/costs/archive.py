@@ -28,7 +28,7 @@ def main() -> None:
 
     settings = read_settings()
     classifier = load_classifier(settings)
-    floor = Floor(classifier.checkpoint, settings.cache_dir)
+    floor = Floor(classifier)
     addresses = list(list_pictures(options.folder))
     addresses = addresses[:: max(1, len(addresses) // options.pictures)]
     files = [Path(address) for address in addresses]

@@ -37,7 +37,8 @@ CALLS = 100
 class NoModel:
     """Answers before it is asked."""
 
-    name, device, largest_difference, batching = "none", "cpu", None, Batching()
+    name, device, precision, batching = "none", "cpu", "f32", Batching()
+    layout = held_against = largest_difference = None
 
     def predict(self, batch: Any, *, with_features: bool = False) -> Output:  # noqa: ARG002
         """The same for every picture."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.inference.engines import create_engine
+from app.inference.loading import load_classifier
 from app.settings import read_settings
 from app.xray.checkpoint import read_checkpoint
 from app.xray.network import build_network, import_keras
@@ -48,10 +48,10 @@ def main() -> None:
         rows.append((f"bytes to tensor, gray JPEG {side} x {side}, beside load_img", ours, other))
 
     network = build_network(checkpoint)
-    cache_dir = read_settings().cache_dir
     batch = np.random.default_rng(0).random((1, *checkpoint.contract.input_shape), np.float32)
-    for kind in ("litert", "tensorflow"):
-        engine = create_engine(checkpoint, kind, device="cpu", cache_dir=cache_dir)
+    for kind in ("openvino", "tensorflow"):
+        settings = read_settings(model_path=options.model, engine=kind, device="cpu")
+        engine = load_classifier(settings).engine
         ours, other = interleave(
             lambda engine=engine: engine.predict(batch),
             lambda: network.predict(batch, verbose=0),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Console
 
 from benchmarks.report import Report, add_common_options, listed, percentile, statuses
-from benchmarks.rig.checkpoints import Candidate, compile_ahead, draw_up, put
+from benchmarks.rig.checkpoints import Candidate, draw_up, put
 from benchmarks.rig.generator import Generator, Load
 from benchmarks.rig.phases import AT_CAPACITY, HEALTH, PREDICT, predictions, probe
 from benchmarks.rig.watched_server import WatchedServer
@@ -65,15 +65,10 @@ def main() -> None:
         folder = Path(name)
         candidates = draw_up(options.model, folder)
         good = [candidate for candidate in candidates if candidate.kind == "good"]
-        for candidate in good:
-            console.print(f"[dim]compiling {candidate.name}")
-            compile_ahead(candidate, folder / "cache")
         served = folder / "served.h5"
         put(good[0], served)
         with (
-            WatchedServer(
-                folder / "log", model_path=str(served), cache_dir=str(folder / "cache")
-            ) as server,
+            WatchedServer(folder / "log", model_path=str(served)) as server,
             Generator(
                 server.port,
                 [predictions(AT_CAPACITY), probe(HEALTH, HEALTH_PER_S, keeps_body=True)],

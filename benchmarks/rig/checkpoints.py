@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import h5py
@@ -52,21 +50,6 @@ def draw_up(model: Path, folder: Path) -> list[Candidate]:
         change(path)
         candidates.append(Candidate(name, kind, path, file_sha256(path)))
     return candidates
-
-
-def compile_ahead(candidate: Candidate, cache_dir: Path) -> None:
-    """Compile it as `make serve` would, so that its start needs no TensorFlow."""
-    subprocess.run(
-        [sys.executable, "-m", "app", "compile"],
-        env={
-            **os.environ,
-            "CXR_MODEL_PATH": str(candidate.path),
-            "CXR_CACHE_DIR": str(cache_dir),
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-        },
-        capture_output=True,
-        check=True,
-    )
 
 
 def put(candidate: Candidate, path: Path) -> None:

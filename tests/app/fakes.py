@@ -40,6 +40,9 @@ class FakeEngine:
 
     name = "fake"
     device = "cpu"
+    precision = "f32"
+    layout = "channels first"
+    held_against = "known answers"
     largest_difference = 0.00025
     batching = Batching(max_size=8)
 

@@ -106,10 +106,9 @@ def port() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def cluster(
-    port: int, tiny_checkpoint: Path, cache_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    port: int, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
     """Two replicas, as deploy/ray/serve.yaml says but for their number and port."""
-    load_classifier(read_settings(model_path=tiny_checkpoint, cache_dir=cache_dir))  # compiles it
     config = serve_config()
     config["http_options"] = {"host": "127.0.0.1", "port": port}
     config["applications"][0]["args"] |= {"min_replicas": 2, "max_replicas": 2, "cpus": 0.5}

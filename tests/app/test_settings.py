@@ -24,7 +24,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "CLASSES": "SICK, WELL",
         "ENGINE": "tensorflow",
         "DEVICE": "cpu",
-        "CACHE_DIR": "/srv/cache",
+        "PRECISION": "bf16",
         "HOST": "0.0.0.0",  # noqa: S104
         "PORT": "80",
         "MAX_UPLOAD_MB": "0.5",
@@ -60,7 +60,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         "classes": ["SICK", "WELL"],
         "engine": "tensorflow",
         "device": "cpu",
-        "cache_dir": "/srv/cache",
+        "precision": "bf16",
         "host": "0.0.0.0",  # noqa: S104
         "port": 80,
         "max_upload_mb": 0.5,
@@ -98,7 +98,9 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("CXR_OOD", "refused", "'refuse', 'warn' or 'off'"),
         ("CXR_HOST", "", "at least 1 character"),
         ("CXR_DEVICE", "tpu", "'auto', 'cpu' or 'gpu'"),
-        ("CXR_ENGINE", "onnx", "'auto', 'litert' or 'tensorflow'"),
+        ("CXR_ENGINE", "onnx", "'auto', 'openvino' or 'tensorflow'"),
+        ("CXR_ENGINE", "litert", "'auto', 'openvino' or 'tensorflow'"),
+        ("CXR_PRECISION", "f16", "'auto', 'f32' or 'bf16'"),
         ("CXR_MAX_BATCH_SIZE", "0", "greater than or equal to 1"),
         ("CXR_MAX_WAIT_MS", "-1", "greater than or equal to 0"),
         ("CXR_MAX_QUEUE", "0", "greater than or equal to 1"),

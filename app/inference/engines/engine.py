@@ -9,8 +9,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-Kind = Literal["auto", "litert", "tensorflow"]
+Kind = Literal["auto", "openvino", "tensorflow"]
 Device = Literal["auto", "cpu", "gpu"]
+HeldAgainst = Literal["known answers", "other layout"]
+"""The first are the training framework's, which the contract carries; the second is the same
+network, laid out as Keras has it."""
 
 
 class Output(NamedTuple):
@@ -51,9 +54,14 @@ class Engine(Protocol):
     name: str
     device: str
     """What it runs on: "cpu" or "gpu"."""
+    precision: str
+    """In which its numbers are computed, such as "f32" or "bf16 from conv_dw_4"."""
+    layout: str | None
+    """How its layers' maps are laid out; None where the framework decides that."""
+    held_against: HeldAgainst | None
+    """What its answers for the probe pictures were compared with when it was loaded."""
     largest_difference: float | None
-    """By how much its probabilities departed from the reference's when it was compiled; None for
-    the reference itself."""
+    """By how much its probabilities then departed; None where they were compared with nothing."""
     batching: Batching
 
     def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
@@ -64,11 +72,9 @@ class Engine(Protocol):
         """How each class's logit depends on each feature, see `app.xray.grad_cam`.
 
         Takes the "pooled" of an output, (n, features), n at least 1, and gives float32 (n, classes,
-        features). It is not limited by `batching`, and takes far less than a prediction; the first
-        call takes longer, and some memory.
+        features). It is not limited by `batching`, and takes far less than a prediction.
 
         Raises:
             NotExplainable: this network has no such gradients; it can be served all the same.
-            EngineError: they were compiled, and cannot be read any more.
         """
         ...

@@ -10,18 +10,17 @@ import numpy as np
 
 from app.inference.engines.engine import Batching, Output
 from app.xray.errors import EngineError, NotExplainable
-from app.xray.grad_cam import build_gradients
+from app.xray.grad_cam import take_head
 from app.xray.network import build_network, expose_features, import_keras
 from app.xray.preprocess import rescale
 from app.xray.probes import draw_probes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
-    from app.inference.engines.engine import Device
+    from app.inference.engines.engine import Device, HeldAgainst
     from app.xray.checkpoint import Checkpoint
+    from app.xray.grad_cam.head import Head
 
 _BATCHING: Final = {
     "gpu": Batching(max_size=32, max_wait_s=0.005, sizes=(1, 2, 4, 8, 16, 32)),
@@ -36,6 +35,9 @@ class TensorFlowEngine:
     """
 
     name = "tensorflow"
+    precision = "f32"
+    layout: str | None = None
+    held_against: HeldAgainst | None = None
     largest_difference: float | None = None
 
     def __init__(self, checkpoint: Checkpoint, *, device: Device = "auto") -> None:
@@ -56,8 +58,8 @@ class TensorFlowEngine:
         self._forward = forward
         self._network = network
         self._contract = checkpoint.contract
-        self._gradients: Callable[[Any], Any] | NotExplainable | None = None
-        self._making_gradients = threading.Lock()
+        self._head: Head | NotExplainable | None = None
+        self._taking_head = threading.Lock()
 
     def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
         """As `Engine.predict`."""
@@ -71,30 +73,20 @@ class TensorFlowEngine:
 
     def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Engine.gradients`."""
-        with self._making_gradients:
-            if self._gradients is None:
-                self._gradients = self._trace_gradients()
-        if isinstance(self._gradients, NotExplainable):
-            raise NotExplainable(f"this model cannot be explained: {self._gradients}")
-        found: NDArray[np.float32] = self._gradients(pooled).numpy()
-        return found
+        with self._taking_head:
+            if self._head is None:
+                self._head = self._take_head()
+        if isinstance(self._head, NotExplainable):
+            raise NotExplainable(f"this model cannot be explained: {self._head}")
+        return self._head.gradients(pooled)
 
-    def _trace_gradients(self) -> Callable[[Any], Any] | NotExplainable:
-        import tensorflow as tf
-
+    def _take_head(self) -> Head | NotExplainable:
         probes = rescale(draw_probes(self._contract), self._contract)
         seen = self.predict(probes, with_features=True)
         try:
-            gradients = build_gradients(self._network, seen.pooled, seen.probabilities)
-            features = self._network.output["pooled"].shape[1]
-            traced: Callable[[Any], Any] = tf.function(
-                gradients,
-                input_signature=[tf.TensorSpec((None, features), tf.float32)],
-                autograph=False,  # which logs what it cannot read, the environment with it
-            )
+            return take_head(self._network, seen.pooled, seen.probabilities)
         except NotExplainable as error:
             return error
-        return traced
 
 
 def _choose_device(tf: Any, device: Device) -> str:

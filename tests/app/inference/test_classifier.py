@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from app.inference.classifier import NEGATIVE, STRANGE, UNCALIBRATED, UNGATED
+from app.inference.classifier import IMPRECISE, NEGATIVE, STRANGE, UNCALIBRATED, UNGATED
 from app.inference.engines.engine import Batching
 from app.inference.loading import load_classifier
 from app.settings import read_settings
@@ -198,6 +198,16 @@ def test_a_model_that_cannot_be_run_fails_its_warm_up() -> None:
         fake_classifier(Broken()).warm_up()
 
 
+@pytest.mark.parametrize(
+    ("precision", "warns"), [("bf16", True), ("bf16 from conv", False), ("f32", False)]
+)
+def test_a_precision_that_nobody_judged_is_warned_of(precision: str, warns: bool) -> None:
+    engine = FakeEngine()
+    engine.precision = precision
+    (found,) = fake_classifier(engine).predict(model_inputs(1))
+    assert (IMPRECISE in found.warnings) == warns
+
+
 def test_an_answer_that_is_not_finite_is_an_error_not_an_answer() -> None:
     with pytest.raises(EngineError, match="not finite"):
         fake_classifier(FakeEngine((float("nan"), 0.5, 0.5))).predict(model_inputs(1))
@@ -205,7 +215,7 @@ def test_an_answer_that_is_not_finite_is_an_error_not_an_answer() -> None:
 
 def test_a_checkpoint_is_loaded_as_the_settings_say(tiny_checkpoint: Path) -> None:
     classifier = load_classifier(read_settings(model_path=tiny_checkpoint, device="cpu"))
-    assert (classifier.engine.name, classifier.engine.device) == ("litert", "cpu")
+    assert (classifier.engine.name, classifier.engine.device) == ("openvino", "cpu")
     expected = keras.models.load_model(tiny_checkpoint, compile=False).predict(
         model_inputs(), verbose=0
     )
@@ -233,7 +243,7 @@ def test_what_cannot_be_loaded_is_the_operators_error(
         load_classifier(read_settings(**{"model_path": tiny_checkpoint, **settings}))
 
 
-@pytest.mark.parametrize("engine", ["tensorflow", "litert"])
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
 def test_a_network_without_a_softmax_is_not_served(engine: str, tmp_path: Path) -> None:
     inputs = keras.Input((224, 224, 3))
     outputs = keras.layers.Dense(3)(keras.layers.GlobalMaxPooling2D()(inputs))
@@ -272,3 +282,19 @@ def test_a_checkpoint_that_sends_its_library_round_and_round_is_refused(
     monkeypatch.setattr("app.inference.loading._READING_LIMIT_S", 5)
     with pytest.raises(CheckpointCorrupt, match=r"round\.h5: .* takes more than 5 s"):
         load_classifier(read_settings(model_path=path))
+
+
+@pytest.mark.parametrize(
+    ("work", "message"),
+    [
+        pytest.param(dawdle, "graph of it is not made within 0.5 s", id="comes-to-no-end"),
+        pytest.param(crash, "the process that made OpenVINO's graph of it died", id="crashes"),
+    ],
+)
+def test_a_network_that_breaks_its_reader_is_the_machines_fault_and_told(
+    work: Any, message: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.inference.loading.export_graph", work)
+    monkeypatch.setattr("app.inference.loading._GRAPH_LIMIT_S", 0.5)
+    with pytest.raises(EngineError, match=rf"tiny\.h5: .*{message}"):
+        load_classifier(read_settings(model_path=tiny_checkpoint))

@@ -9,17 +9,18 @@ import pytest
 from keras import layers
 from PIL import Image, ImageDraw
 
-from app.inference.engines.compiled import compiled_model
-from app.inference.engines.litert import LiteRTEngine
+from app.inference.engines.openvino import OpenVINOEngine
 from app.inference.engines.tensorflow import TensorFlowEngine
 from app.inference.overlay import SIDE, overlay, thumbnail
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import EngineError
 from app.xray.grad_cam import heat_map
+from app.xray.graph.plan import F32
 from app.xray.heat import color_table
 from app.xray.preprocess import preprocess
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
+from tests.graphs import graph_of
 from tests.networks import write_tiny_checkpoint
 
 if TYPE_CHECKING:
@@ -76,12 +77,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_checkpoint(path, CONTRACT, network=network)
 
 
-@pytest.fixture(scope="module", params=["litert", "tensorflow"])
-def engine(request: pytest.FixtureRequest, checkpoint: Path, cache_dir: Path) -> Engine:
+@pytest.fixture(scope="module", params=["openvino", "tensorflow"])
+def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Engine:
     if request.param == "tensorflow":
         return TensorFlowEngine(read_checkpoint(checkpoint), device="cpu")
-    compiled = compiled_model(read_checkpoint(checkpoint), cache_dir)
-    return LiteRTEngine(compiled.path, threads=1, read_gradients=compiled.read_gradients)
+    return OpenVINOEngine(graph_of(read_checkpoint(checkpoint)), F32, threads=1)
 
 
 @pytest.mark.parametrize("corner", CORNERS.values(), ids=CORNERS)

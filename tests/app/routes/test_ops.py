@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-NOTHING_LOADED = {"reload": None, "version": VERSION, "model": None, "engine": None, "device": None}
+NOTHING_LOADED = {
+    "reload": None,
+    "version": VERSION,
+    "model": None,
+    "engine": None,
+    "device": None,
+    "precision": None,
+}
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/ready"])
@@ -27,6 +34,7 @@ async def test_ready_names_model_engine_and_device(path: str) -> None:
         "version": VERSION,
         "model": {"name": "fake", "sha256": SHA256, "calibrated": False},
         "engine": "fake",
+        "precision": "f32",
         "device": "cpu",
         "reason": None,
         "reload": None,
@@ -88,7 +96,14 @@ async def test_the_model_is_described_by_its_contract() -> None:
         "sha256": SHA256,
         "calibrated": True,
         "carries_contract": True,
-        "engine": {"name": "fake", "device": "cpu", "largest_difference": 0.00025},
+        "engine": {
+            "name": "fake",
+            "device": "cpu",
+            "precision": "f32",
+            "layout": "channels first",
+            "held_against": "known answers",
+            "largest_difference": 0.00025,
+        },
     }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ABOUT = About("xrays", "best_model", "5" * 64, True, ("SICK", "WELL"), "refuse", "litert", "1.0")
+ABOUT = About("xrays", "best_model", "5" * 64, True, ("SICK", "WELL"), "refuse", "openvino", "1.0")
 PICTURES = [f"{n}.png" for n in range(23)]
 
 

@@ -80,7 +80,7 @@ def test_the_service_may_go_away_and_come_back(
     expect(page.locator(HEADLINE)).to_have_text("Waiting for the service …")
     with live(calibrated, port=port, drain_s="0"):
         answered(page)
-        expect(page.locator("#state")).to_contain_text("Ready, LiteRT on CPU")
+        expect(page.locator("#state")).to_contain_text("Ready, OpenVINO on CPU")
 
 
 @pytest.mark.parametrize(

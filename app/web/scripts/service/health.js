@@ -13,7 +13,7 @@ const STATES = {
   failed: "Cannot serve its model",
   unreachable: "Cannot be reached; asking again …",
 };
-const SPELLED = { litert: "LiteRT", tensorflow: "TensorFlow", cpu: "CPU", gpu: "GPU" };
+const SPELLED = { openvino: "OpenVINO", tensorflow: "TensorFlow", cpu: "CPU", gpu: "GPU" };
 
 export let health = { status: "asking" };
 export const healthRead = signal();
@@ -49,8 +49,9 @@ async function readHealth() {
 }
 
 function showState() {
-  const { status, engine, device, model, version, reason } = health;
-  const where = status === "ready" ? `, ${spelled(engine)} on ${spelled(device)}` : "";
+  const { status, engine, device, precision, model, version, reason } = health;
+  const numbers = precision === "f32" ? "" : ` in ${precision}`;
+  const where = status === "ready" ? `, ${spelled(engine)} on ${spelled(device)}${numbers}` : "";
   const words = `${STATES[status]}${where}${reason ? `: ${reason}` : ""}`;
   const state = byId("state");
   state.dataset.state = status;

@@ -9,6 +9,7 @@ import app.inference.engines
 from app.inference.engines import create_engine
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import EngineError
+from tests.graphs import graph_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +32,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("kind", "device", "gpus", "expected"),
     [
-        pytest.param("auto", "auto", (0, 0), ("litert", "cpu"), id="no-gpu"),
+        pytest.param("auto", "auto", (0, 0), ("openvino", "cpu"), id="no-gpu"),
         pytest.param("auto", "auto", (2, 2), ("tensorflow", "gpu"), id="gpus"),
-        pytest.param("auto", "auto", (1, 0), ("litert", "cpu"), id="tensorflow-without-cuda"),
-        pytest.param("auto", "cpu", (1, 1), ("litert", "cpu"), id="cpu-demanded"),
+        pytest.param("auto", "auto", (1, 0), ("openvino", "cpu"), id="tensorflow-without-cuda"),
+        pytest.param("auto", "cpu", (1, 1), ("openvino", "cpu"), id="cpu-demanded"),
         pytest.param("auto", "gpu", (1, 1), ("tensorflow", "gpu"), id="gpu-demanded"),
-        pytest.param("litert", "auto", (1, 1), ("litert", "cpu"), id="litert-demanded"),
+        pytest.param("openvino", "auto", (1, 1), ("openvino", "cpu"), id="openvino-demanded"),
         pytest.param("tensorflow", "auto", (0, 0), ("tensorflow", "cpu"), id="reference-on-cpu"),
         pytest.param("tensorflow", "auto", (1, 1), ("tensorflow", "gpu"), id="reference-on-gpu"),
         pytest.param("tensorflow", "cpu", (1, 1), ("tensorflow", "cpu"), id="both-demanded"),
@@ -49,38 +50,35 @@ def test_the_engine_follows_settings_and_machine(
     expected: tuple[str, str],
     machine: Any,
     tiny_checkpoint: Path,
-    cache_dir: Path,
 ) -> None:
     machine(*gpus)
-    engine = create_engine(
-        read_checkpoint(tiny_checkpoint), kind, device=device, cache_dir=cache_dir
-    )
+    engine = create_engine(read_checkpoint(tiny_checkpoint), kind, device=device, graph_of=graph_of)
     assert (engine.name, engine.device) == expected
-    assert (engine.largest_difference is None) == (engine.name == "tensorflow")
+    assert (engine.held_against is None) == (engine.name == "tensorflow")
 
 
 def test_a_gpu_that_tensorflow_does_not_see_is_mentioned(
-    machine: Any, tiny_checkpoint: Path, cache_dir: Path, caplog: pytest.LogCaptureFixture
+    machine: Any, tiny_checkpoint: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine(1, 0)
-    create_engine(read_checkpoint(tiny_checkpoint), cache_dir=cache_dir)
+    create_engine(read_checkpoint(tiny_checkpoint), graph_of=graph_of)
     assert "there is a GPU, but the CPU is taken" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("kind", "device", "message"),
     [
-        pytest.param("litert", "gpu", "CXR_ENGINE=litert runs on the CPU", id="litert-on-gpu"),
+        pytest.param("openvino", "gpu", "OpenVINO sees no GPU of Intel's here", id="no-intel-gpu"),
         pytest.param("auto", "gpu", "TensorFlow sees no GPU", id="no-gpu"),
         pytest.param("tensorflow", "gpu", "TensorFlow sees no GPU", id="no-gpu-for-tensorflow"),
     ],
 )
 def test_what_is_not_to_be_had_is_the_operators_error(
-    kind: Any, device: Any, message: str, machine: Any, tiny_checkpoint: Path, cache_dir: Path
+    kind: Any, device: Any, message: str, machine: Any, tiny_checkpoint: Path
 ) -> None:
     machine(0, 0)
     with pytest.raises(EngineError, match=message):
-        create_engine(read_checkpoint(tiny_checkpoint), kind, device=device, cache_dir=cache_dir)
+        create_engine(read_checkpoint(tiny_checkpoint), kind, device=device, graph_of=graph_of)
 
 
 @pytest.mark.parametrize("gpus", [0, 1], ids="{} GPUs".format)
@@ -88,12 +86,11 @@ def test_without_tensorflow_the_cpu_is_served_and_no_more(
     gpus: int,
     machine: Any,
     tiny_checkpoint: Path,
-    cache_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     machine(gpus, gpus)
     monkeypatch.setattr(app.inference.engines, "find_spec", lambda _: None)
     checkpoint = read_checkpoint(tiny_checkpoint)
-    assert create_engine(checkpoint, cache_dir=cache_dir).name == "litert"
+    assert create_engine(checkpoint, graph_of=graph_of).name == "openvino"
     with pytest.raises(EngineError, match="TensorFlow is not installed"):
-        create_engine(checkpoint, "tensorflow", cache_dir=cache_dir)
+        create_engine(checkpoint, "tensorflow", graph_of=graph_of)
