@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from app.xray.errors import UnusableImage
 
@@ -22,21 +22,27 @@ MAX_PARTS: Final = 20_000
 """Segments of a JPEG, chunks of a PNG: each costs Python a microsecond, however few its bytes. A
 PNG of 20 MB in chunks of 8 kB has 2,500."""
 JPEG_START: Final = b"\xff\xd8"
-_FILL: Final = re.compile(b"\xff+")
-_SEQUENTIAL: Final = frozenset({0xC0, 0xC1, 0xC3, 0xF7})
-"""Frames that are coded in one go: JPEG baseline, extended and lossless, and JPEG-LS."""
-_OTHER_FRAMES: Final = FRAMES - _SEQUENTIAL
+_MARKER: Final = re.compile(b"\xff[^\x00\xff]", re.DOTALL)
+"""Fill bytes may stand before a marker (T.81, B.1.1.2). Some writers leave other bytes there, which
+libjpeg and all that stand on it pass over."""
+LOSSLESS: Final = 0xC3
+JPEG_LS: Final = 0xF7
+_READ_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, LOSSLESS, JPEG_LS})
+"""JPEG baseline, extended, progressive and lossless, and JPEG-LS."""
+_OTHER_FRAMES: Final = FRAMES - _READ_FRAMES
 _MAX_TILES: Final = 4096
 """Each costs a decoder kilobytes, even an empty one; radiographs have one tile, or dozens."""
 
 
 class Declared(NamedTuple):
-    """Columns, rows, samples a pixel and bits a sample."""
+    """Columns, rows, samples a pixel and bits a sample; which of the three standards it is of."""
 
     columns: int
     rows: int
     samples: int
     bits: int
+    kind: Literal["JPEG", "JPEG-LS", "JPEG 2000"] = "JPEG"
+    is_lossless: bool = False
 
 
 def declared(codestream: bytes) -> Declared:
@@ -45,8 +51,8 @@ def declared(codestream: bytes) -> Declared:
     Sources: ITU-T T.81, B.2.2 (SOF); ITU-T T.87, C.2.2 (SOF55); ITU-T T.800, A.5.1 (SIZ).
 
     Raises:
-        UnusableImage: it is none of them or cut off; it is progressive or hierarchical, which no
-            transfer syntax that is read allows; its samples differ in size or depth; it has more
+        UnusableImage: it is none of them or cut off; it is hierarchical or coded
+            arithmetically; its samples differ in size or depth; it has more
             than `MAX_SCANS` scans or thousands of tiles.
     """
     try:
@@ -61,9 +67,10 @@ def _jpeg(codestream: bytes) -> Declared:
     if codestream.count(START_OF_SCAN) > MAX_SCANS:
         raise UnusableImage(f"The compressed picture has more than {MAX_SCANS} scans.")
     for marker, offset in markers(codestream):
-        if marker in _SEQUENTIAL:
+        if marker in _READ_FRAMES:
             bits, rows, columns, samples = struct.unpack_from(">BHHB", codestream, offset)
-            return Declared(columns, rows, samples, bits)
+            kind: Literal["JPEG", "JPEG-LS"] = "JPEG-LS" if marker == JPEG_LS else "JPEG"
+            return Declared(columns, rows, samples, bits, kind, marker == LOSSLESS)
         if marker in _OTHER_FRAMES:
             raise UnusableImage("The compressed picture is coded in a way that DICOM rules out.")
     raise UnusableImage("The compressed picture's header is corrupt.")
@@ -93,10 +100,10 @@ def segments(codestream: bytes) -> Iterator[tuple[int, int]]:
     """
     offset = len(JPEG_START)
     for _ in range(MAX_PARTS):
-        if codestream[offset] != 0xFF:
-            return
-        # Any number of fill bytes may stand before a marker.
-        offset = _FILL.match(codestream, offset).end() - 1  # type: ignore[union-attr]
+        found = _MARKER.search(codestream, offset)
+        if found is None:
+            raise IndexError("no further marker")
+        offset = found.start()
         marker = codestream[offset + 1]
         yield marker, offset
         if marker == START_OF_SCAN[1]:
@@ -119,4 +126,4 @@ def _jpeg_2000(codestream: bytes) -> Declared:
     depth, *subsampling = kinds.pop()
     if kinds or subsampling != [1, 1]:
         raise UnusableImage("The compressed picture's samples differ in size or depth.")
-    return Declared(right - left, bottom - top, samples, (depth & 0x7F) + 1)
+    return Declared(right - left, bottom - top, samples, (depth & 0x7F) + 1, "JPEG 2000")

@@ -11,12 +11,14 @@ from PIL import Image
 
 from app.xray.decode.codestream import MAX_SCANS, START_OF_SCAN
 from app.xray.decode.dicom.read import read_dicom
+from app.xray.decode.dicom.start import start_of
+from app.xray.decode.foreign import JPEG_LS_START, describe
 from app.xray.decode.levels import look_up, spread
 from app.xray.decode.radiograph import MIN_SIDE as MIN_SIDE
-from app.xray.decode.radiograph import Radiograph, refuse_small
+from app.xray.decode.radiograph import Radiograph, refuse_flat, refuse_small
 from app.xray.decode.stripped import bare_jpeg, bare_png
 from app.xray.errors import TooManyPixels, UnsupportedImageType, UnusableImage
-from app.xray.image_types import NAMES, TYPES
+from app.xray.image_types import DICOM, JPEG, PNG
 
 if TYPE_CHECKING:
     from app.xray.decode.stripped import Bare
@@ -48,12 +50,14 @@ def sniff(data: bytes) -> str:
     """The type that the first bytes declare: "JPEG", "PNG" or "DICOM".
 
     Raises:
-        UnsupportedImageType: the bytes declare another type, or none.
+        UnsupportedImageType: the bytes declare another type, or none; says which, and what to do.
     """
-    for kind in TYPES:
-        if data.startswith(kind.signature, kind.offset):
+    if start_of(data) is not None:
+        return DICOM.name
+    for kind in (JPEG, PNG):
+        if data.startswith(kind.signature) and not data.startswith(JPEG_LS_START):
             return kind.name
-    raise UnsupportedImageType(f"The first bytes are those of no {NAMES} file.")
+    raise UnsupportedImageType(describe(data))
 
 
 def decode(
@@ -81,12 +85,14 @@ def decode(
         UnsupportedImageType: none of the three, by its first bytes.
         TooManyPixels: more than `max_pixels`, or than `MAX_SIDE` a side.
         WrongModality: a DICOM file of no projection X-ray.
-        UnusableImage: truncated, corrupt, of several frames, or of fewer than `MIN_SIDE` pixels
-            on a side.
+        UnusableImage: truncated, corrupt, of several frames, of fewer than `MIN_SIDE` pixels on a
+            side, of 12 bits a sample, or of one level throughout.
     """
     kind = sniff(data)
     if kind == "DICOM":
-        return read_dicom(data, max_pixels=max_pixels)
+        radiograph = read_dicom(data, max_pixels=max_pixels)
+        refuse_flat(radiograph.image)
+        return radiograph
     bare = bare_png(data) if kind == "PNG" else bare_jpeg(data)
     image = _open(bare.data, kind)
     width, height = image.size
@@ -109,7 +115,9 @@ def decode(
     if turn is not None:
         image = image.transpose(turn)
     has_16_bits = kind == "PNG" and bare.data[_PNG_BIT_DEPTH] == 16
-    return Radiograph(_eight_bits(image) if has_16_bits else image)
+    image = _eight_bits(image) if has_16_bits else image
+    refuse_flat(image)
+    return Radiograph(image)
 
 
 def _open(data: bytes, kind: str) -> Image.Image:

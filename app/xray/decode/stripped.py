@@ -6,8 +6,16 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from app.xray.decode.codestream import FRAMES, JPEG_START, MAX_PARTS, START_OF_SCAN, segments
-from app.xray.errors import UnusableImage
+from app.xray.decode.codestream import (
+    FRAMES,
+    JPEG_LS,
+    JPEG_START,
+    MAX_PARTS,
+    START_OF_SCAN,
+    segments,
+)
+from app.xray.decode.foreign import JPEG_LS_START, describe
+from app.xray.errors import UnsupportedImageType, UnusableImage
 from app.xray.image_types import PNG
 
 if TYPE_CHECKING:
@@ -44,8 +52,10 @@ def bare_jpeg(data: bytes) -> Bare:
     is nothing to leave out.
 
     Raises:
+        UnsupportedImageType: it is JPEG-LS, another standard that begins alike.
         UnusableImage: what stands before the first scan is cut off, corrupt, of two frames, of
-            more than `MAX_PARTS` segments, or of a megabyte of tables.
+            more than `MAX_PARTS` segments, or of a megabyte of tables; its samples are of another
+            depth than 8 bits.
     """
     kept: list[bytes] = [JPEG_START]
     exif, frames = b"", 0
@@ -62,7 +72,11 @@ def bare_jpeg(data: bytes) -> Bare:
             end = start + 2 + length
             if length < 2 or end > len(data):
                 break
-            frames += marker in FRAMES
+            if marker == JPEG_LS:
+                raise UnsupportedImageType(describe(JPEG_LS_START))
+            if marker in FRAMES:
+                frames += 1
+                _refuse_other_depths(data[start + 4])
             color = _COLORS.get(marker)
             if marker in _TABLES_AND_FRAMES or (color and data.startswith(color, start + 4)):
                 kept.append(data[start:end])
@@ -73,6 +87,13 @@ def bare_jpeg(data: bytes) -> Bare:
     except (struct.error, LookupError):  # cut off
         pass
     raise UnusableImage("The JPEG file's header is truncated or corrupt.")
+
+
+def _refuse_other_depths(bits: int) -> None:
+    if bits != 8 and 2 <= bits <= 16:  # else it is no depth at all, and libjpeg says so
+        raise UnusableImage(
+            f"The JPEG file has {bits} bits for a sample; 8 are read, and 16 as PNG or DICOM."
+        )
 
 
 def bare_png(data: bytes) -> Bare:

@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 from PIL import Image
+from pydicom.charset import convert_encodings, encode_string
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
@@ -31,7 +32,7 @@ from benchmarks.rig.corpus.dicoms import (
     test_file,
     write_dicom,
 )
-from benchmarks.rig.corpus.drawing import draw_radiograph
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -186,6 +187,12 @@ def test_a_palette_becomes_luminance(depth: int) -> None:
 # From levels to what is shown.
 
 
+@pytest.fixture
+def any_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.xray.decode.radiograph._FLAT_LEVELS", 0)
+
+
+@pytest.mark.usefixtures("any_contrast")
 @pytest.mark.parametrize("signed", [False, True], ids=["unsigned", "signed"])
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID", None])
@@ -235,18 +242,33 @@ def test_a_negative_slope_turns_black_to_white() -> None:
     assert_shown(data, stretched(-levels.astype(int), -int(levels.max()), -int(levels.min())))
 
 
+ANGIOGRAPHY = "1.2.840.10008.5.1.4.1.1.12."
+
+
 @pytest.mark.parametrize(
-    ("relationship", "is_applied"),
-    [("LIN", True), ("LOG", False), ("DISP", False), ("", True)],
+    ("sop_class", "modality", "relationship", "is_applied"),
+    [
+        (ANGIOGRAPHY + "1", "XA", "LOG", False),
+        (ANGIOGRAPHY + "1", "XA", "DISP", False),
+        (ANGIOGRAPHY + "2", "RF", "LOG", False),
+        (ANGIOGRAPHY + "1", "XA", "LIN", True),
+        (ANGIOGRAPHY + "1", "XA", "", True),
+        ("1.2.3.4", "XA", "LOG", False),
+        ("1.2.840.10008.5.1.4.1.1.1", "CR", "LOG", True),
+        ("1.2.840.10008.5.1.4.1.1.1.1", "DX", "LOG", True),
+        ("1.2.840.10008.5.1.4.1.1.1.1", "DX", "DISP", True),
+        ("1.2.840.10008.5.1.4.1.1.7", "OT", "DISP", True),
+    ],
 )
-def test_a_modality_lut_that_is_there_for_measuring_is_not_shown(
-    relationship: str, is_applied: bool
+def test_a_modality_lut_is_there_for_measuring_in_angiography_alone(
+    sop_class: str, modality: str, relationship: str, is_applied: bool
 ) -> None:
     levels = np.tile(np.arange(256, dtype=np.uint8).reshape(16, 16), (2, 2))
     falling = lut_item(0, 8, 255 - np.arange(256))
     data = write_dicom(
         levels,
-        Modality="XA",
+        SOPClassUID=sop_class,
+        Modality=modality,
         ModalityLUTSequence=[falling],
         PixelIntensityRelationship=relationship,
     )
@@ -400,7 +422,7 @@ SECONDARY_CAPTURES = [
 ] + ["image_dfl.dcm", "JPEGLSNearLossless_08.dcm", "JPEGLSNearLossless_16.dcm"]
 
 
-@pytest.mark.usefixtures("any_size")
+@pytest.mark.usefixtures("any_size", "any_contrast")
 @pytest.mark.parametrize("name", SECONDARY_CAPTURES)
 def test_pydicoms_secondary_captures_are_what_another_decoder_reads(name: str) -> None:
     data = test_file(name)
@@ -421,6 +443,85 @@ def test_a_real_monochrome1_file_is_the_negative_of_its_monochrome2_twin(shared:
     dataset = pydicom.dcmread(folder / "rsna-monochrome2.dcm")
     stream = get_frame(dataset.PixelData, 0, number_of_frames=1)
     assert np.abs(positive.astype(int) - imagecodecs.jpeg8_decode(stream)).max() <= 1
+
+
+# What others read, too.
+
+WINDOW = {"WindowCenter": 1600, "WindowWidth": 2800}
+IMPLICIT = write_dicom(drawn(12), bits=12, syntax="implicit-little", **WINDOW)
+EXPLICIT = write_dicom(drawn(12), bits=12, **WINDOW)
+BIG = write_dicom(drawn(12), bits=12, syntax="explicit-big", **WINDOW)
+
+
+def body_of(data: bytes) -> bytes:
+    """The data set alone, without preamble and meta information."""
+    return data[132 + 12 + struct.unpack("<I", data[140:144])[0] :]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(bytes(128) + b"DICM" + body_of(IMPLICIT), id="no-meta-implicit"),
+        pytest.param(bytes(128) + b"DICM" + body_of(EXPLICIT), id="no-meta-explicit"),
+        pytest.param(bytes(128) + b"DICM" + body_of(BIG), id="no-meta-big-endian"),
+        pytest.param(EXPLICIT[132:], id="no-preamble"),
+        pytest.param(body_of(IMPLICIT), id="nothing-but-elements-implicit"),
+        pytest.param(body_of(EXPLICIT), id="nothing-but-elements-explicit"),
+        pytest.param(body_of(BIG), id="nothing-but-elements-big-endian"),
+        pytest.param(IMPLICIT.replace(b"\2\0\x10\0UI", b"\2\0\x20\0UI"), id="no-transfer-syntax"),
+    ],
+)
+def test_a_file_that_lacks_what_stands_before_its_elements_is_read(data: bytes) -> None:
+    assert np.array_equal(pixels(data), pixels(EXPLICIT))
+
+
+def test_compressed_pixels_of_no_named_transfer_syntax_are_told_as_that() -> None:
+    data = write_dicom(drawn(), syntax="jpeg-baseline")
+    with pytest.raises(UnusableImage, match="names no transfer syntax, and its pixel data are com"):
+        decode(body_of(data))
+
+
+@pytest.mark.parametrize("form", ["short", "long", "implicit"])
+@pytest.mark.parametrize("kind", [b"??", b"\0\0", b"ZZ", b"xx", b"  "])
+def test_an_element_with_a_broken_type_spoils_no_other(kind: bytes, form: str) -> None:
+    broken = (
+        b"\x19\0\x10\x10"
+        + {
+            "short": kind + b"\6\0abcdef",
+            "long": kind + b"\0\0\6\0\0\0abcdef",
+            "implicit": b"\6\0\0\0abcdef",
+        }[form]
+    )
+    sequence = b"\x18\0\x50\x90SQ\0\0\xff\xff\xff\xff\xfe\xff\xdd\xe0\0\0\0\0"
+    place = EXPLICIT.index(b"\x28\0\2\0US")
+    odd = EXPLICIT[:place] + sequence + broken + EXPLICIT[place:]
+    assert np.array_equal(pixels(odd), pixels(EXPLICIT))
+
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("syntax", ["jpeg-baseline", "jpeg-extended"])
+def test_a_jpeg_of_8_bits_in_a_file_that_allocates_16_is_read(syntax: str, bits: int) -> None:
+    stream = encode_levels(drawn(), "jpeg-baseline", 8)
+    data = write_dicom(drawn().astype(np.uint16), syntax=syntax, bits=bits, codestream=stream)
+    expected = imagecodecs.jpeg8_decode(stream)
+    if bits > 8:
+        expected = stretched(expected, expected.min(), expected.max())
+    assert_shown(data, expected)
+
+
+@pytest.mark.parametrize("syntax", ["jpeg-baseline", "jpeg-extended"])
+def test_a_progressive_jpeg_is_read_though_dicom_rules_it_out(syntax: str) -> None:
+    stream = encode(Image.fromarray(drawn()), "JPEG", progressive=True, quality=95)
+    data = write_dicom(drawn(), syntax=syntax, codestream=stream)
+    assert_shown(data, np.asarray(Image.open(io.BytesIO(stream))))
+
+
+def test_the_codestream_says_by_what_it_was_coded_whatever_the_file_names() -> None:
+    for name in ("jpeg-baseline", "jpeg-ls", "jpeg-2000-lossless", "jpeg-lossless-sv1"):
+        stream = encode_levels(drawn(), name, 8)
+        wrong = write_dicom(drawn(), syntax="jpeg-lossless", codestream=stream)
+        right = write_dicom(drawn(), syntax=name, codestream=stream)
+        assert np.array_equal(pixels(wrong), pixels(right))
 
 
 # What is refused.
@@ -480,7 +581,9 @@ def test_what_is_no_code_is_not_repeated(modality: str) -> None:
         pytest.param({"SamplesPerPixel": 2}, "colors are of a kind", id="two-samples"),
         pytest.param({"SamplesPerPixel": 3}, "colors are of a kind", id="gray-of-three"),
         pytest.param({"PhotometricInterpretation": "CMYK"}, "colors are of a kind", id="cmyk"),
-        pytest.param({"PhotometricInterpretation": None}, "colors are of a kind", id="no-color"),
+        pytest.param(
+            {"PhotometricInterpretation": None}, "lacks PhotometricInterpretation", id="no-color"
+        ),
         pytest.param({"PhotometricInterpretation": "RGB"}, "colors are of a kind", id="rgb-of-one"),
         pytest.param({"BitsAllocated": None}, "lacks BitsAllocated", id="no-bits"),
         pytest.param({"BitsAllocated": 1}, "1 bits for a sample", id="one-bit"),
@@ -505,21 +608,12 @@ def lying(*words: int, entries: int = 100) -> list[Dataset]:
 @pytest.mark.parametrize(
     ("elements", "message"),
     [
-        pytest.param({"WindowWidth": 0}, "narrower than one level", id="no-width"),
-        pytest.param({"WindowWidth": -5}, "narrower than one level", id="negative-width"),
-        pytest.param(
-            {"WindowWidth": 0, "VOILUTFunction": "SIGMOID"}, "no width", id="no-width-sigmoid"
-        ),
-        pytest.param({"WindowWidth": "nan"}, "no finite number", id="nan"),
-        pytest.param({"WindowCenter": "1e999"}, "no finite number", id="infinite"),
-        pytest.param({"WindowCenter": "Doe^Jane"}, "WindowCenter is no number", id="text"),
-        pytest.param({"VOILUTFunction": "DOE JANE"}, "unknown function", id="unknown-function"),
         pytest.param({"RescaleSlope": 0}, "leaves nothing", id="slope-0"),
         pytest.param({"RescaleSlope": "nan"}, "no finite number", id="slope-nan"),
         pytest.param({"RescaleSlope": "inf"}, "no finite number", id="slope-inf"),
         pytest.param({"RescaleSlope": "1e307"}, "leaves nothing", id="slope-overflows"),
         pytest.param({"NumberOfFrames": "1A"}, "NumberOfFrames is no number", id="frames-text"),
-        pytest.param({"VOILUTSequence": lying(101, 0, 16)}, "shorter than it says", id="lut-101"),
+        pytest.param({"VOILUTSequence": lying(102, 0, 16)}, "shorter than it says", id="lut-102"),
         pytest.param({"VOILUTSequence": lying(0, 0, 16)}, "shorter than it says", id="lut-65536"),
         pytest.param({"VOILUTSequence": lying(100, 0, 40)}, "shorter than it says", id="lut-deep"),
         pytest.param({"VOILUTSequence": lying(100, 0)}, "does not describe", id="lut-of-two"),
@@ -536,6 +630,96 @@ def test_an_odd_window_or_table_is_unusable(elements: dict[str, Any], message: s
     ):
         decode(write_with_text(drawn(12), **window | elements))
     assert "Jane" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("elements", "named"),
+    [
+        pytest.param({"WindowWidth": 0}, "WindowWidth is narrower", id="no-width"),
+        pytest.param({"WindowWidth": "0.5"}, "WindowWidth is narrower", id="half-a-level"),
+        pytest.param({"WindowWidth": -5}, "WindowWidth is narrower", id="negative-width"),
+        pytest.param(
+            {"WindowWidth": 0, "VOILUTFunction": "SIGMOID"}, "WindowWidth is", id="sigmoid"
+        ),
+        pytest.param({"WindowWidth": "nan"}, "WindowWidth is no finite", id="nan"),
+        pytest.param({"WindowCenter": "1e999"}, "WindowCenter is no finite", id="infinite"),
+        pytest.param({"WindowCenter": "2048,0"}, "WindowCenter is no number", id="comma"),
+        pytest.param({"WindowWidth": "4096HU"}, "WindowWidth is no number", id="unit"),
+        pytest.param({"WindowCenter": "Doe^Jane"}, "WindowCenter is no number", id="text"),
+    ],
+)
+def test_a_window_that_means_nothing_is_left_out_with_a_warning_that_names_it(
+    elements: dict[str, Any], named: str
+) -> None:
+    window = {"WindowCenter": "100", "WindowWidth": "50"}
+    with pydicom.config.disable_value_validation():
+        odd = write_with_text(drawn(12), **window | elements)
+    (warning,) = decode(odd).warnings
+    assert named in warning
+    assert "without its window" in warning
+    assert "Jane" not in warning
+    assert np.array_equal(pixels(odd), pixels(write_dicom(drawn(12), bits=12)))
+
+
+@pytest.mark.parametrize(
+    ("function", "taken_for"),
+    [("Linear", "LINEAR"), ("sigmoid", "SIGMOID"), ("DOE JANE", "LINEAR")],
+)
+def test_a_function_that_the_standard_does_not_spell_so_is_taken_with_a_warning(
+    function: str, taken_for: str
+) -> None:
+    window = {"WindowCenter": 1600, "WindowWidth": 2800}
+    with pydicom.config.disable_value_validation():
+        odd = write_dicom(drawn(12), bits=12, VOILUTFunction=function, **window)
+    (warning,) = decode(odd).warnings
+    assert f"VOILUTFunction is none of the standard's; it is taken for {taken_for}" in warning
+    assert "JANE" not in warning
+    assert_shown(odd, by_formula(drawn(12), 1600, 2800, taken_for))
+
+
+def test_a_window_that_shows_nothing_is_told_as_that() -> None:
+    with pytest.raises(
+        UnusableImage, match=r"window \(WindowCenter, WindowWidth\) leaves one flat"
+    ):
+        decode(write_dicom(drawn(12), bits=12, WindowCenter=40_000, WindowWidth=400))
+
+
+def test_a_hot_pixel_that_takes_the_range_is_told_as_that() -> None:
+    levels = drawn(12)
+    levels[3, 3] = 65_535
+    with pytest.raises(UnusableImage, match="far brighter or darker ones may have taken the range"):
+        decode(write_dicom(levels, bits=16))
+
+
+@pytest.mark.parametrize("kind", ["ModalityLUTSequence", "VOILUTSequence"])
+def test_a_lookup_table_without_anything_in_it_is_none(kind: str) -> None:
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", None)
+    item.add_new("LUTData", "OW", None)
+    window = {"WindowCenter": 1600, "WindowWidth": 2800}
+    empty = write_dicom(drawn(12), bits=12, **window, **{kind: [item]})
+    assert np.array_equal(pixels(empty), pixels(write_dicom(drawn(12), bits=12, **window)))
+    assert decode(empty).warnings == ()
+
+
+@pytest.mark.parametrize("kind", ["ModalityLUTSequence", "VOILUTSequence"])
+def test_a_lookup_table_of_one_entry_too_few_is_read_with_a_warning(kind: str) -> None:
+    table = np.arange(4096)[::-1] * 16
+    short = write_dicom(
+        drawn(12), bits=12, **{kind: [lut_item(0, 16, table[:-1], descriptor=[4096, 0, 16])]}
+    )
+    whole = write_dicom(drawn(12), bits=12, **{kind: [lut_item(0, 16, table)]})
+    assert np.abs(pixels(short).astype(int) - pixels(whole)).max() <= 1
+    (warning,) = decode(short).warnings
+    assert f"{kind} has one entry less than it says" in warning
+
+
+def test_entries_of_fewer_bits_than_declared_are_shown_over_their_own_range() -> None:
+    narrow = [lut_item(0, 16, np.arange(4096))]
+    data = write_dicom(drawn(12), bits=12, VOILUTSequence=narrow)
+    assert_shown(data, stretched(drawn(12), 0, 4095))
+    (warning,) = decode(data).warnings
+    assert "VOILUTSequence has entries of fewer bits than it says" in warning
 
 
 def write_with_text(levels: np.ndarray, **elements: Any) -> bytes:
@@ -587,7 +771,7 @@ def test_a_codestream_of_another_size_is_not_decoded(name: str, shape: tuple[int
             id="tiles-of-one-pixel",
         ),
         pytest.param(
-            "jpeg-baseline", b"\xff\xd8\xff\xc2" + bytes(99), "rules out", id="progressive"
+            "jpeg-baseline", b"\xff\xd8\xff\xc5" + bytes(99), "rules out", id="hierarchical"
         ),
         pytest.param("jpeg-baseline", b"\xff\xd8" + b"\xff\xda" * 101, "100 scans", id="scans"),
     ],
@@ -603,13 +787,19 @@ def test_a_codestream_with_a_bad_head_is_not_decoded(
     ("uid", "message"),
     [
         pytest.param("1.2.840.10008.1.2.4.102", "MPEG-4 AVC/H.264 High Profile", id="mpeg-4"),
+        pytest.param("1.2.840.10008.1.2.4.110", "JPEG XL Lossless, is not read", id="jpeg-xl"),
+        pytest.param("1.2.840.10008.1.2.4.112", "JPEG XL, is not read", id="jpeg-xl-lossy"),
         pytest.param("1.2.840.10008.1.2.4.203", "High-Throughput JPEG 2000", id="htj2k"),
         pytest.param("1.2.3.4", "names no transfer syntax that the standard knows", id="private"),
     ],
 )
 def test_other_transfer_syntaxes_are_refused_by_name(uid: str, message: str) -> None:
+    # pydicom writes no transfer syntax that it does not know.
+    known = "1.2.840.10008.1.2.4.203"
+    writes = uid if len(uid) < len(known) else known
+    data = write_dicom(drawn(), syntax=writes, codestream=b"video ")
     with pytest.raises(UnusableImage, match=message) as caught:
-        decode(write_dicom(drawn(), syntax=uid, codestream=b"video "))
+        decode(data.replace(writes.encode(), uid.encode()))
     assert "1.2.3.4" not in str(caught.value)
 
 
@@ -627,7 +817,8 @@ def test_a_picture_too_small_for_anatomy_is_not_decoded(
 
 
 def test_a_picture_of_just_the_least_size_is_decoded() -> None:
-    assert decode(write_dicom(np.zeros((8, 8), np.uint8))).image.size == (8, 8)
+    levels = np.arange(0, 256, 4, np.uint8).reshape(8, 8)
+    assert decode(write_dicom(levels)).image.size == (8, 8)
 
 
 def test_a_picture_in_endless_fragments_is_not_put_together() -> None:
@@ -722,7 +913,7 @@ def test_whatever_is_changed_in_a_file_only_its_sender_is_blamed(name: str) -> N
 # What is warned of, and what is not said.
 
 
-@pytest.mark.parametrize("position", ["LL", "RL", "LAT", "LATERAL"])
+@pytest.mark.parametrize("position", ["LL", "RL", "LLAT", "RLAT", "LAT", "LATERAL"])
 def test_a_lateral_view_is_answered_with_a_warning(position: str) -> None:
     (warning,) = decode(write_dicom(drawn(), ViewPosition=position)).warnings
     assert "lateral view; the model was trained on frontal ones" in warning
@@ -740,6 +931,67 @@ def test_a_lateral_view_by_its_code_is_warned_of_too(code: str) -> None:
 def test_other_views_are_answered_without_one(position: str) -> None:
     data = write_dicom(drawn(), ViewPosition=position, BodyPartExamined="CHEST")
     assert decode(data).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "is_lateral"),
+    [(["A", "F"], True), (["P", "F"], True), (["L", "F"], False), (["R", "H"], False)],
+)
+def test_a_lateral_view_by_its_orientation_is_warned_of_too(
+    orientation: list[str], is_lateral: bool
+) -> None:
+    warnings = decode(write_dicom(drawn(), PatientOrientation=orientation)).warnings
+    assert [("lateral" in warning) for warning in warnings] == [True] * is_lateral
+
+
+def test_raw_data_of_a_detector_are_warned_of() -> None:
+    (warning,) = decode(write_dicom(drawn(), PresentationIntentType="FOR PROCESSING")).warnings
+    assert "PresentationIntentType is FOR PROCESSING" in warning
+    assert decode(write_dicom(drawn(), PresentationIntentType="FOR PRESENTATION")).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("photometric", "shape", "contradicts"),
+    [
+        ("MONOCHROME1", "IDENTITY", True),
+        ("MONOCHROME2", "INVERSE", True),
+        ("MONOCHROME1", "INVERSE", False),
+        ("MONOCHROME2", "IDENTITY", False),
+    ],
+)
+def test_a_polarity_that_contradicts_itself_is_warned_of(
+    photometric: str, shape: str, contradicts: bool
+) -> None:
+    data = write_dicom(drawn(), photometric=photometric, PresentationLUTShape=shape)
+    found = [("PresentationLUTShape" in warning) for warning in decode(data).warnings]
+    assert found == [True] * contradicts
+
+
+@pytest.mark.parametrize(
+    ("character_set", "part"),
+    [
+        ("ISO_IR 100", "TÓRAX"),
+        ("ISO_IR 192", "TÓRAX"),
+        ("ISO_IR 100", "Brust"),
+        ("ISO_IR 100", "POITRINE"),
+        ("ISO_IR 144", "ГРУДЬ"),
+        ("ISO_IR 192", "грудная клетка"),
+        ("\\ISO 2022 IR 87", "胸部"),
+        ("ISO_IR 192", "胸部"),
+        ("", "胸部"),
+        ("", "THORAX"),
+    ],
+)
+def test_a_chest_in_another_language_is_a_chest(character_set: str, part: str) -> None:
+    names = character_set.split("\\") if character_set else ["ISO_IR 192"]
+    coded = encode_string(part, convert_encodings(names))
+    with pydicom.config.disable_value_validation():
+        data = write_dicom(drawn(), SpecificCharacterSet=names, BodyPartExamined="9" * 40)
+    odd = data.replace(b"9" * 40, coded.ljust(40))
+    if not character_set:
+        odd = odd.replace(b"ISO_IR 192", b" " * 10)
+    assert odd != data
+    assert decode(odd).warnings == ()
 
 
 def test_another_body_part_is_answered_with_a_warning_that_does_not_repeat_it() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+
+from app.xray.decode.codestream import declared
+from app.xray.decode.dicom.colors import named_colors
+from app.xray.decode.stripped import bare_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,14 +43,38 @@ def decode_run_lengths(
     return levels if samples > 1 else levels[..., 0]
 
 
-def decode_by_imagecodecs(codestream: bytes, *, is_jpeg_ls: bool) -> NDArray[Any]:
-    """JPEG lossless, JPEG of 12 bits and JPEG-LS, by libjpeg-turbo and CharLS.
+def decode_jpeg(codestream: bytes) -> NDArray[np.uint8]:
+    """JPEG of 8 bits, as Pillow reads a JPEG file: the samples as they are stored.
+
+    (rows, columns), or (rows, columns, 3) in the colors that are stored. Raises whatever an odd
+    stream leads it to.
+    """
+    bare = bare_jpeg(codestream).data
+    image = Image.open(io.BytesIO(bare), formats=["JPEG"])
+    if image.mode == "RGB" and named_colors(bare) != "RGB":
+        image.draft("YCbCr", image.size)  # what libjpeg takes them for: nothing is converted
+    return np.asarray(image)
+
+
+def decode_deep_jpeg(codestream: bytes) -> NDArray[Any]:
+    """JPEG lossless, and JPEG of 12 bits, by libjpeg-turbo, in the colors that are stored.
 
     pydicom would have GDCM do it, whose exceptions end the whole process at some odd streams.
     Raises whatever those lead it to.
     """
     import imagecodecs
 
-    decode = imagecodecs.jpegls_decode if is_jpeg_ls else imagecodecs.jpeg8_decode
-    levels: NDArray[Any] = decode(codestream)
+    # Only of three components, and then one name is as good as another: both say "as it is".
+    as_stored = "RGB" if declared(codestream).samples == 3 else None
+    levels: NDArray[Any] = imagecodecs.jpeg8_decode(
+        codestream, colorspace=as_stored, outcolorspace=as_stored
+    )
+    return levels
+
+
+def decode_jpeg_ls(codestream: bytes) -> NDArray[Any]:
+    """JPEG-LS, by CharLS. Raises whatever an odd stream leads it to."""
+    import imagecodecs
+
+    levels: NDArray[Any] = imagecodecs.jpegls_decode(codestream)
     return levels

@@ -2,123 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from app.xray.decode.codestream import JPEG_2000_START, MAX_PARTS, declared
-from app.xray.decode.dicom.codecs import decode_by_imagecodecs, decode_run_lengths
-from app.xray.decode.dicom.elements import (
+from app.xray.decode.dicom.codecs import (
+    decode_deep_jpeg,
+    decode_jpeg,
+    decode_jpeg_ls,
+    decode_run_lengths,
+)
+from app.xray.decode.dicom.colors import Codec, is_rgb
+from app.xray.decode.dicom.data_set import (
     DEFLATED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    unusable,
 )
-from app.xray.decode.stripped import bare_jpeg
+from app.xray.decode.dicom.elements import unusable
 from app.xray.errors import UnusableImage
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from app.xray.decode.dicom.elements import DicomFile, Elements
+    from app.xray.decode.codestream import Declared
+    from app.xray.decode.dicom.data_set import DicomFile
+    from app.xray.decode.dicom.header import FrameHeader
 
     Levels = NDArray[np.uint8] | NDArray[np.uint16]
 
 _NATIVE: Final = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG})
 _RLE: Final = "1.2.840.10008.1.2.5"
-_JPEG_EXTENDED: Final = "1.2.840.10008.1.2.4.51"
-_JPEG_LS: Final = frozenset({"1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81"})
+_JPEG_2000: Final = "1.2.840.10008.1.2.4.91"
+_JPEG_FAMILY: Final = frozenset(
+    {
+        "1.2.840.10008.1.2.4.50",  # JPEG baseline
+        "1.2.840.10008.1.2.4.51",  # JPEG extended
+        "1.2.840.10008.1.2.4.57",  # JPEG lossless
+        "1.2.840.10008.1.2.4.70",  # JPEG lossless, first-order prediction
+        "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+        "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
+        "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
+        _JPEG_2000,
+    }
+)
+"""Which of them it is the codestream says, as some files name the wrong one."""
+_NEWER: Final = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+}
+"""Transfer syntaxes of PS3.6 that pydicom has no name for."""
 _JP2_START: Final = b"\0\0\0\x0cjP  "
 _ITEM: Final = b"\xfe\xff\x00\xe0"
-_PILLOW: Final = "pillow"
-_IMAGECODECS: Final = "imagecodecs"  # no plugin: asked directly
-_PLUGINS: Final = {
-    **dict.fromkeys(_NATIVE, ""),
-    _RLE: _PILLOW,  # our own use of it
-    "1.2.840.10008.1.2.4.50": _PILLOW,  # JPEG baseline
-    _JPEG_EXTENDED: _IMAGECODECS,
-    "1.2.840.10008.1.2.4.57": _IMAGECODECS,  # JPEG lossless
-    "1.2.840.10008.1.2.4.70": _IMAGECODECS,  # JPEG lossless, first-order prediction
-    "1.2.840.10008.1.2.4.80": _IMAGECODECS,  # JPEG-LS lossless
-    "1.2.840.10008.1.2.4.81": _IMAGECODECS,  # JPEG-LS near-lossless
-    "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000 lossless
-    "1.2.840.10008.1.2.4.91": "pylibjpeg",  # JPEG 2000
-}
-"""Which of pydicom's plugins decodes each transfer syntax, so that a picture does not depend on
-what else is installed."""
-_GRAY: Final = frozenset({"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"})
-_COLOR: Final = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"})
-
-
-class FrameHeader(NamedTuple):
-    """The Image Pixel module (PS3.3, C.7.6.3), checked: 8 or 16 bits for a sample, 1 or 3 samples.
-
-    `photometric` is one of those that are read, with as many samples as it takes.
-    """
-
-    rows: int
-    columns: int
-    samples: int
-    photometric: str
-    planar: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
+_SPOILT: Final = "The DICOM file's pixel data are cut off or corrupt."
 
 
 class Frame(NamedTuple):
     """`levels`, uint8 or uint16 of shape (rows, columns) or (rows, columns, 3), and their colors.
 
-    Each level is its stored bits read unsigned, below 2 ** bits_stored. `photometric` is that of
-    the header, or of the samples where decoding changed it.
+    Each level is its stored bits read unsigned, below 2 ** bits_stored.
     """
 
     levels: Levels
-    photometric: str
-
-
-def read_header(elements: Elements) -> FrameHeader:
-    """What the file says of its frame.
-
-    Raises:
-        UnusableImage: something that decoding needs is missing, contradicts itself, or is not
-            read: 1 or 32 bits for a sample, colors with a fourth channel, retired color models.
-    """
-
-    def required(keyword: str) -> int:
-        value = elements.integer(keyword)
-        if value is None:
-            raise UnusableImage(f"The DICOM file lacks {keyword}.")
-        return value
-
-    bits_allocated = required("BitsAllocated")
-    bits_stored = elements.integer("BitsStored") or bits_allocated
-    high_bit = elements.integer("HighBit")
-    header = FrameHeader(
-        rows=required("Rows"),
-        columns=required("Columns"),
-        samples=elements.integer("SamplesPerPixel") or 1,
-        photometric=elements.text("PhotometricInterpretation"),
-        planar=elements.integer("PlanarConfiguration") or 0,
-        bits_allocated=bits_allocated,
-        bits_stored=bits_stored,
-        high_bit=bits_stored - 1 if high_bit is None else high_bit,
-        signed=elements.integer("PixelRepresentation") == 1,
-    )
-    if not (header.rows and header.columns):
-        raise UnusableImage("The DICOM file declares a picture without pixels.")
-    if bits_allocated not in {8, 16}:
-        raise UnusableImage(
-            f"The DICOM file has {bits_allocated} bits for a sample; 8 and 16 are read."
-        )
-    if not (1 < bits_stored <= header.high_bit + 1 <= bits_allocated) or header.planar > 1:
-        raise UnusableImage("What the DICOM file says of its samples contradicts itself.")
-    if header.photometric not in (_GRAY if header.samples == 1 else _COLOR) or header.samples > 3:
-        raise UnusableImage("The DICOM file's colors are of a kind that is not read.")
-    if header.photometric.startswith("YBR_FULL") and bits_stored > 8:
-        raise UnusableImage("The DICOM file's colors are of a kind that is not read.")
-    return header
+    colors: Literal["gray", "palette", "rgb", "ycbcr"]
 
 
 def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
@@ -128,12 +75,21 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
         UnusableImage: its transfer syntax is not read; the pixel data are missing, cut off or
             corrupt, or of another size than the header says.
     """
-    plugin = _PLUGINS.get(file.transfer_syntax)
-    if plugin is None:
-        raise UnusableImage(_unread(file.transfer_syntax))
     pixel_data = file.elements.data("PixelData")
-    if file.transfer_syntax == _RLE:
-        with unusable("The DICOM file's pixel data are cut off or corrupt."):
+    # Codecs hand over samples, which have no bits above the highest stored one to shift away.
+    shift = header.high_bit + 1 - header.bits_stored
+    codestream = b""
+    if file.transfer_syntax in _NATIVE:
+        if file.is_assumed and pixel_data.startswith(_ITEM):
+            raise UnusableImage(
+                "The DICOM file names no transfer syntax, and its pixel data are compressed."
+            )
+        codec = Codec.NATIVE
+        with unusable(_SPOILT):
+            levels = _decode(file, pixel_data, header)
+    elif file.transfer_syntax == _RLE:
+        codec = Codec.RLE
+        with unusable(_SPOILT):
             levels = decode_run_lengths(
                 _codestream(pixel_data),
                 rows=header.rows,
@@ -141,36 +97,49 @@ def read_frame(file: DicomFile, header: FrameHeader) -> Frame:
                 samples=header.samples,
                 bits_allocated=header.bits_allocated,
             )
-        shift = header.high_bit + 1 - header.bits_stored
-        return Frame(_masked(levels, header, shift), header.photometric)
-    if file.transfer_syntax not in _NATIVE:
+    elif file.transfer_syntax in _JPEG_FAMILY:
+        shift = 0
+        with unusable(_SPOILT):
+            codestream = _codestream(pixel_data)
+        codec = _codec_of(_checked(codestream, header))
+        with unusable(_SPOILT):
+            levels = _decompress(codec, codestream, file, header)
+    else:
+        raise UnusableImage(_unread(file.transfer_syntax))
+    masked = _masked(levels, header, shift)
+    if header.samples == 1:
+        return Frame(masked, "palette" if header.photometric == "PALETTE COLOR" else "gray")
+    rgb = is_rgb(codec, header.photometric, codestream)
+    return Frame(masked, "rgb" if rgb else "ycbcr")
+
+
+def _decompress(
+    codec: Codec, codestream: bytes, file: DicomFile, header: FrameHeader
+) -> NDArray[Any]:
+    if codec is Codec.JPEG_2000:
         from pydicom.encaps import encapsulate
 
-        with unusable("The DICOM file's pixel data are cut off or corrupt."):
-            codestream = _codestream(pixel_data)
-        _check(codestream, header)
-        if plugin == _PILLOW:
-            codestream = bare_jpeg(codestream).data
-        if plugin == _IMAGECODECS:
-            with unusable("The DICOM file's pixel data are cut off or corrupt."):
-                is_jpeg_ls = file.transfer_syntax in _JPEG_LS
-                levels = decode_by_imagecodecs(codestream, is_jpeg_ls=is_jpeg_ls)
-                shape = (header.rows, header.columns, header.samples)[: 2 + (header.samples > 1)]
-                return Frame(_masked(levels.reshape(shape), header), header.photometric)
-        pixel_data = encapsulate([codestream])  # no more than what was checked
-    with unusable("The DICOM file's pixel data are cut off or corrupt."):
-        levels, photometric = _decode(file, pixel_data, header, plugin)
-    # Codecs hand over samples, which have no bits above the highest stored one to shift away.
-    has_spare_bits = file.transfer_syntax in _NATIVE
-    shift = header.high_bit + 1 - header.bits_stored if has_spare_bits else 0
-    return Frame(_masked(levels, header, shift), photometric)
+        return _decode(file, encapsulate([codestream]), header)  # no more than what was checked
+    decoders = {Codec.JPEG: decode_jpeg, Codec.JPEG_LS: decode_jpeg_ls}
+    levels = decoders.get(codec, decode_deep_jpeg)(codestream)
+    shape = (header.rows, header.columns, header.samples)[: 2 + (header.samples > 1)]
+    return levels.reshape(shape)
 
 
-def _decode(
-    file: DicomFile, pixel_data: bytes, header: FrameHeader, plugin: str
-) -> tuple[NDArray[Any], str]:
+def _codec_of(found: Declared) -> Codec:
+    if found.kind != "JPEG":
+        return Codec.JPEG_2000 if found.kind == "JPEG 2000" else Codec.JPEG_LS
+    return Codec.JPEG if found.bits == 8 and not found.is_lossless else Codec.JPEG_DEEP
+
+
+def _decode(file: DicomFile, pixel_data: bytes, header: FrameHeader) -> NDArray[Any]:
+    """Have pydicom decode native pixel data, or JPEG 2000, the latter by one plugin.
+
+    So a picture does not depend on what else is installed.
+    """
     from pydicom.pixels.decoders.base import get_decoder
 
+    is_native = file.transfer_syntax in _NATIVE
     options: dict[str, Any] = {
         "rows": header.rows,
         "columns": header.columns,
@@ -185,21 +154,21 @@ def _decode(
         "number_of_frames": 1,
         "allow_excess_frames": False,
     }
-    if not plugin:  # no copies: spare bits are masked later
+    if is_native:  # no copies: spare bits are masked later
         options |= {"view_only": True, "correct_unused_bits": False}
-    levels, properties = get_decoder(file.transfer_syntax).as_array(
+    levels, _ = get_decoder(file.transfer_syntax if is_native else _JPEG_2000).as_array(
         pixel_data,
         index=0,
         raw=True,  # colors as they are stored: Pillow turns them gray in less memory
-        decoding_plugin=plugin,
+        decoding_plugin="" if is_native else "pylibjpeg",
         **options,
     )
-    return levels, str(properties["photometric_interpretation"])
+    return levels
 
 
 def _masked(levels: NDArray[Any], header: FrameHeader, shift: int = 0) -> Levels:
     """The bits that are stored, read unsigned; what else stands beside them is no picture."""
-    if header.bits_stored > 8 * levels.dtype.itemsize:  # JPEG 2000 of fewer bits than declared
+    if header.bits_stored > 8 * levels.dtype.itemsize:  # a codestream of fewer bits than declared
         levels = levels.astype(f"{levels.dtype.kind}2")
     unsigned = levels.view(levels.dtype.str.replace("i", "u"))
     if shift:
@@ -222,8 +191,8 @@ def _codestream(pixel_data: bytes) -> bytes:
     return frame[frame.index(JPEG_2000_START) :] if frame.startswith(_JP2_START) else frame
 
 
-def _check(codestream: bytes, header: FrameHeader) -> None:
-    """Refuse a codestream that declares another size than the file does."""
+def _checked(codestream: bytes, header: FrameHeader) -> Declared:
+    """What the codestream declares, which has to be what the file does."""
     found = declared(codestream)
     if (found.columns, found.rows, found.samples) != (
         header.columns,
@@ -231,12 +200,13 @@ def _check(codestream: bytes, header: FrameHeader) -> None:
         header.samples,
     ) or not 1 < found.bits <= header.bits_allocated:
         raise UnusableImage("The compressed picture is of another size than the DICOM file says.")
+    return found
 
 
 def _unread(transfer_syntax: str) -> str:
     from pydicom.uid import UID
 
-    name = UID(transfer_syntax).name
+    name = _NEWER.get(transfer_syntax) or UID(transfer_syntax).name
     if name == transfer_syntax:  # not registered: the sender's own words
         return "The DICOM file names no transfer syntax that the standard knows."
     return f"The DICOM file's transfer syntax, {name}, is not read."

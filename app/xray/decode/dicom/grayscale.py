@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from app.xray.decode.dicom.lut import apply_lut, is_empty
 from app.xray.decode.levels import _ROWS_AT_ONCE, to_bytes
 from app.xray.errors import UnusableImage
 
@@ -14,17 +15,40 @@ if TYPE_CHECKING:
 
     from app.xray.decode.dicom.elements import Elements
 
+_DESCRIPTOR: Final = "LUTDescriptor"
+_DATA: Final = "LUTData"
+_FUNCTIONS: Final = frozenset({"LINEAR", "LINEAR_EXACT", "SIGMOID"})
+_ANGIOGRAPHY: Final = frozenset(
+    f"1.2.840.10008.5.1.4.1.1.12.{kind}" for kind in ("1", "1.1", "2", "2.1", "3")
+)
+"""X-Ray Angiographic, Enhanced XA, X-Ray Radiofluoroscopic, Enhanced XRF, and the retired one of
+two planes (PS3.4, annex B.5)."""
+_FOR_MEASURING: Final = frozenset({"LOG", "DISP"})
+
+
+class GrayTable(NamedTuple):
+    """uint8 (2 ** bits,), what each stored level is shown as, and what was wrong with the file.
+
+    `by_window` where it is a window of the file's that it was made by.
+    """
+
+    levels: NDArray[np.uint8]
+    warnings: tuple[str, ...]
+    by_window: bool
+
 
 def gray_table(
     levels: NDArray[np.uint8] | NDArray[np.uint16], elements: Elements, *, bits: int, signed: bool
-) -> NDArray[np.uint8]:
-    """uint8 (2 ** bits,): what each stored level of a grayscale picture is shown as.
+) -> GrayTable:
+    """What each stored level of a grayscale picture is shown as.
 
     The grayscale pipeline of PS3.4, annex N.2.1: Modality LUT or rescale (PS3.3, C.11.1), then
     the first VOI LUT, else the first window (PS3.3, C.11.2), its output range over 0 to 255.
     Where the file gives neither, 8 bits are shown over the range that they can have, like those
     of a PNG file, and more bits over the range that occurs in the picture, padding
     (PS3.3, C.7.5.1.1.2) left out, like 16 bits of a PNG file. MONOCHROME1 is inverted.
+
+    A window that means nothing is left out as though it were not there, with a warning.
 
     Args:
         levels: the picture, each level as its bits read unsigned.
@@ -33,18 +57,23 @@ def gray_table(
         signed: whether they are two's complement.
 
     Raises:
-        UnusableImage: a LUT, window or rescaling that the standard does not allow.
+        UnusableImage: a LUT or rescaling that the standard does not allow.
     """
     stored = _stored_values(bits, signed=signed)
+    warnings: list[str] = []
+    by_window = False
     with np.errstate(all="ignore"):  # of numbers that are absurd, not of a picture
-        values = _modality(stored, elements)
-        shown = _value_of_interest(values, elements)
+        values = _modality(stored, elements, warnings)
+        shown = _by_lut(values, elements, warnings)
+        if shown is None:
+            shown = _by_window(values, elements, warnings)
+            by_window = shown is not None
         if shown is None:
             occurs = _occurring(levels, stored, elements, signed=signed)
             seen = values if bits == 8 else values[occurs]
             shown = to_bytes(values, float(seen.min()), float(seen.max()))
     inverted = elements.text("PhotometricInterpretation") == "MONOCHROME1"
-    return np.uint8(255) - shown if inverted else shown
+    return GrayTable(np.uint8(255) - shown if inverted else shown, tuple(warnings), by_window)
 
 
 def palette_table(elements: Elements, *, bits: int, signed: bool) -> NDArray[np.uint8]:
@@ -57,8 +86,8 @@ def palette_table(elements: Elements, *, bits: int, signed: bool) -> NDArray[np.
     channels = []
     for color in ("Red", "Green", "Blue"):
         name = f"{color}PaletteColorLookupTable"
-        entries, depth = _apply_lut(stored, elements, f"{name}Descriptor", f"{name}Data")
-        channels.append((entries >> (depth - 8)).astype(np.uint8))
+        looked_up = apply_lut(stored, elements, f"{name}Descriptor", f"{name}Data")
+        channels.append((looked_up.entries >> (looked_up.bits - 8)).astype(np.uint8))
     return np.stack(channels, axis=1)
 
 
@@ -70,12 +99,16 @@ def _stored_values(bits: int, *, signed: bool) -> NDArray[np.float64]:
     return stored
 
 
-def _modality(stored: NDArray[np.float64], elements: Elements) -> NDArray[np.float64]:
+def _modality(
+    stored: NDArray[np.float64], elements: Elements, warnings: list[str]
+) -> NDArray[np.float64]:
     lut = elements.first_item("ModalityLUTSequence")
-    # Where intensities are logarithmic, or ready for display, it makes them linear for measuring.
-    is_for_measuring = elements.text("PixelIntensityRelationship") in {"LOG", "DISP"}
-    if lut is not None and not is_for_measuring:
-        return _apply_lut(stored, lut, "LUTDescriptor", "LUTData")[0].astype(np.float64)
+    has_lut = lut is not None and not is_empty(lut, _DESCRIPTOR, _DATA)
+    if lut is not None and has_lut and not _is_for_measuring(elements):
+        looked_up = apply_lut(stored, lut, _DESCRIPTOR, _DATA)
+        if looked_up.is_short:
+            warnings.append(_lacks_an_entry("ModalityLUTSequence"))
+        return looked_up.entries.astype(np.float64)
     slope, intercept = elements.number("RescaleSlope"), elements.number("RescaleIntercept")
     values = stored * (1 if slope is None else slope) + (intercept or 0)
     if slope == 0 or not np.isfinite(values).all():
@@ -83,15 +116,77 @@ def _modality(stored: NDArray[np.float64], elements: Elements) -> NDArray[np.flo
     return values
 
 
-def _value_of_interest(values: NDArray[np.float64], elements: Elements) -> NDArray[np.uint8] | None:
+def _is_for_measuring(elements: Elements) -> bool:
+    """Whether the Modality LUT makes intensities linear for measuring, and is not to be shown.
+
+    So the X-ray angiography and fluoroscopy modules have it (PS3.3, C.8.7.1.1.2), and no other.
+    """
+    kind = elements.text("SOPClassUID")
+    is_standard = kind.startswith("1.2.840.10008.")
+    is_angiography = kind in _ANGIOGRAPHY or (
+        not is_standard and elements.text("Modality") in {"XA", "RF"}
+    )
+    return is_angiography and elements.text("PixelIntensityRelationship") in _FOR_MEASURING
+
+
+def _by_lut(
+    values: NDArray[np.float64], elements: Elements, warnings: list[str]
+) -> NDArray[np.uint8] | None:
     lut = elements.first_item("VOILUTSequence")
-    if lut is not None and "LUTData" in lut:
-        entries, depth = _apply_lut(values, lut, "LUTDescriptor", "LUTData")
-        return to_bytes(entries.astype(np.float64), 0, (1 << depth) - 1)
-    center, width = elements.number("WindowCenter"), elements.number("WindowWidth")
+    if lut is None or _DATA not in lut:
+        return None
+    looked_up = apply_lut(values, lut, _DESCRIPTOR, _DATA)
+    if looked_up.is_short:
+        warnings.append(_lacks_an_entry("VOILUTSequence"))
+    white = (1 << looked_up.bits) - 1
+    if 0 < looked_up.highest.bit_length() < looked_up.bits:
+        white = looked_up.highest
+        warnings.append(
+            "The DICOM file's VOILUTSequence has entries of fewer bits than it says; its highest "
+            "entry is shown as white."
+        )
+    return to_bytes(looked_up.entries.astype(np.float64), 0, white)
+
+
+def _by_window(
+    values: NDArray[np.float64], elements: Elements, warnings: list[str]
+) -> NDArray[np.uint8] | None:
+    function = elements.text("VOILUTFunction")
+    window = _usable_window(elements, function.upper(), warnings)
+    if window is None:
+        return None
+    if function not in {"", *_FUNCTIONS}:
+        known = function.upper() if function.upper() in _FUNCTIONS else "LINEAR"
+        warnings.append(
+            f"The DICOM file's VOILUTFunction is none of the standard's; it is taken for {known}."
+        )
+        function = known
+    return to_bytes(_window(values, *window, function or "LINEAR"), 0, 1)
+
+
+def _lacks_an_entry(keyword: str) -> str:
+    return f"The DICOM file's {keyword} has one entry less than it says."
+
+
+def _usable_window(
+    elements: Elements, function: str, warnings: list[str]
+) -> tuple[float, float] | None:
+    """Center and width, None where there are none, or none that mean anything."""
+    try:
+        center, width = elements.number("WindowCenter"), elements.number("WindowWidth")
+    except UnusableImage as error:
+        warnings.append(f"{error} The picture is shown without its window.")
+        return None
     if center is None or width is None:
         return None
-    return to_bytes(_window(values, center, width, elements.text("VOILUTFunction")), 0, 1)
+    # By the formula of each function (PS3.3, C.11.2.1.2.1 and C.11.2.1.3).
+    if width <= 0 or (width < 1 and function not in {"LINEAR_EXACT", "SIGMOID"}):
+        warnings.append(
+            "The DICOM file's WindowWidth is narrower than one level; the picture is shown without "
+            "its window."
+        )
+        return None
+    return center, width
 
 
 def _window(
@@ -101,46 +196,14 @@ def _window(
 
     PS3.3, C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID) and C.11.2.1.3.2 (LINEAR_EXACT).
     """
-    if function in {"", "LINEAR"}:
-        if width < 1:
-            raise UnusableImage("The DICOM file's window is narrower than one level.")
-        if width == 1:
-            return (values > center - 0.5).astype(np.float64)
-        return (values - (center - 0.5)) / (width - 1) + 0.5
-    if width <= 0:
-        raise UnusableImage("The DICOM file's window has no width.")
     if function == "LINEAR_EXACT":
         return (values - center) / width + 0.5
     if function == "SIGMOID":
         sigmoid: NDArray[np.float64] = 1 / (1 + np.exp(-4 * (values - center) / width))
         return sigmoid
-    raise UnusableImage("The DICOM file's window is of an unknown function.")
-
-
-def _apply_lut(
-    values: NDArray[np.float64], elements: Elements, descriptor: str, data: str
-) -> tuple[NDArray[np.uint16], int]:
-    """uint16 (n,): the entry for each of `values`, and of how many bits the entries are.
-
-    A descriptor holds the number of entries (0 for 65,536), the first value that is mapped, and
-    the bits of an entry (PS3.3, C.11.1.1 and C.11.2.1.1). Lower values get the first entry,
-    higher ones the last. Entries of 8 bits may stand in 8 bits or in 16.
-    """
-    words = elements.words(descriptor)
-    if len(words) != 3:
-        raise UnusableImage("The DICOM file has a lookup table that does not describe itself.")
-    count, first, depth = int(words[0]) or 1 << 16, int(words[1]), int(words[2])
-    entries = elements.words(data)
-    if len(entries) < count and depth == 8:
-        entries = entries.astype("<u2").view(np.uint8).astype(np.uint16)
-    if not 8 <= depth <= 16 or len(entries) < count:
-        raise UnusableImage("The DICOM file has a lookup table that is shorter than it says.")
-    declared = elements.type_of(descriptor)  # not in implicit files
-    signed = declared == "SS" or (declared != "US" and values.min() < 0)
-    if signed and first >= 1 << 15:
-        first -= 1 << 16
-    rows = np.rint(values - first).clip(0, count - 1).astype(np.intp)
-    return entries[:count].clip(0, (1 << depth) - 1)[rows], depth
+    if width == 1:
+        return (values > center - 0.5).astype(np.float64)
+    return (values - (center - 0.5)) / (width - 1) + 0.5
 
 
 def _occurring(

@@ -8,35 +8,27 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
-from app.xray.decode.dicom.elements import read_elements
-from app.xray.decode.dicom.frame import read_frame, read_header
+from app.xray.decode.dicom.data_set import read_file
+from app.xray.decode.dicom.frame import read_frame
 from app.xray.decode.dicom.grayscale import gray_table, palette_table
+from app.xray.decode.dicom.header import read_header
+from app.xray.decode.dicom.views import warnings_of
 from app.xray.decode.levels import look_up, spread
-from app.xray.decode.radiograph import Radiograph, refuse_small
+from app.xray.decode.radiograph import Radiograph, is_flat, refuse_small
 from app.xray.errors import TooManyPixels, UnusableImage, WrongModality
 
 if TYPE_CHECKING:
     from app.xray.decode.dicom.elements import Elements
-    from app.xray.decode.dicom.frame import Frame, FrameHeader
+    from app.xray.decode.dicom.frame import Frame
+    from app.xray.decode.dicom.header import FrameHeader
 
 _PROJECTIONS: Final = ("CR", "DX", "RG", "RF", "XA", "OT")
 """Modalities (PS3.3, C.7.3.1.1.1) that a chest X-ray comes with; OT is that of many secondary
 captures, others of which name none."""
 _CODE: Final = re.compile("[A-Z0-9_ ]{1,16}")
 """A code string (PS3.5, section 6.2): what else stands there is not repeated in a message."""
-_LATERAL_POSITIONS: Final = frozenset({"LL", "RL", "LAT", "LATERAL"})
-_LATERAL_VIEWS: Final = frozenset(
-    "399067008 399173006 399198007 399260004 399352003"  # SNOMED CT
-    " R-102CD R-10236 R-10232 R-10224 R-10228".split()  # the same in its retired form
-)
-"""Lateral, left lateral, right lateral, medio-lateral, latero-medial (PS3.16, CID 4010)."""
-_CHEST: Final = ("CHEST", "THORA", "TORAX", "LUNG", "PULM")
-
-_IS_LATERAL: Final = (
-    "The DICOM file says that this is a lateral view; the model was trained on frontal ones."
-)
-_IS_NO_CHEST: Final = (
-    "The DICOM file names a body part that is not the chest; the model was trained on chests."
+_FLAT_AFTER_WINDOW: Final = (
+    "The DICOM file's window (WindowCenter, WindowWidth) leaves one flat gray of the picture."
 )
 
 
@@ -44,20 +36,21 @@ def read_dicom(data: bytes, *, max_pixels: int) -> Radiograph:
     """Decode the one picture of a DICOM file, "L", of its own size.
 
     Gray levels take the grayscale pipeline (`grayscale.gray_table`); colors become luminance as
-    Pillow has it (ITU-R BT.601). Warnings say that the view is lateral, or no chest.
+    Pillow has it (ITU-R BT.601). Warnings say what the file has wrong or says against trusting an
+    answer (`views.warnings_of`).
 
     Args:
-        data: the whole file, with its preamble.
+        data: the whole file.
         max_pixels: the largest Rows x Columns; held against the header, before decoding.
 
     Raises:
         WrongModality: no projection X-ray; names the modality.
         TooManyPixels: more than `max_pixels`.
         UnusableImage: truncated, corrupt, of several frames, of too few pixels, without pixel data,
-            or of a kind or transfer syntax that is not read.
+            flat after its window, or of a kind or transfer syntax that is not read.
     """
     # A deflated file of at most that many pixels: 16 bits each, and as much again for the rest.
-    file = read_elements(data, max_inflated=4 * max_pixels + (1 << 20))
+    file = read_file(data, max_inflated=4 * max_pixels + (1 << 20))
     elements = file.elements
     _refuse_other_modalities(elements)
     if isinstance(file.damage, UnusableImage):
@@ -75,8 +68,8 @@ def read_dicom(data: bytes, *, max_pixels: int) -> Radiograph:
             f"at most {max_pixels:,} are decoded."
         )
     refuse_small(header.columns, header.rows)
-    image = _to_gray(read_frame(file, header), header, elements)
-    return Radiograph(image, tuple(_warnings(elements)))
+    image, warnings = _to_gray(read_frame(file, header), header, elements)
+    return Radiograph(image, (*warnings, *warnings_of(elements)))
 
 
 def _refuse_other_modalities(elements: Elements) -> None:
@@ -89,38 +82,23 @@ def _refuse_other_modalities(elements: Elements) -> None:
     )
 
 
-def _to_gray(frame: Frame, header: FrameHeader, elements: Elements) -> Image.Image:
+def _to_gray(
+    frame: Frame, header: FrameHeader, elements: Elements
+) -> tuple[Image.Image, tuple[str, ...]]:
     levels, bits, signed = frame.levels, header.bits_stored, header.signed
-    if frame.photometric == "PALETTE COLOR":
+    if frame.colors == "palette":
         colors = palette_table(elements, bits=bits, signed=signed)
         luminance = np.asarray(Image.fromarray(colors[None]).convert("L"))[0]
-        return Image.fromarray(look_up(luminance, levels))
-    if header.samples == 1:
+        return Image.fromarray(look_up(luminance, levels)), ()
+    if frame.colors == "gray":
         table = gray_table(levels, elements, bits=bits, signed=signed)
-        return Image.fromarray(look_up(table, levels))
+        image = Image.fromarray(look_up(table.levels, levels))
+        if table.by_window and is_flat(image):
+            raise UnusableImage(_FLAT_AFTER_WINDOW)
+        return image, table.warnings
     if bits != 8 or levels.dtype != np.uint8:
         levels = look_up(spread(int(levels.min()), int(levels.max()), 1 << bits), levels)
-    is_rgb = frame.photometric in {"RGB", "YBR_RCT", "YBR_ICT"}
-    image = Image.frombuffer(
-        "RGB" if is_rgb else "YCbCr",
-        (header.columns, header.rows),
-        np.ascontiguousarray(levels),
-        "raw",
-        "RGB" if is_rgb else "YCbCr",
-        0,
-        1,
-    )
-    return image.convert("RGB").convert("L")
-
-
-def _warnings(elements: Elements) -> list[str]:
-    warnings = []
-    view = elements.first_item("ViewCodeSequence")
-    if elements.text("ViewPosition").upper() in _LATERAL_POSITIONS or (
-        view is not None and view.text("CodeValue") in _LATERAL_VIEWS
-    ):
-        warnings.append(_IS_LATERAL)
-    body_part = elements.text("BodyPartExamined").upper()
-    if body_part and not any(word in body_part for word in _CHEST):
-        warnings.append(_IS_NO_CHEST)
-    return warnings
+    mode = "RGB" if frame.colors == "rgb" else "YCbCr"
+    size = header.columns, header.rows
+    image = Image.frombuffer(mode, size, np.ascontiguousarray(levels), "raw", mode, 0, 1)
+    return image.convert("RGB").convert("L"), ()
