@@ -11,6 +11,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from app.server.middleware.request_log import HEADER, draw_id
 from app.server.middleware.shedding import CROWDED_KEY
 from app.server.problems import MEDIA_TYPE, RETRY_AFTER_S, TABLE, TYPE_PREFIX
+from app.server.transport import Together
 from app.xray.errors import TooManyConnections
 
 if TYPE_CHECKING:
@@ -58,37 +59,6 @@ NOT_HTTP: Final = Refusal(
 REFUSALS: Final = (TOO_MANY, TOO_LARGE, TOO_SLOW, NOT_HTTP)
 
 
-class Together:
-    """A transport that writes what comes in one turn of the loop in one go.
-
-    The head of an answer and its body come apart, and writing is the dearest part of a refusal.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._pieces: list[bytes] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Write `data`, at the end of this turn."""
-        if not self._pieces:
-            self._loop.call_soon(self._flush)
-        self._pieces.append(data)
-
-    def close(self) -> None:
-        """Close once all is written."""
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._pieces:
-            data, self._pieces = b"".join(self._pieces), []
-            self._transport.write(data)
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's parser in C, which by itself gathers heads and waits for them without end.
 
@@ -109,12 +79,15 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_leaving = is_leaving
         self._on_refusal = on_refusal
         self._is_spare = False
+        self._is_receiving = False
+        """Whether a request has begun to arrive, and has not ended."""
         self._unparsed = 0
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Mark a client beyond `max_connections`, or turn it away if there are many such."""
-        super().connection_made(cast("asyncio.Transport", Together(transport, self.loop)))
+        self._together = Together(transport, self.loop, lambda: self._is_receiving)
+        super().connection_made(cast("asyncio.Transport", self._together))
         beyond = len(self.connections) - self._max_connections
         if beyond > SPARE:
             self._refuse(TOO_MANY)
@@ -127,12 +100,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
         self._end_patience()
+        self._together.end()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Refuse a request line and headers, or trailers, of more than `MAX_HEAD_BYTES`."""
         if self.transport.is_closing():
+            self._together.discard(data)
             return
+        self._is_receiving = True
         self._unparsed += len(data)
         super().data_received(data)
         if self.transport.is_closing():
@@ -159,6 +135,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Count anew."""
         self._unparsed = 0
+        self._is_receiving = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -213,6 +190,8 @@ class BoundedProtocol(HttpToolsProtocol):
         request_id = draw_id()
         if not self._has_begun_to_answer:
             self.transport.write(_answer(refusal, request_id))
+        # One that is slow has nothing on its way.
+        self._is_receiving = self._is_receiving and refusal is not TOO_SLOW
         self.transport.close()
         self._on_refusal(refusal, request_id)
 

@@ -76,6 +76,9 @@ TABLE: Final[dict[type[Exception], _Row]] = {
     errors.TooManyConnections: _Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "too-many-connections", "Too many connections are open"
     ),
+    errors.DecodingStopped: _Row(
+        HTTPStatus.SERVICE_UNAVAILABLE, "decoding-stopped", "The machine could not decode it"
+    ),
     errors.InferenceStopped: _Row(
         HTTPStatus.SERVICE_UNAVAILABLE, "inference-stopped", "The model is started anew"
     ),

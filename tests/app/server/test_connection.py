@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from app.server import connection
+from app.server import connection, transport
 from app.server.connection import BoundedProtocol, Refusal
 from app.server.middleware.shedding import CROWDED_KEY
 from app.server.problems import RETRY_AFTER_S
@@ -240,6 +240,51 @@ async def test_a_second_request_that_never_ends_is_hung_up_on_too() -> None:
         await reader.readuntil(b"ok")
         writer.write(b"GET / HTTP")
         assert (await answer_of(reader)).startswith("HTTP/1.1 408 ")
+
+
+async def sent_whole(connect: Connect, size: int) -> bytes:
+    """What comes back to a client that sends all before it reads, as most do."""
+    reader, writer = await connect()
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+    writer.write(head.encode())
+    for _ in range(size // 1_000_000):
+        writer.write(bytes(1_000_000))
+        await writer.drain()
+    return await reader.read()
+
+
+async def test_a_client_that_closes_gets_a_refusal_that_came_before_its_body_was_sent() -> None:
+    async with listening() as connect:
+        for _ in range(3):
+            answer = await asyncio.wait_for(sent_whole(connect, 30_000_000), 20)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert answer.endswith(b"ok")
+
+
+async def test_so_does_one_whose_head_is_refused() -> None:
+    async with listening() as connect:
+        reader, writer = await connect()
+        writer.write(b"GET / HTTP/1.1\r\nX: " + b"x" * 5_000_000)
+        await writer.drain()
+        assert (await reader.read()).startswith(b"HTTP/1.1 431")
+
+
+@pytest.mark.parametrize("bound", ["LINGER_BYTES", "LINGER_S"])
+async def test_what_comes_after_a_refusal_is_read_only_within_bounds(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, bound, 0.2 if bound == "LINGER_S" else 1_000_000)
+    async with listening() as connect:
+        reader, writer = await connect()
+        writer.write(
+            b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n"
+        )
+        assert (await reader.read()).endswith(b"ok")
+        with suppress(ConnectionError):  # or else the test comes to no end
+            while True:
+                writer.write(bytes(100_000 if bound == "LINGER_BYTES" else 1))
+                await writer.drain()
+                await asyncio.sleep(0.001)
 
 
 @pytest.mark.usefixtures("hurried")
