@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 EXIT_OPERATOR = 2
 EXIT_STOPPED = 130
+_NAMED = 10
+"""Of the files that are left out; the rest is counted."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "on where it was stopped. CXR_ settings are those of the service.",
     )
     parser.add_argument(
-        "source", help="a folder, a pattern, a .txt list; paths, or addresses such as s3://..."
+        "source",
+        help="a folder, a pattern, a .txt list; paths, or addresses such as s3://BUCKET/FOLDER or "
+        "zip://**::FILE.zip",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.parquet")
     parser.add_argument(
@@ -69,7 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings()
         classifier = load_classifier(settings)
         about = _about(flags.source, classifier, settings)
-        with ScoreTable(flags.out, about, list_pictures(flags.source)) as table:
+        left_out: list[str] = []
+        with ScoreTable(flags.out, about, list_pictures(flags.source, left_out.append)) as table:
+            _tell(left_out, console)
             if flags.ray:
                 _score_on_ray(flags.ray, settings, about, table, console)
             else:
@@ -85,6 +91,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         end_children()
     console.print(f"{table.total:,} rows in {flags.out}", soft_wrap=True)
     return 0
+
+
+def _tell(left_out: list[str], console: Console) -> None:
+    """Say which files of the archive get no row."""
+    if left_out:
+        names = ", ".join(Path(name).name for name in left_out[:_NAMED])
+        more = ", ..." if len(left_out) > _NAMED else ""
+        console.print(
+            f"left out: {len(left_out):,} files that are no JPEG, PNG or DICOM, or are hidden: "
+            f"{names}{more}",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 async def _score(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ from app.runtime.children import give_memory_back, leave_no_core
 from app.runtime.devices import share_of_machine
 from app.runtime.logs import hush_pillow
 from app.score.scorer import Row, Scorer
+from app.score.source import printable
 from app.score.table import PART_ROWS, About, schema_of
 from app.xray.errors import ScoringError
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 _ADDRESS: Final = "address"
+"""As JSON: Ray's columns hold UTF-8 alone, names of files any bytes."""
 _CONNECT_LIMIT_S: Final = 5.0
 _BLOCKS: Final = 10_000
 """Into which the list is divided at most: each costs Ray's scheduler some work."""
@@ -52,7 +55,7 @@ def score_on_ray(
     if not pictures:
         return
     # What is relative here is not so elsewhere.
-    there = [{_ADDRESS: _absolute(address)} for address in pictures]
+    there = [{_ADDRESS: json.dumps(_absolute(address))} for address in pictures]
     settings = settings.model_copy(
         update={"model_path": settings.model_path.resolve(), "model_sha256": about.sha256}
     )
@@ -71,10 +74,10 @@ def score_on_ray(
             runtime_env={"env_vars": share_of_machine(1, gpus)},
         )
         for address, row in zip(pictures, rows.iter_rows(), strict=True):
-            if row["path"] != _absolute(address):
+            if row["path"] != printable(_absolute(address)):
                 raise RuntimeError("the rows came in another order than the pictures")
             found = {name: value for name, value in row.items() if value is not None}
-            yield found | {"path": address}
+            yield found | {"path": printable(address)}
     except (RayError, OSError, ValueError) as error:
         raise ScoringError(f"Ray at {cluster}: {error}") from error
     finally:
@@ -111,7 +114,8 @@ class _Actor:
         self._scorer = Scorer(load_classifier(settings), settings)
 
     def __call__(self, batch: dict[str, Any]) -> pa.Table:
-        rows = self._runner.run(self._score(batch[_ADDRESS].tolist()))
+        addresses = [json.loads(address) for address in batch[_ADDRESS].tolist()]
+        rows = self._runner.run(self._score(addresses))
         return pa.Table.from_pylist(rows, self._schema)
 
     async def _score(self, addresses: list[str]) -> list[Row]:

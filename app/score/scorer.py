@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from app.inference.decoder_pool import Decoding
 from app.inference.pipeline import Pipeline
-from app.score.source import read_picture
+from app.score.source import printable, read_picture
 from app.server.problems import TABLE
-from app.xray.errors import MalformedRequest, NotAChestXray, SenderError
+from app.xray.errors import DecodingStopped, MalformedRequest, NotAChestXray, SenderError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -73,23 +73,23 @@ class Scorer:
     async def score(self, address: str) -> Row:
         """The row of one picture; what keeps it from being answered stands in its `error`.
 
-        Raises OperatorError and TemporaryError: no picture's fault.
+        Raises OperatorError, and TemporaryError but for `DecodingStopped`: no picture's fault.
         """
-        row: Row = {"path": address}
+        row: Row = {"path": printable(address)}
         loop = asyncio.get_running_loop()
         try:
             data = await loop.run_in_executor(self._readers, read_picture, address, self._max_bytes)
         except SenderError as error:
             return row | {"error": _say(error)}
         except Exception as error:  # file systems raise errors of their own
-            return row | {"error": f"unreadable: {type(error).__name__}: {error}"}
+            return row | {"error": printable(f"unreadable: {type(error).__name__}: {error}")}
         try:
             if not data:
                 raise MalformedRequest("The file is empty.")
             return row | _answer(await self._pipeline.classify(data))
         except NotAChestXray as error:
             return row | {"error": _say(error), "gate_score": error.score}
-        except SenderError as error:
+        except (SenderError, DecodingStopped) as error:
             return row | {"error": _say(error)}
 
 
@@ -106,5 +106,5 @@ def _answer(prediction: Prediction) -> Row:
     }
 
 
-def _say(error: SenderError) -> str:
+def _say(error: SenderError | DecodingStopped) -> str:
     return f"{TABLE[type(error)].kind}: {error}"

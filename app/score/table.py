@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self
 
@@ -65,6 +66,9 @@ class ScoreTable:
             raise ScoringError(f"{out}: cannot be written: {error}") from error
         try:
             self.total = self._begin(about, pictures)
+        except OSError as error:
+            self._lock.close()
+            raise ScoringError(f"{out}: cannot be written: {error}") from error
         except BaseException:
             self._lock.close()
             raise
@@ -111,7 +115,8 @@ class ScoreTable:
         if self.done != self.total:
             raise RuntimeError(f"{self.done} of {self.total} rows")
         _replace(self._out, self._join)
-        shutil.rmtree(self._folder)
+        with suppress(OSError):  # the table is whole
+            shutil.rmtree(self._folder)
 
     @property
     def _listing(self) -> Path:

@@ -140,6 +140,17 @@ def test_a_full_disk_is_said_so_and_what_is_there_is_kept(
     go_on_to_the_end(out)
 
 
+def test_a_disk_that_is_full_before_the_first_row_is_said_so(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "_sync", full)
+    with pytest.raises(ScoringError, match=r"cannot be written.*No space left"):
+        ScoreTable(out, ABOUT, PICTURES)
+
+
 def test_a_finished_table_is_not_written_over(out: Path) -> None:
     out.write_bytes(b"mine")
     with pytest.raises(ScoringError, match="is there already"):
