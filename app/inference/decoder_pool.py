@@ -8,20 +8,17 @@ time and memory by its pixels alone.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import logging
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from pebble import ProcessExpired, ProcessPool
-
 from app.inference.batching import QueueFull
+from app.inference.expendable import Death, Expendable
 from app.inference.overlay import thumbnail
-from app.runtime.children import be_expendable, end
 from app.runtime.devices import step_back, usable_cpus
 from app.xray.decode import decode
 from app.xray.decode.effort import takes_long
-from app.xray.errors import UnusableImage
+from app.xray.errors import DecodingStopped
 from app.xray.preprocess import decode_for, to_input
 
 if TYPE_CHECKING:
@@ -33,6 +30,8 @@ if TYPE_CHECKING:
 
     from app.settings import Settings
     from app.xray.contract import ModelContract
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -66,15 +65,20 @@ class Decoding:
     The processes are started when the first picture for them comes.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, on_death: Callable[[Death], None] = lambda _: None
+    ) -> None:
+        """`on_death` is told what ended a process before its work was done."""
         cpus = usable_cpus()
-        self._timeout_s = settings.decode_timeout_s
         self._max_pixels = settings.max_pixels
         self._max_apart = max(1, settings.max_queue // 2)
         self.threads = ThreadPoolExecutor(max(_AT_LEAST, cpus), "decoding", step_back)
-        self._count = max(_AT_LEAST, min(cpus, _MOST_PROCESSES))
-        self._processes: ProcessPool | None = None
-        self._free = asyncio.Semaphore(self._count)
+        self._processes = Expendable(
+            max(_AT_LEAST, min(cpus, _MOST_PROCESSES)),
+            cpu_s=settings.decode_timeout_s,
+            memory_bytes=_PROCESS_BYTES + _BYTES_PER_PIXEL * settings.max_pixels,
+            on_death=on_death,
+        )
         self._apart = 0
 
     async def quickly(
@@ -85,11 +89,18 @@ class Decoding:
         Raises:
             TakesLong: it is not known to take no time: `apart` decodes it.
             SenderError: as `app.xray.decode.file.decode`.
+            DecodingStopped: the machine has no memory left.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self.threads, _decode_if_quick, data, contract, self._max_pixels, picture_side
-        )
+        try:
+            return await loop.run_in_executor(
+                self.threads, _decode_if_quick, data, contract, self._max_pixels, picture_side
+            )
+        except MemoryError as error:
+            log.warning("no memory to decode an upload")
+            raise DecodingStopped(
+                "The machine has no memory left to decode it. Try again shortly."
+            ) from error
 
     async def apart(
         self, data: bytes, contract: ModelContract, *, picture_side: int | None
@@ -100,11 +111,11 @@ class Decoding:
     async def in_process(self, work: Callable[..., T], *arguments: object) -> T:
         """What `work`, a function of a module, makes of `arguments` in a process of its own.
 
-        It is ended where it takes too long, or its caller is cancelled.
+        It is ended where it takes too much CPU time, or its caller is cancelled.
 
         Raises:
             QueueFull: so many of this kind wait already that others would find no place.
-            UnusableImage: it takes more time or memory than a picture may, or ends the process.
+            UnusableImage, DecodingStopped: as `Expendable.run`.
             Exception: what `work` raises.
         """
         if self._apart >= self._max_apart:
@@ -113,38 +124,14 @@ class Decoding:
             )
         self._apart += 1
         try:
-            async with self._free:
-                future = self._pool().schedule(work, arguments, timeout=self._timeout_s)
-                done: T = await asyncio.wrap_future(future)
-                return done
-        except TimeoutError as error:
-            raise UnusableImage(f"Decoding it takes more than {self._timeout_s:g} s.") from error
-        except MemoryError as error:
-            raise UnusableImage("Decoding it takes too much memory.") from error
-        except (ProcessExpired, BrokenProcessPool) as error:
-            raise UnusableImage("It cannot be decoded: its decoder crashed.") from error
+            return await self._processes.run(work, *arguments)
         finally:
             self._apart -= 1
 
     def close(self) -> None:
         """Let threads and processes go; what is still queued is dropped."""
         self.threads.shutdown(wait=False, cancel_futures=True)
-        if self._processes is not None:
-            end(self._processes)
-
-    def _pool(self) -> ProcessPool:
-        """The processes; new ones where they died when they had nothing to do."""
-        if self._processes is not None and not self._processes.active:
-            self.threads.submit(end, self._processes)
-            self._processes = None
-        if self._processes is None:
-            self._processes = ProcessPool(
-                self._count,
-                initializer=be_expendable,
-                initargs=(_PROCESS_BYTES + _BYTES_PER_PIXEL * self._max_pixels,),
-                context=multiprocessing.get_context("spawn"),
-            )
-        return self._processes
+        self._processes.close()
 
 
 def decode_upload(

@@ -59,7 +59,7 @@ class Service:
         self._load = load
         self._watch_interval_s = watch_interval_s
         self._pipeline: Pipeline | None = None
-        self._decoding = Decoding(settings)
+        self._decoding = Decoding(settings, self.metrics.count_decoder_death)
         self._is_begun = asyncio.Event()
         self._changing = asyncio.Lock()
         self._is_to_reload = False

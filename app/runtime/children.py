@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+CPU_SIGNAL: Final = 27 if sys.platform == "win32" else int(signal.SIGPROF)
+"""What a timer of CPU time ends a process by (setitimer(2))."""
 _OUT_OF_MEMORY_SCORE: Final = Path("/proc/self/oom_score_adj")
 _FIRST_TO_GO: Final = "1000"  # proc(5)
 _M_TRIM_THRESHOLD: Final = -1  # malloc.h
@@ -44,10 +46,12 @@ def be_expendable(max_memory_bytes: int) -> None:
 
     On Linux it gets `max_memory_bytes` for its data, and a `MemoryError` beyond; where the machine
     has no memory left, it goes before its parent. SIGTERM ends it at once, whatever C code it is
-    in.
+    in, and so does the timer of `within_cpu_time`.
     """
     be_a_quiet_child()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
     leave_no_core()
     give_memory_back()
     if sys.platform == "linux":
@@ -56,6 +60,23 @@ def be_expendable(max_memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (max_memory_bytes, max_memory_bytes))
     with suppress(OSError):
         _OUT_OF_MEMORY_SCORE.write_text(_FIRST_TO_GO)
+
+
+def within_cpu_time(
+    cpu_s: float, function: Callable[..., Result], arguments: tuple[Any, ...]
+) -> Result:
+    """Call `function`; this process ends by `CPU_SIGNAL` where that takes more CPU time.
+
+    The kernel counts what all threads of the process use, so that neither a busy machine nor a
+    clock that is set makes a difference. Without such a timer (Windows) there is no limit here.
+    """
+    if sys.platform == "win32":
+        return function(*arguments)
+    signal.setitimer(signal.ITIMER_PROF, cpu_s)
+    try:
+        return function(*arguments)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def give_memory_back() -> None:

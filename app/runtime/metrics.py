@@ -69,6 +69,15 @@ class Metrics:
         self._faults = Counter(
             "cxr_faults", "Requests that met a bug, answered with 500", registry=registry
         )
+        self._deaths = Counter(
+            "cxr_decoder_deaths",
+            "Processes that ended before they had decoded: for too much CPU time (overtime), "
+            "without any for long (stalled), killed from outside, or crashed",
+            ("cause",),
+            registry=registry,
+        )
+        for cause in ("overtime", "stalled", "killed", "crashed"):
+            self._deaths.labels(cause)
         self._predictions = Counter(
             "cxr_predictions",
             "Pictures that were answered, by likeliest class, and whether none was sure enough",
@@ -141,6 +150,10 @@ class Metrics:
     def count_refusal(self, reason: str) -> None:
         """Count a request that was refused."""
         self._refused.labels(reason).inc()
+
+    def count_decoder_death(self, cause: str) -> None:
+        """One process that ended before it had decoded."""
+        self._deaths.labels(cause).inc()
 
     def count_batch(self, size: int) -> None:
         """Count a batch that the model has run."""

@@ -37,8 +37,8 @@ def list_pictures(
     """The addresses of the pictures of `source`, each as `read_picture` takes it.
 
     A folder has those of its files, at any depth, whose first bytes are those of a JPEG, PNG or
-    DICOM file, or whose suffix is one of `image_types.SUFFIXES`; `on_left_out` is told of each other one, and
-    of hidden ones. A pattern (`*`, `?`, `[ ]`, `**`) has what it matches, unless it is itself the
+    DICOM file, or whose suffix is one of `image_types.SUFFIXES`; `on_left_out` is told of each
+    other one, and of hidden ones. A pattern (`*`, `?`, `[ ]`, `**`) has what it matches, unless it is itself the
     name of something. Both are in alphabetical order. A file named .txt has an address a line, in
     its order, and any other file is one picture. Each may be a path, or an address that fsspec
     knows, such as `s3://bucket/folder` or `zip://**::archive.zip`.

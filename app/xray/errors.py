@@ -25,6 +25,7 @@
     └── TemporaryError            nobody's fault; worth another try
         ├── NotReady                  the model is still loading, or the service is leaving
         ├── TooManyConnections        only probes are answered beyond so many
+        ├── DecodingStopped           the machine ended what decodes, or has no memory for it
         ├── InferenceStopped          the model answers no more; it is started anew
         ├── ReloadUnderWay            another new checkpoint is being loaded
         └── DeadlineExceeded          the answer took longer than is allowed
@@ -145,6 +146,10 @@ class TooManyConnections(TemporaryError):
 
 class InferenceStopped(TemporaryError):
     """What runs the model answers no more; it is started anew, or the service says so."""
+
+
+class DecodingStopped(TemporaryError):
+    """The machine ended the process that decodes a picture, or has no memory or time for it."""
 
 
 class ReloadUnderWay(TemporaryError):

@@ -40,6 +40,12 @@ def draw_radiograph(
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
+def checkered(dark: int, bright: int) -> Image.Image:
+    """300 x 300 pixels of two levels, as many of each: even from afar, and not flat."""
+    squares = np.indices((300, 300)).sum(axis=0) // 2 % 2
+    return Image.fromarray(np.where(squares, bright, dark).astype(np.uint8))
+
+
 def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     """The bytes of `image` as a file of type `kind`."""
     buffer = io.BytesIO()

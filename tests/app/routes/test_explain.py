@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 
 from app.inference.classifier import UNCALIBRATED, UNGATED
 from app.xray.errors import NotExplainable
-from benchmarks.rig.corpus.drawing import encode
+from benchmarks.rig.corpus.drawing import checkered, encode
 from tests.app.fakes import (
     BrightnessEngine,
     FakeEngine,
@@ -72,7 +72,7 @@ async def test_what_is_no_chest_x_ray_is_not_explained(png: bytes) -> None:
 async def test_a_negative_is_shown_as_it_was_answered() -> None:
     gate = gate_at(40 / 255, within=0.1)
     app = fake_app(lambda _: fake_classifier(BrightnessEngine(), ood=gate))
-    dark = Image.new("L", (300, 300), 40)
+    dark = checkered(20, 60)
     async with client_of(app) as client:
         proper = await client.post("/explain", content=encode(dark))
         negative = await client.post("/explain", content=encode(ImageOps.invert(dark)))

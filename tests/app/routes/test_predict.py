@@ -13,7 +13,7 @@ from PIL import Image
 from app.inference.classifier import NEGATIVE, UNCALIBRATED, UNGATED
 from app.xray.errors import NotExplainable
 from benchmarks.rig.corpus.dicoms import write_dicom
-from benchmarks.rig.corpus.drawing import draw_radiograph, encode, png_declaring
+from benchmarks.rig.corpus.drawing import checkered, draw_radiograph, encode, png_declaring
 from tests.app.fakes import (
     SHA256,
     BrightnessEngine,
@@ -107,7 +107,7 @@ async def test_a_negative_is_answered_as_what_it_is_the_negative_of() -> None:
     gate = gate_at(40 / 255, within=0.1)
     app = fake_app(lambda _: fake_classifier(BrightnessEngine(), temperature=1.2, ood=gate))
     async with client_of(app) as client:
-        answer = await client.post("/predict", content=encode(Image.new("L", (99, 99), 215)))
+        answer = await client.post("/predict", content=encode(checkered(195, 235)))
     assert (answer.status_code, answer.json()["warnings"]) == (200, [NEGATIVE])
 
 
@@ -334,10 +334,10 @@ async def test_layers_come_when_they_are_asked_for(png: bytes) -> None:
 async def test_in_layers_a_negative_is_shown_as_it_was_answered() -> None:
     gate = gate_at(40 / 255, within=0.1)
     app = fake_app(lambda _: fake_classifier(BrightnessEngine(), ood=gate))
-    negative = encode(Image.new("L", (99, 99), 215))
+    negative = encode(checkered(195, 235))
     async with client_of(app) as client:
         answer = await client.post("/predict?layers=true", content=negative)
-    assert picture_of(answer.json()["layers"]["picture"]).getextrema() == (40, 40)
+    assert picture_of(answer.json()["layers"]["picture"]).getextrema() == (20, 60)
 
 
 async def test_a_class_that_nothing_speaks_for_has_no_layer(png: bytes) -> None:

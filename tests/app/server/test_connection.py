@@ -78,6 +78,10 @@ async def listening(
         for writer in opened:
             writer.close()
         server.close()
+        for _ in range(500):  # those that still read what is on its way
+            if not state.connections:
+                break
+            await asyncio.sleep(0.01)
 
 
 async def answer_of(reader: asyncio.StreamReader) -> str:

@@ -13,6 +13,7 @@ const ADVICE = {
   "queue-full": "Others are being answered. Try again in a few seconds.",
   "too-many-connections": "Others are being answered. Try again in a few seconds.",
   "not-ready": "Try again once the service says that it is ready.",
+  "decoding-stopped": "Nothing is wrong with the file: try again shortly.",
   "inference-stopped": "Try again once the service says that it is ready.",
   "deadline-exceeded": "The service is busy. Try again in a while.",
 };
@@ -22,7 +23,9 @@ const IN_A_WHILE = "Try again in a while. If it stays so, tell whoever runs the 
 const TELL_THEM = "Tell whoever runs the service what you see here.";
 const WORTH_REPEATING = new Set([0, 200, 401, 408, 429]);
 // What ends by itself: the picture waits for it, and is sent again.
-const PASSING = new Set(["queue-full", "too-many-connections", "not-ready", "inference-stopped"]);
+const PASSING = new Set([
+  "queue-full", "too-many-connections", "not-ready", "decoding-stopped", "inference-stopped",
+]);
 // What a proxy says while the service behind it restarts.
 const GATEWAY = new Set([502, 503]);
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.xray.errors import DatasetError
-from benchmarks.rig.corpus.drawing import add_unseen, draw_radiograph, write_dataset
+from benchmarks.rig.corpus.drawing import add_unseen, checkered, draw_radiograph, write_dataset
 from training.data.audit.audit import EXACT, LABELS, NEAR, PATIENT, audit
 from training.report.document import Table
 from training.report.words.audit import describe_oddities
@@ -111,8 +111,8 @@ def test_a_copy_within_split_and_class_is_odd_but_no_leak(data: Path) -> None:
 
 
 def test_even_pictures_are_compared_by_their_bytes_alone(data: Path) -> None:
-    Image.new("L", (90, 90), 0).save(data / "train/COVID/black.png")
-    Image.new("L", (90, 90), 80).save(data / "test/COVID/gray.png")
+    checkered(0, 20).save(data / "train/COVID/black.png")
+    checkered(70, 90).save(data / "test/COVID/gray.png")
     found = audit(data)
     assert not found.has_leaks
     assert found.featureless == ("test/COVID/gray.png", "train/COVID/black.png")
