@@ -38,10 +38,10 @@ def list_pictures(
 
     A folder has those of its files, at any depth, whose first bytes are those of a JPEG, PNG or
     DICOM file, or whose suffix is one of `image_types.SUFFIXES`; `on_left_out` is told of each
-    other one, and of hidden ones. A pattern (`*`, `?`, `[ ]`, `**`) has what it matches, unless it is itself the
-    name of something. Both are in alphabetical order. A file named .txt has an address a line, in
-    its order, and any other file is one picture. Each may be a path, or an address that fsspec
-    knows, such as `s3://bucket/folder` or `zip://**::archive.zip`.
+    other one, and of hidden ones. A pattern (`*`, `?`, `[ ]`, `**`) has what it matches, unless it
+    is itself the name of something. Both are in alphabetical order. A file named .txt has an
+    address a line, in its order, and any other file is one picture. Each may be a path, or an
+    address that fsspec knows, such as `s3://bucket/folder` or `zip://**::archive.zip`.
 
     Raises:
         ScoringError: there is no such thing, or nothing in it; or it cannot be looked at.

@@ -20,6 +20,7 @@ from tests.app.fakes import (
     fake_classifier,
     gate_at,
 )
+from tests.stalls import be_killed
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -223,3 +224,19 @@ async def test_where_keys_are_set_the_metrics_need_one() -> None:
         refused = await client.get("/metrics")
         allowed = await client.get("/metrics", headers={"Authorization": "Bearer key"})
     assert (refused.status_code, allowed.status_code) == (401, 200)
+
+
+async def test_a_decoder_that_is_killed_is_counted_by_its_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    film = write_dicom(np.asarray(draw_radiograph()))
+    monkeypatch.setattr("app.inference.decoder_pool.decode_upload", be_killed)
+    async with client_of(fake_app()) as client:
+        before = await scrape(client)
+        answer = await client.post("/predict", content=film)
+        after = await scrape(client)
+    assert (answer.status_code, answer.json()["type"]) == (503, "urn:cxr:problem:decoding-stopped")
+    assert answer.headers["retry-after"]
+    name = "cxr_decoder_deaths_total"
+    assert [value(before, name, cause=cause) for cause in ("killed", "crashed")] == [0, 0]
+    assert value(after, name, cause="killed") == 2
