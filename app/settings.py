@@ -20,7 +20,9 @@ PREFIX = "CXR_"
 _OF_THE_NODE = ("CXR_PACS_", "CXR_SERVICE_URL")
 """Variables that `python -m app.pacs` reads; they may stand in the same environment."""
 DEFAULT_UPLOADS_HELD = 10
-"""Uploads of the largest size that are held at once, where `max_queue_mb` is not set."""
+DEFAULT_HELD_MB = 200
+"""Of the largest size so many uploads are held at once, up to so much memory, but two at least,
+where `max_queue_mb` is not set."""
 _PILLOW_REFUSES_ABOVE = 178_956_970
 _KEY = "^[!-+\\--~]+$"
 """What an HTTP header can carry as it is, but for the comma that stands between keys."""
@@ -48,8 +50,8 @@ class Settings(BaseSettings):
     """Of OpenVINO's numbers; "auto" takes bf16 where contract and CPU have it."""
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    max_upload_mb: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 20
-    """Megabytes of 1,000,000 bytes."""
+    max_upload_mb: Annotated[float, Field(gt=0, le=1024, allow_inf_nan=False)] = 101
+    """Megabytes of 1,000,000 bytes; a DICOM file of `MAX_PIXELS` takes two bytes for each."""
     max_pixels: Annotated[int, Field(gt=0, le=_PILLOW_REFUSES_ABOVE)] = MAX_PIXELS
     decode_timeout_s: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10
     """How long one picture is decoded that is not decoded in no time by its kind and size."""
@@ -123,7 +125,9 @@ class Settings(BaseSettings):
     @property
     def max_held_bytes(self) -> int:
         """What uploads may take in memory, all together, in bytes."""
-        return int((self.max_queue_mb or DEFAULT_UPLOADS_HELD * self.max_upload_mb) * 1_000_000)
+        largest = self.max_upload_mb
+        usual = max(2 * largest, min(DEFAULT_UPLOADS_HELD * largest, DEFAULT_HELD_MB))
+        return int((self.max_queue_mb or usual) * 1_000_000)
 
 
 def read_settings(**overrides: Any) -> Settings:

@@ -13,7 +13,7 @@ def test_the_defaults_serve_the_committed_checkpoint_to_this_machine_only() -> N
     settings = read_settings()
     assert settings.model_path == Path("models/best_model.h5")
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
-    assert settings.max_upload_bytes == 20_000_000
+    assert settings.max_upload_bytes == 101_000_000
     assert settings.classes == ("COVID", "NORMAL", "PNEUMONIA")
 
 
@@ -110,7 +110,7 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("CXR_CLASSES", "A,A", "two or more different names"),
         ("CXR_CLASSES", "A,,B", "at least 1 character"),
         ("CXR_DECODE_TIMEOUT_S", "0", "greater than 0"),
-        ("CXR_MAX_QUEUE_MB", "19.9", "at least one upload of CXR_MAX_UPLOAD_MB=20"),
+        ("CXR_MAX_QUEUE_MB", "100.9", "at least one upload of CXR_MAX_UPLOAD_MB=101"),
         ("CXR_MAX_CONNECTIONS", "0", "greater than or equal to 1"),
         ("CXR_CORS_ORIGINS", "*", "pattern"),
         ("CXR_CORS_ORIGINS", "https://viewer.example.org/", "pattern"),
@@ -176,3 +176,9 @@ def test_a_misspelt_variable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXR_MAX_UPLOD_MB", "5")
     monkeypatch.setenv("CXR_PORT", "5")
     assert unknown_variables() == ["CXR_MAX_UPLOD_MB"]
+
+
+def test_the_defaults_agree_on_the_largest_picture() -> None:
+    settings = read_settings()
+    assert settings.max_upload_bytes >= 2 * settings.max_pixels + 1_000_000
+    assert settings.max_held_bytes == 2 * settings.max_upload_bytes

@@ -15,7 +15,7 @@ from app.xray.contract import DatasetSummary
 from app.xray.decode import decode
 from app.xray.errors import DatasetError, SenderError
 from app.xray.preprocess import decode_for, to_pixels
-from training.data.folder import SPLITS, UNSEEN, find_files
+from training.data.folder import SPLITS, UNSEEN, find_files, strays_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -125,11 +125,11 @@ def load_dataset(
     items = [item for split in splits for item in found[split]]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         loaded = list(track(pool.map(load, items), len(items)))
-    skipped = tuple((item.file, item.reason) for item in loaded if item.pixels is None)
-    if strict and skipped:
-        file, reason = skipped[0]
+    unreadable = [(item.file, item.reason) for item in loaded if item.pixels is None]
+    if strict and unreadable:
+        file, reason = unreadable[0]
         raise DatasetError(
-            f"{root / file}: {reason} ({len(skipped)} such files; "
+            f"{root / file}: {reason} ({len(unreadable)} such files; "
             "without --strict they are skipped)"
         )
     loaded = [item for item in loaded if item.pixels is not None]
@@ -139,7 +139,7 @@ def load_dataset(
             name: _split(root, name, classes, {label for _, label in found[name]}, loaded)
             for name in splits
         },
-        skipped=skipped,
+        skipped=(*unreadable, *strays_in(root, splits)),
         summary=_summary(classes, splits, loaded),
     )
 

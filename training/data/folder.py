@@ -1,14 +1,15 @@
-"""A folder of X-rays, `DIR/train|val|test|unseen/CLASS/*`: its splits, classes and files."""
+"""A folder of X-rays, `DIR/train|val|test|unseen/CLASS/**`: its splits, classes and files."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app.xray.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 SPLITS: Final = ("train", "val", "test")
 """The splits that training needs, each with every class."""
@@ -30,6 +31,9 @@ def find_files(
     root: Path, splits: Sequence[str] = SPLITS
 ) -> tuple[tuple[str, ...], dict[str, list[tuple[Path, int]]]]:
     """The classes, in alphabetical order, and each split's (file, label), nothing opened yet.
+
+    A class has every file below its folder, at any depth, hidden ones left out; which of them are
+    pictures their bytes say, when they are loaded.
 
     Raises:
         DatasetError: a split or a class is missing or empty, or `UNSEEN` has one that no other
@@ -72,7 +76,7 @@ def find_files(
                     f"{folder}: no such folder, though {name} stands in {others}; "
                     "every split needs every class"
                 )
-            files = [(entry, label) for entry in _visible(folder) if entry.is_file()]
+            files = [(file, label) for file in _files_below(folder)]
             if not files:
                 raise DatasetError(f"{folder}: no pictures in it; every class needs at least one")
             found[split] += files
@@ -83,3 +87,24 @@ def find_files(
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def strays_in(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
+    """Visible files that lie in a split, but in no class, each with that as the reason."""
+    entries = [entry for split in splits for entry in _visible(root / split) if entry.is_file()]
+    return [(entry.relative_to(root).as_posix(), "lies in no class folder") for entry in entries]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Every visible file at any depth, in the order of names; links are followed, but not twice."""
+    found: list[Path] = []
+    seen: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        seen.add(Path(place).resolve())
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and (Path(place) / name).resolve() not in seen
+        ]
+        found += [Path(place) / name for name in names if not name.startswith(".")]
+    return sorted(file for file in found if file.is_file())

@@ -67,6 +67,7 @@ def read_request(body: bytes, json_bytes: str | None) -> InferenceRequest:
         MalformedRequest: it is none; names the tensor and what was expected.
     """
     text = body[: _json_length(body, json_bytes)]
+    _refuse_what_is_no_json(text, is_measured=json_bytes is not None)
     if text.count(b"{") > _MOST_OBJECTS:
         raise MalformedRequest("Not the protocol's JSON: it has thousands of objects.")
     try:
@@ -132,6 +133,28 @@ def _json_length(body: bytes, json_bytes: str | None) -> int:
     if not re.fullmatch("[0-9]{1,12}", json_bytes) or int(json_bytes) > len(body):
         raise MalformedRequest(f"{HEADER} is no length within the {len(body)} bytes of the body.")
     return int(json_bytes)
+
+
+def _refuse_what_is_no_json(text: bytes, *, is_measured: bool) -> None:
+    """Name what stands in the place of the JSON, as far as its first bytes tell."""
+    start = text.lstrip()[:2]
+    if start.startswith(b"--"):
+        raise MalformedRequest(
+            "Not the protocol's JSON: the body is a form. Send a picture in a form to /predict, or "
+            "JSON as the body."
+        )
+    if not start.startswith(b"{"):
+        raise MalformedRequest("Not the protocol's JSON: the body does not begin with an object.")
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        how = (
+            f"its first {len(text)} bytes, as {HEADER} counts them, are no text."
+            if is_measured
+            else f"it goes on with bytes that are no text. If these are a tensor, the header "
+            f"{HEADER} has to say how many bytes are JSON."
+        )
+        raise MalformedRequest(f"Not the protocol's JSON: {how}") from error
 
 
 def _refuse_other_extensions(request: _Request) -> None:

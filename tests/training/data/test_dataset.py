@@ -65,6 +65,32 @@ def test_hidden_files_are_no_pictures(data: Path) -> None:
     assert len(find_files(data)[1]["train"]) == 12
 
 
+def test_pictures_in_folders_below_a_class_are_that_class_too(
+    data: Path, contract: ModelContract
+) -> None:
+    below = data / "train/PNEUMONIA/bacteria/2020"
+    below.mkdir(parents=True)
+    shutil.copy(data / "train/PNEUMONIA/pneumonia-0.png", below / "IM.000002")
+    (data / "train/COVID/elsewhere").symlink_to(data / "val/COVID")
+    (data / "train/COVID/loop").symlink_to(data / "train/COVID")
+    (below / ".hidden").write_bytes(b"x")
+    classes, found = find_files(data)
+    assert classes == ("COVID", "NORMAL", "PNEUMONIA")
+    assert [path.relative_to(data).as_posix() for path, _ in found["train"]][-5:] == [
+        "train/PNEUMONIA/bacteria/2020/IM.000002",
+        *(f"train/PNEUMONIA/pneumonia-{index}.png" for index in range(4)),
+    ]
+    assert len(found["train"]) == 12 + 1 + 2
+    dataset = load_dataset(data, contract)
+    assert dataset.summary.counts["train"]["PNEUMONIA"] == 5
+    assert dataset.skipped == ()
+
+
+def test_a_picture_in_no_class_folder_is_named(data: Path, contract: ModelContract) -> None:
+    shutil.copy(data / "train/COVID/covid-0.png", data / "train/stray.png")
+    assert load_dataset(data, contract).skipped == (("train/stray.png", "lies in no class folder"),)
+
+
 def test_an_unreadable_picture_is_skipped_by_name_and_reason(
     data: Path, contract: ModelContract
 ) -> None:

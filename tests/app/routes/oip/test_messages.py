@@ -179,3 +179,31 @@ def test_thousands_of_objects_are_refused_before_they_are_made() -> None:
 def test_long_json_is_known_before_it_is_read_and_raw_data_is_not_taken_for_it() -> None:
     assert takes_long(b"[" * 2_000_000, None)
     assert not takes_long(*body(raw("FP32", [500_000], 2_000_000), bytes(2_000_000)))
+
+
+RAW = b"{" + bytes(range(256)) * 40 + b"{" * 2000
+HEAD = b'{"inputs": [{"name": "image", "shape": [1], "datatype": "BYTES", "parameters": {}}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "json_bytes", "message"),
+    [
+        pytest.param(
+            HEAD + RAW,
+            None,
+            "the header Inference-Header-Content-Length has to say",
+            id="no-header",
+        ),
+        pytest.param(HEAD + RAW, str(len(HEAD) + 900), "as Inference-Header", id="wrong-header"),
+        pytest.param(b"--b\r\nContent-Disposition: form-data" + RAW, None, "is a form", id="form"),
+        pytest.param(b"\x89PNG\r\n" + RAW, None, "does not begin with an object", id="picture"),
+        pytest.param(b"[1, 2]", None, "does not begin with an object", id="list"),
+    ],
+)
+def test_a_body_that_is_no_json_is_told_as_what_it_is(
+    body: bytes, json_bytes: str | None, message: str
+) -> None:
+    with pytest.raises(MalformedRequest, match="Not the protocol's JSON: ") as caught:
+        read_request(body, json_bytes)
+    assert message in str(caught.value)
+    assert "thousands of objects" not in str(caught.value)
