@@ -10,7 +10,7 @@ import pytest
 
 from app.xray.decode import decode
 from app.xray.errors import UnsupportedImageType
-from tests.drawing import draw_radiograph, encode
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 PICTURE = draw_radiograph()
 PNG = encode(PICTURE)
