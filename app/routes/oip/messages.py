@@ -143,8 +143,8 @@ def _refuse_what_is_no_json(text: bytes, *, is_measured: bool) -> None:
             "Not the protocol's JSON: the body is a form. Send a picture in a form to /predict, or "
             "JSON as the body."
         )
-    if not start.startswith(b"{"):
-        raise MalformedRequest("Not the protocol's JSON: the body does not begin with an object.")
+    if not start.startswith((b"{", b"[")):
+        raise MalformedRequest("Not the protocol's JSON: the body does not begin like any.")
     try:
         text.decode("utf-8")
     except UnicodeDecodeError as error:

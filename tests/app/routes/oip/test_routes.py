@@ -402,4 +402,7 @@ async def test_json_that_takes_too_long_to_read_is_no_picture_that_cannot_be_use
     async with client_of(fake_app(decode_timeout_s=0.05)) as client:
         answer = await client.post(INFER, content=body)
     assert answer.status_code == 400
-    assert "The JSON cannot be read. Decoding it takes more than 0.05 s." in answer.json()["error"]
+    assert (
+        "The JSON cannot be read. Decoding it takes more than 0.05 s of computing."
+        in answer.json()["error"]
+    )
