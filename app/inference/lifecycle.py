@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Status = Literal["loading", "ready", "draining", "failed"]
+State = Literal["loading", "ready", "failed"]
+"""What has become of the model."""
+Status = State | Literal["draining"]
+"""The same, as health tells it: a service that leaves says so, whatever the model's state."""
 
 
 class Service:
@@ -50,7 +53,8 @@ class Service:
         watch_interval_s: float = INTERVAL_S,
     ) -> None:
         self.settings = settings
-        self.status: Status = "loading"
+        self._state: State = "loading"
+        self._is_leaving = self._is_stopped = False
         self.is_alive = True
         self.failure: Exception | None = None
         self.last_reload: Reload | None = None
@@ -71,18 +75,23 @@ class Service:
         )
 
     @property
+    def status(self) -> Status:
+        """What health says."""
+        return "draining" if self._is_leaving else self._state
+
+    @property
     def loaded(self) -> Classifier | None:
         """The model if there is one, whatever the status."""
         return self._pipeline.classifier if self._pipeline else None
 
     @property
     def pipeline(self) -> Pipeline:
-        """The road for a new request.
+        """The road for a new request; there is one while the service drains.
 
         Raises:
             NotReady: there is no model yet, or no longer.
         """
-        if self._pipeline is None or self.status != "ready":
+        if self._pipeline is None or self._state != "ready" or self._is_stopped:
             raise NotReady(f"The service is {self.status}; try again shortly.")
         return self._pipeline
 
@@ -122,11 +131,11 @@ class Service:
         cannot be served, or has other classes, the old one goes on.
 
         Raises:
-            NotReady: there is no model that it could take the place of.
+            NotReady: there is no model that it could take the place of, or the service drains.
             ReloadUnderWay: of another call, or the model is being started anew.
             ReloadFailed: it cannot be served; names the reason.
         """
-        _ = self.pipeline
+        self._refuse_unless_ready()
         if self._changing.locked():
             raise ReloadUnderWay("Another checkpoint is being loaded; try again shortly.")
         async with self._changing:
@@ -138,9 +147,13 @@ class Service:
         if self._reloading is None or self._reloading.done():
             self._reloading = self._in_background(self._reload_until_done())
 
+    def drain(self) -> None:
+        """Say by health that the service leaves; requests are served as before."""
+        self._is_leaving = True
+
     def stop(self) -> None:
         """Take no further requests; those under way are finished by the server."""
-        self.status = "draining"
+        self._is_leaving = self._is_stopped = True
 
     def close(self) -> None:
         """Let tasks, threads and processes go; what is still queued is dropped."""
@@ -158,7 +171,7 @@ class Service:
         """A new engine for the same checkpoint; requests that wait for the old one are given up."""
         broken = self._pipeline
         assert broken is not None  # noqa: S101  # it was checked
-        self._change_status("ready", "loading")
+        self._state = "loading"
         broken.abandon(InferenceStopped("The model does not answer and is started anew."))
         try:
             async with self._changing:
@@ -185,7 +198,7 @@ class Service:
                     log.warning("not reloaded: %s", error)
 
     async def _reload(self) -> Reload:
-        _ = self.pipeline
+        self._refuse_unless_ready()
         try:
             classifier = await load_in_a_thread(self._load, self.settings)
             refuse_other_classes(self.pipeline.classifier, classifier)
@@ -209,19 +222,21 @@ class Service:
         self._pipeline = Pipeline(classifier, self.settings, self._decoding, self.metrics)
         if retired is not None:
             retired.retire()
-        self._change_status("loading", "ready")
+        self._state = "ready"
+        self._is_begun.set()
         announce(how, classifier, self.metrics)
 
     def _fail(self, what: str, error: Exception) -> None:
         self.failure = error
-        self._change_status("loading", "failed")
+        self._state = "failed"
+        self._is_begun.set()
         trace = None if isinstance(error, CxrError) else error
         log.critical("%s: %s", what, error, exc_info=trace)
 
-    def _change_status(self, before: Status, after: Status) -> None:
-        if self.status == before:  # and not draining already
-            self.status = after
-        self._is_begun.set()
+    def _refuse_unless_ready(self) -> None:
+        """Raise NotReady where no other checkpoint can take the place of the present one."""
+        if self.status != "ready":
+            raise NotReady(f"The service is {self.status}; try again shortly.")
 
     def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

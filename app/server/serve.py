@@ -33,9 +33,10 @@ EXIT_UNANSWERED = 1
 class Server(uvicorn.Server):
     """Serves until a signal.
 
-    On SIGTERM the service turns "draining" first and goes on listening for `drain_s`, so that
-    whoever asks for its health sends no more; then accepted requests are finished. Ctrl-C leaves
-    the listening out. A second signal ends at once. SIGHUP has the checkpoint loaded anew.
+    On SIGTERM health says "draining" at once, and for `drain_s` requests are served as before: a
+    proxy sends on until it has learned that this server leaves. Then the listener closes, and what
+    was accepted is finished. Ctrl-C leaves the draining out. A second signal ends at once. SIGHUP
+    has the checkpoint loaded anew.
     """
 
     def __init__(self, app: FastAPI, service: Service, settings: Settings) -> None:
@@ -69,6 +70,12 @@ class Server(uvicorn.Server):
             loop.add_signal_handler(signal.SIGHUP, self._service.reload_soon)
         await super().startup(sockets)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no further requests, and finish those that were accepted."""
+        self._service.stop()
+        log.info("no longer listening; %d requests are finished", len(self.server_state.tasks))
+        await super().shutdown(sockets)
+
     def _note(self, refusal: Refusal, request_id: str) -> None:
         """Count and log what the application has not seen."""
         self._service.metrics.count_refusal(refusal.kind)
@@ -91,11 +98,12 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Answer a signal; uvicorn's own would have it raised again at the end."""
         is_first, self._was_told_to_end = not self._was_told_to_end, True
-        self._service.stop()
+        self._service.drain()
         if not is_first and (unanswered := len(self.server_state.tasks)):
             log.warning("ending at once: %d requests get no answer", unanswered)
             end_now(EXIT_UNANSWERED)
         if sig == signal.SIGTERM and self._drain_s and is_first:
+            log.info("draining: health says so, and requests are served for %g s", self._drain_s)
             loop = asyncio.get_running_loop()
             loop.call_soon_threadsafe(loop.call_later, self._drain_s, self.finish)
         else:

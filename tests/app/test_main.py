@@ -140,18 +140,24 @@ def test_a_host_that_is_none_of_ours_ends_the_start_with_2(host: str) -> None:
     assert "Traceback" not in log
 
 
-def test_sigterm_is_announced_by_health_and_ends_with_0(tiny_checkpoint: Path, png: bytes) -> None:
+def test_sigterm_is_announced_by_health_refuses_nobody_and_ends_with_0(
+    tiny_checkpoint: Path, png: bytes
+) -> None:
     with live(tiny_checkpoint, drain_s="600", max_uplod_mb="1") as (client, process):
         assert client.post("/predict", content=png).status_code == 200
         process.send_signal(signal.SIGTERM)
         with httpx.Client(base_url=client.base_url) as another:  # a connection of its own
             health = wait_until(lambda: is_draining(another))
-            refused = another.post("/predict", content=png)
+            served = [another.post("/predict", content=png).status_code for _ in range(3)]
             alive = another.get("/health/live")
         process.send_signal(signal.SIGTERM)
         log = process.communicate(timeout=30)[1]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(client.base_url)
     assert (health.status_code, health.json()["status"]) == (503, "draining")
-    assert (refused.status_code, alive.status_code) == (503, 200)
+    assert (served, alive.status_code) == ([200] * 3, 200)
+    assert "draining: health says so, and requests are served for 600 s" in log
+    assert log.index("draining") < log.rindex("POST /predict 200") < log.index("no longer listening")
     assert process.returncode == 0
     assert "Traceback" not in log
     assert "CXR_MAX_UPLOD_MB is no setting of this version" in log

@@ -22,7 +22,7 @@ from app.routes.oip.openapi import BODY, NOT_THERE, REFUSED
 from app.routes.oip.tensors import Tensor
 from app.server.disconnect import unless_gone
 from app.settings import VERSION
-from app.xray.errors import MalformedRequest, UnusableImage
+from app.xray.errors import MalformedRequest, NotReady, UnusableImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -97,7 +97,10 @@ async def metadata(request: Request, name: str, version: str = _VERSION) -> dict
 @router.get(_MODEL_VERSION + "/ready", responses=NOT_THERE)
 async def model_ready(request: Request, name: str, version: str = _VERSION) -> dict[str, Any]:
     """Whether this model can be asked."""
-    _model(service_of(request).pipeline, name, version)
+    service = service_of(request)
+    _model(service.pipeline, name, version)
+    if service.status != "ready":
+        raise NotReady(f"The service is {service.status}.")
     return {"name": name, "ready": True}
 
 

@@ -32,10 +32,37 @@ async def test_a_service_is_loading_then_ready_then_draining() -> None:
             _ = service.pipeline
         load.finish()
     assert service.status == "ready"
+    service.drain()
+    assert service.status == "draining"
+    _ = service.pipeline
     service.stop()
     assert service.status == "draining"
     with pytest.raises(NotReady, match="draining"):
         _ = service.pipeline
+
+
+async def test_one_that_drains_serves_but_takes_no_other_checkpoint(png: bytes) -> None:
+    service = service_of()
+    await service.start()
+    service.drain()
+    assert service.refusal() is None
+    assert (await service.pipeline.classify(png)).label == "PNEUMONIA"
+    with pytest.raises(NotReady, match="draining"):
+        await service.reload()
+
+
+async def test_a_model_that_comes_while_the_service_drains_serves_until_it_is_over() -> None:
+    load = SlowLoad()
+    service = Service(read_settings(), load)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(service.start)
+        await anyio.sleep(0.01)
+        service.drain()
+        with pytest.raises(NotReady, match="draining"):
+            _ = service.pipeline
+        load.finish()
+    assert service.status == "draining"
+    assert service.refusal() is None
 
 
 async def test_a_service_told_to_end_while_loading_does_not_become_ready() -> None:

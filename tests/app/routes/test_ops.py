@@ -76,13 +76,20 @@ async def test_a_load_balancer_may_ask_with_head(path: str) -> None:
     assert answer.status_code == 200
 
 
-async def test_draining_is_not_ready() -> None:
+async def test_draining_is_not_ready_but_serves_until_it_is_over(png: bytes) -> None:
     app = fake_app()
     async with client_of(app) as client:
+        app.state.service.drain()
+        unready = [
+            await client.get(path)
+            for path in ("/health", "/health/ready", "/v2/health/ready", "/v2/models/fake/ready")
+        ]
+        served = await client.post("/predict", content=png)
         app.state.service.stop()
-        answer = await client.get("/health")
-        refused = await client.post("/predict", content=b"x")
-    assert (answer.status_code, answer.json()["status"]) == (503, "draining")
+        refused = await client.post("/predict", content=png)
+    assert [answer.status_code for answer in unready] == [503] * 4
+    assert unready[0].json()["status"] == "draining"
+    assert served.status_code == 200
     assert (refused.status_code, "Retry-After" in refused.headers) == (503, True)
 
 
