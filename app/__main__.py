@@ -7,13 +7,14 @@ import logging
 import sys
 import threading
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from app.main import create_app
 from app.runtime.children import end_children, give_memory_back, leave_no_core
 from app.runtime.logs import set_up_logs, write_out
 from app.server.serve import Server, end_now, listen
-from app.settings import Settings, read_settings, unknown_variables
+from app.settings import VERSION, Settings, read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ Name another checkpoint in CXR_MODEL_PATH, or train one: python -m training fit 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; 2 where settings or checkpoint forbid it, 1 for a bug."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Serve the checkpoint.")
+    parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--host", help="address to listen on (CXR_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (CXR_PORT, 8000)")
     flags = {
@@ -63,6 +65,8 @@ def _serve(settings: Settings) -> int:
     listener = listen(settings)
     host, port = listener.getsockname()[:2]
     log.info("listening on http://%s:%s", host, port)
+    if not (settings.needs_key or ip_address(host).is_loopback):
+        log.warning("whoever reaches %s may ask: neither CXR_API_KEYS nor its file is set", host)
     app = create_app(settings)
     service: Service = app.state.service
     Server(app, service, settings).run([listener])

@@ -24,8 +24,14 @@ DEFAULT_HELD_MB = 200
 """Of the largest size so many uploads are held at once, up to so much memory, but two at least,
 where `max_queue_mb` is not set."""
 _PILLOW_REFUSES_ABOVE = 178_956_970
-_KEY = "^[!-+\\--~]+$"
+_ADMIN_KEY = re.compile(r"[!-+\--~]+")
 """What an HTTP header can carry as it is, but for the comma that stands between keys."""
+API_KEY = re.compile(r"([A-Za-z0-9._-]{1,64}:)?[!-+\--9;-~]+")
+"""An entry of `api_keys`, and a line of `api_keys_file`."""
+KEY_RULE = (
+    "a key consists of printable ASCII characters, no spaces, commas or colons; "
+    "a name of letters, digits, '.', '_' and '-' may stand before it, as in name:key"
+)
 
 _SECRET = frozenset({"api_keys", "admin_key"})
 
@@ -72,7 +78,12 @@ class Settings(BaseSettings):
     drain_s: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 5
     """How long a server that was told to end goes on listening, its health saying so."""
     api_keys: Annotated[tuple[Key, ...], NoDecode] = ()
-    """Where there are any, a request needs one; health needs none. Separated by commas."""
+    """Where there are any, a request needs one; health needs none. Separated by commas.
+
+    Each is `key` or `name:key`; log and metrics tell the name.
+    """
+    api_keys_file: Path | None = None
+    """More of them, one a line; read at the start, and anew on SIGHUP."""
     admin_key: Key | None = None
     """Opens `POST /admin/reload`, which without it is not there."""
     cors_origins: Annotated[
@@ -94,11 +105,17 @@ class Settings(BaseSettings):
             return tuple(name.strip() for name in value.split(","))
         return value
 
-    @field_validator("api_keys", "admin_key")
+    @field_validator("api_keys")
     @classmethod
-    def _fit_into_a_header(cls, value: Any) -> Any:
-        keys = value if isinstance(value, tuple) else (value,) * (value is not None)
-        if not all(re.fullmatch(_KEY, key.get_secret_value()) for key in keys):
+    def _are_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(API_KEY.fullmatch(entry.get_secret_value()) for entry in value):
+            raise ValueError(KEY_RULE)
+        return value
+
+    @field_validator("admin_key")
+    @classmethod
+    def _fits_into_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _ADMIN_KEY.fullmatch(value.get_secret_value()):
             raise ValueError("a key consists of printable ASCII characters, no spaces or commas")
         return value
 
@@ -116,6 +133,11 @@ class Settings(BaseSettings):
                 f"must hold at least one upload of CXR_MAX_UPLOAD_MB={self.max_upload_mb:g}"
             )
         return self
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether requests need a key."""
+        return bool(self.api_keys or self.api_keys_file)
 
     @property
     def max_upload_bytes(self) -> int:

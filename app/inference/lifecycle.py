@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 from app.inference.batching import QueueFull
 from app.inference.decoder_pool import Decoding
-from app.inference.loading import Reload, announce, load_in_a_thread, refuse_other_classes
+from app.inference.loading import (
+    Reload,
+    announce,
+    load_in_a_thread,
+    refuse_other_classes,
+    say_terms,
+)
 from app.inference.pipeline import Pipeline
 from app.inference.watchdog import INTERVAL_S, watch
 from app.runtime.metrics import Metrics
@@ -112,6 +118,7 @@ class Service:
             self.on_failure()
             return
         self._take("loaded", classifier)
+        say_terms(self.settings, classifier)
         self._in_background(watch(self._check, self._restart, interval_s=self._watch_interval_s))
 
     async def wait_until_loaded(self) -> None:
@@ -208,13 +215,16 @@ class Service:
             log.error(  # noqa: TRY400  # of an expected error the words are enough
                 "not reloaded: %s", reason, exc_info=trace
             )
-            self.last_reload = Reload("failed", datetime.now(UTC), reason)
+            self._note(Reload("failed", datetime.now(UTC), reason))
             raise ReloadFailed(f"The old checkpoint is served on: {reason}") from error
-        self.last_reload = Reload(
-            "succeeded", datetime.now(UTC), sha256=classifier.checkpoint.sha256
-        )
+        done = Reload("succeeded", datetime.now(UTC), sha256=classifier.checkpoint.sha256)
+        self._note(done)
         self._take("reloaded", classifier)
-        return self.last_reload
+        return done
+
+    def _note(self, reload: Reload) -> None:
+        self.last_reload = reload
+        self.metrics.count_reload(reload.status)
 
     def _take(self, how: str, classifier: Classifier) -> None:
         """Send new requests to `classifier`; the old one is let go when it has answered its own."""

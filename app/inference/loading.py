@@ -13,6 +13,7 @@ from pebble import ProcessExpired
 from app.inference.classifier import Classifier
 from app.inference.engines import create_engine
 from app.runtime.children import Apart, be_expendable, return_freed_memory
+from app.settings import VERSION
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import CheckpointCorrupt, EngineError, InferenceStopped, ReloadFailed
 from app.xray.graph.export import export_graph
@@ -102,6 +103,24 @@ def announce(how: str, classifier: Classifier, metrics: Metrics) -> None:
         engine.precision,
         "" if is_calibrated else ", uncalibrated",
     )
+
+
+def say_terms(settings: Settings, classifier: Classifier) -> None:
+    """Say to the log, in one line, what serves from now on, to whom, and within which limits."""
+    engine = classifier.engine
+    terms = {
+        "version": VERSION,
+        "engine": engine.name,
+        "device": engine.device,
+        "keys": "yes" if settings.needs_key else "no",
+        "gate": settings.ood if classifier.contract.ood else "none",
+        "max_upload_mb": settings.max_upload_mb,
+        "max_pixels": settings.max_pixels,
+        "max_queue": settings.max_queue,
+        "max_connections": settings.max_connections,
+        "request_timeout_s": settings.request_timeout_s,
+    }
+    log.info("serving: %s", ", ".join(f"{k} {v}" for k, v in terms.items()), extra=terms)
 
 
 _READING_LIMIT_S: Final = 15

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from app.inference.batching import QueueFull
-from app.server.middleware.access import ADMIN, KEY_HEADER, PROBES
+from app.server.middleware.access import ADMIN, KEY_HEADER, is_guarded
 from app.server.problems import responses
 from app.server.uploads import FIELD, FIELDS, MAX_FILES
 from app.xray import errors
@@ -112,9 +112,9 @@ def describe_keys(app: FastAPI, settings: Settings) -> None:
             "key": {"type": "apiKey", "in": "header", "name": KEY_HEADER},
         }
         for path, operations in schema["paths"].items():
-            is_guarded = path.startswith(ADMIN) or (settings.api_keys and path not in PROBES)
+            needs_key = path.startswith(ADMIN) or (settings.needs_key and is_guarded(path))
             for operation in operations.values():
-                operation["security"] = [{"bearer": []}, {"key": []}] if is_guarded else []
+                operation["security"] = [{"bearer": []}, {"key": []}] if needs_key else []
         return schema
 
     app.openapi = described  # type: ignore[method-assign]

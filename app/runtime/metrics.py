@@ -78,6 +78,20 @@ class Metrics:
         )
         for cause in ("overtime", "stalled", "killed", "crashed"):
             self._deaths.labels(cause)
+        self._keyed = Counter(
+            "cxr_keyed_requests",
+            "Requests that a key let in, by the name that the key was given",
+            ("key",),
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "cxr_reloads",
+            "New checkpoints that were to take the place of the served one",
+            ("outcome",),
+            registry=registry,
+        )
+        for outcome in ("succeeded", "failed"):
+            self._reloads.labels(outcome)
         self._predictions = Counter(
             "cxr_predictions",
             "Pictures that were answered, by likeliest class, and whether none was sure enough",
@@ -106,7 +120,9 @@ class Metrics:
         self._depth = Gauge(
             "cxr_queue_depth", "Uploads that wait for the model, decoded or not", registry=registry
         )
-        self._ready = Gauge("cxr_ready", "1 where the service takes uploads", registry=registry)
+        self._ready = Gauge(
+            "cxr_ready", "1 where health says ready: a model is there, and stays", registry=registry
+        )
 
     def watch(self, *, waiting: Callable[[], int], is_ready: Callable[[], bool]) -> None:
         """Have the queue and the state looked at whenever somebody asks."""
@@ -154,6 +170,18 @@ class Metrics:
     def count_decoder_death(self, cause: str) -> None:
         """One process that ended before it had decoded."""
         self._deaths.labels(cause).inc()
+    def set_keys(self, names: Iterable[str]) -> None:
+        """Have requests by keys of these names counted from 0 on."""
+        for name in names:
+            self._keyed.labels(name)
+
+    def count_key(self, name: str) -> None:
+        """Count a request that a key of this name let in."""
+        self._keyed.labels(name).inc()
+
+    def count_reload(self, outcome: Literal["succeeded", "failed"]) -> None:
+        """Count a new checkpoint that was taken, or refused."""
+        self._reloads.labels(outcome).inc()
 
     def count_batch(self, size: int) -> None:
         """Count a batch that the model has run."""

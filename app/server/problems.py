@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import Response
 
 from app.inference.batching import QueueFull
-from app.server.middleware.request_log import request_id_of
+from app.server.middleware.request_log import note, request_id_of
 from app.xray import errors
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ def problem(
     `verdict` is the gate's score and threshold, where it is the gate that refuses. Under `/v2` it
     has the Open Inference Protocol's own form instead.
     """
+    note(request.scope, problem=kind)
     if f"{request.url.path}/".startswith(_PROTOCOL):
         content = json.dumps({"error": f"{title}: {detail}"})
         return Response(content, status, dict(headers or {}), media_type="application/json")

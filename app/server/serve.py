@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.inference.lifecycle import Service
+    from app.server.keys import Keyring
     from app.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ class Server(uvicorn.Server):
     On SIGTERM health says "draining" at once, and for `drain_s` requests are served as before: a
     proxy sends on until it has learned that this server leaves. Then the listener closes, and what
     was accepted is finished. Ctrl-C leaves the draining out. A second signal ends at once. SIGHUP
-    has the checkpoint loaded anew.
+    has keys and checkpoint read anew.
     """
 
     def __init__(self, app: FastAPI, service: Service, settings: Settings) -> None:
@@ -59,16 +60,21 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._service = service
+        self._keyring: Keyring = app.state.keyring
         self._was_told_to_end = False
         self._drain_s = settings.drain_s
         service.on_failure = self.finish
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start as uvicorn does; from then on SIGHUP reloads the checkpoint."""
+        """Start as uvicorn does; from then on SIGHUP reloads keys and checkpoint."""
         if hasattr(signal, "SIGHUP"):
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self._service.reload_soon)
+            loop.add_signal_handler(signal.SIGHUP, self._read_anew)
         await super().startup(sockets)
+
+    def _read_anew(self) -> None:
+        self._keyring.reread()
+        self._service.reload_soon()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no further requests, and finish those that were accepted."""
@@ -85,7 +91,7 @@ class Server(uvicorn.Server):
             refusal.status,
             request_id,
             extra={
-                "reason": refusal.kind,
+                "problem": refusal.kind,
                 "status": int(refusal.status),
                 "request_id": request_id,
             },

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from PIL import Image
 
+from app.settings import VERSION
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.live import (
     ROOT,
@@ -122,6 +123,28 @@ def test_any_free_port_is_taken_for_0_and_the_log_tells_which(tiny_checkpoint: P
     assert f"listening on {address}\n" in log
 
 
+def test_an_open_address_without_keys_is_warned_of(tiny_checkpoint: Path) -> None:
+    warning = "neither CXR_API_KEYS nor its file is set"
+    logs = []
+    everywhere = "0.0.0.0"  # noqa: S104
+    for settings in (
+        {"host": "127.0.0.1"},
+        {"host": everywhere, "api_keys": "x"},
+        {"host": everywhere},
+    ):
+        with live(tiny_checkpoint, drain_s="0", **settings) as (_client, process):
+            process.terminate()
+            logs.append(process.communicate(timeout=30)[1])
+    assert [warning in log for log in logs] == [False, False, True]
+
+
+def test_the_version_is_told() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, VERSION)
+
+
 def test_a_port_that_is_taken_ends_the_start_with_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -157,7 +180,9 @@ def test_sigterm_is_announced_by_health_refuses_nobody_and_ends_with_0(
     assert (health.status_code, health.json()["status"]) == (503, "draining")
     assert (served, alive.status_code) == ([200] * 3, 200)
     assert "draining: health says so, and requests are served for 600 s" in log
-    assert log.index("draining") < log.rindex("POST /predict 200") < log.index("no longer listening")
+    assert (
+        log.index("draining") < log.rindex("POST /predict 200") < log.index("no longer listening")
+    )
     assert process.returncode == 0
     assert "Traceback" not in log
     assert "CXR_MAX_UPLOD_MB is no setting of this version" in log

@@ -1,9 +1,7 @@
-"""Who may ask: keys in the headers of a request, held against those of the settings."""
+"""Who may ask: keys in the headers of a request, held against those that open the service."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import TYPE_CHECKING, Final
 
 from fastapi.routing import iter_route_contexts
@@ -11,15 +9,16 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.routing import Match
 
-from app.server.middleware.request_log import NO_ROUTE, ROUTE_KEY
+from app.server.middleware.request_log import NO_ROUTE, ROUTE_KEY, note
 from app.xray.errors import Unauthorized
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from pydantic import SecretStr
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from app.server.keys import Keyring
 
 PROBES: Final = frozenset(
     {"/health", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
@@ -31,6 +30,9 @@ PAGE: Final = frozenset({"/", "/app.css"})
 """Where a person types one in."""
 PAGE_SCRIPTS: Final = "/scripts/"
 """The modules of that page have paths that start so."""
+DOCS: Final = "/docs"
+"""Where a person types one in too, and its files; they tell nothing that is not published."""
+DESCRIPTION: Final = "/openapi.json"
 ADMIN: Final = "/admin/"
 """Paths that start so need the admin key, and no other key opens them."""
 KEY_HEADER: Final = "X-API-Key"
@@ -39,34 +41,45 @@ _HOW: Final = f"Send a key as `Authorization: Bearer KEY` or as `{KEY_HEADER}: K
 
 
 class AccessMiddleware:
-    """Lets a request through that brings a key, before anything else of it is read.
+    """Lets a request through that brings a key of `keyring`, before anything else of it is read.
 
-    Without `api_keys` everything is open but the admin's paths. `on_refusal` answers the rest.
+    Without API keys everything is open but the admin's paths. `on_refusal` answers the rest;
+    `on_owner` is told the name of the key of each that is let through by one.
     """
 
     def __init__(
         self,
         app: ASGIApp,
-        api_keys: Iterable[SecretStr],
-        admin_key: SecretStr | None,
+        keyring: Keyring,
         on_refusal: Callable[[Request, Unauthorized], Response],
+        on_owner: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._app = app
-        self._api_keys = tuple(map(_digest_of, api_keys))
-        self._admin_keys = (_digest_of(admin_key),) if admin_key else ()
+        self._keyring = keyring
         self._on_refusal = on_refusal
+        self._on_owner = on_owner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] == "http":
-            is_admins = scope["path"].startswith(ADMIN)
-            keys = self._admin_keys if is_admins else self._api_keys
-            if keys and not _is_public(scope["path"]) and not _opens(scope, keys):
+        if scope["type"] == "http" and self._needs_key(scope):
+            owner = self._keyring.owner_of(_given(scope), for_admin=_is_admins(scope))
+            if owner is None:
                 scope[ROUTE_KEY] = route_of(scope)
                 refusal = self._on_refusal(Request(scope), Unauthorized(_HOW))
                 await refusal(scope, receive, send)
                 return
+            note(scope, key=owner)
+            self._on_owner(owner)
         await self._app(scope, receive, send)
+
+    def _needs_key(self, scope: Scope) -> bool:
+        return is_guarded(scope["path"]) and not self._keyring.is_open(for_admin=_is_admins(scope))
+
+
+def is_guarded(path: str) -> bool:
+    """Whether a path needs a key where there are keys."""
+    is_open = path in PROBES | PAGE | {DOCS, DESCRIPTION}
+    return not (is_open or path.startswith((PAGE_SCRIPTS, f"{DOCS}/")))
 
 
 def route_of(scope: Scope) -> str:
@@ -77,19 +90,12 @@ def route_of(scope: Scope) -> str:
     return NO_ROUTE
 
 
-def _is_public(path: str) -> bool:
-    return path in PROBES | PAGE or path.startswith(PAGE_SCRIPTS)
+def _is_admins(scope: Scope) -> bool:
+    return str(scope["path"]).startswith(ADMIN)
 
 
-def _opens(scope: Scope, keys: tuple[bytes, ...]) -> bool:
-    """Whether the request brings one of `keys`; takes as long for a wrong one as for a right."""
+def _given(scope: Scope) -> str:
+    """The key that a request brings, empty where it brings none."""
     headers = Headers(scope=scope)
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    given = token.strip() if scheme.lower() == _SCHEME else headers.get(KEY_HEADER, "")
-    digest = hashlib.sha256(given.encode("latin-1")).digest()
-    # Digests have one length, and all are looked at, whichever fits.
-    return sum([hmac.compare_digest(digest, key) for key in keys]) > 0
-
-
-def _digest_of(key: SecretStr) -> bytes:
-    return hashlib.sha256(key.get_secret_value().encode("latin-1")).digest()
+    return token.strip() if scheme.lower() == _SCHEME else headers.get(KEY_HEADER, "")

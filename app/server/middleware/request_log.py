@@ -7,7 +7,7 @@ import random
 import re
 import time
 from http import HTTPMethod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 HEADER: Final = "X-Request-ID"
 _KEY: Final = "cxr.request_id"
 _METHODS: Final = frozenset(HTTPMethod)
+_SUCCESS: Final = 2
 _CLIENT_CLOSED_REQUEST: Final = 499  # as nginx logs it; nobody is there to receive it
 _ACCEPTED: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TRACE: Final = re.compile(
@@ -33,6 +34,7 @@ DRAWN_KEY: Final = "cxr.drawn_request_id"
 """The key of the scope under which earlier middleware puts an id, where a client sent none."""
 ROUTE_KEY: Final = "cxr.route"
 """The key of the scope under which middleware that answers for a route names the route."""
+_NOTES_KEY: Final = "cxr.notes"
 NO_ROUTE: Final = "(no route)"
 NO_METHOD: Final = "-"
 
@@ -42,9 +44,10 @@ class RequestIdMiddleware:
 
     The id is the client's own `X-Request-ID`, of harmless characters, or the trace-id of its
     `traceparent` (W3C Trace Context, section 3.2); else it is drawn. The line has that, method,
-    route, status and duration; `on_done` is told the last four. `on_bug` answers an exception that
-    no handler knew; it is called once, at the edge. A client that went away is no bug: its line
-    says 499.
+    route, status, duration and what was noted; `on_done` is told method, route, status and seconds.
+    Where a route of `quiet` answers 2xx, the line is one for debugging. `on_bug` answers an
+    exception that no handler knew; it is called once, at the edge. A client that went away is no
+    bug: its line says 499.
     """
 
     def __init__(
@@ -52,8 +55,10 @@ class RequestIdMiddleware:
         app: ASGIApp,
         on_bug: Callable[[Request, Exception], Response],
         on_done: Callable[[str, str, int, float], None] = lambda *_: None,
+        quiet: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
+        self._quiet = quiet
         self._on_bug = on_bug
         self._on_done = on_done
 
@@ -63,6 +68,7 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send)
             return
         scope[_KEY] = _given(Headers(scope=scope)) or scope.get(DRAWN_KEY) or draw_id()
+        scope[_NOTES_KEY] = notes = dict[str, str]()
         status = 0
         start = time.perf_counter()
 
@@ -85,24 +91,41 @@ class RequestIdMiddleware:
             seconds = time.perf_counter() - start
             method, route = request_labels(scope)
             self._on_done(method, route, status, seconds)
-            _log_line(method, route, status, 1000 * seconds, request_id_of(scope))
+            is_routine = route in self._quiet and status // 100 == _SUCCESS
+            _log_line(
+                logging.DEBUG if is_routine else logging.INFO,
+                {
+                    "method": method,
+                    "route": route,
+                    "status": status,
+                    "duration_ms": round(1000 * seconds, 1),
+                    "request_id": request_id_of(scope),
+                    **notes,
+                },
+            )
 
 
-def _log_line(method: str, route: str, status: int, milliseconds: float, request_id: str) -> None:
-    log.info(
-        "%s %s %d %.0f ms %s",
-        method,
-        route,
-        status,
-        milliseconds,
-        request_id,
-        extra={
-            "method": method,
-            "route": route,
-            "status": status,
-            "duration_ms": round(milliseconds, 1),
-            "request_id": request_id,
-        },
+def note(scope: Scope, *, problem: str | None = None, key: str | None = None) -> None:
+    """Have the request's line name the problem that it was refused with, or whose key it brought.
+
+    Copies of the scope share what is noted.
+    """
+    notes = {"problem": problem, "key": key}
+    scope[_NOTES_KEY].update({name: value for name, value in notes.items() if value})
+
+
+def _log_line(level: int, said: dict[str, Any]) -> None:
+    log.log(
+        level,
+        "%s %s %d%s %.0f ms %s%s",
+        said["method"],
+        said["route"],
+        said["status"],
+        f" {said['problem']}" if "problem" in said else "",
+        said["duration_ms"],
+        said["request_id"],
+        f" by {said['key']}" if "key" in said else "",
+        extra=said,
     )
 
 

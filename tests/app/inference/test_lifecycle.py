@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
 from app.inference.lifecycle import Service
-from app.settings import Settings, read_settings
+from app.settings import VERSION, Settings, read_settings
 from app.xray.errors import CheckpointMissing, NotReady
 from tests.app.fakes import FakeEngine, SlowLoad, fake_classifier
 from tests.waiting import until
@@ -63,6 +64,20 @@ async def test_a_model_that_comes_while_the_service_drains_serves_until_it_is_ov
         load.finish()
     assert service.status == "draining"
     assert service.refusal() is None
+
+
+async def test_one_line_says_what_serves_to_whom_and_within_which_limits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    await service_of(api_keys="secret", max_queue=7).start()
+    (line,) = [r for r in caplog.records if r.getMessage().startswith("serving: ")]
+    assert line.getMessage() == (
+        f"serving: version {VERSION}, engine fake, device cpu, keys yes, gate none, "
+        "max_upload_mb 20.0, max_pixels 50000000, max_queue 7, max_connections 512, "
+        "request_timeout_s 30.0"
+    )
+    assert getattr(line, "max_queue", None) == 7
 
 
 async def test_a_service_told_to_end_while_loading_does_not_become_ready() -> None:

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 import hmac
+import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
+from app.xray.errors import SettingsError
 from tests.app.fakes import client_of, fake_app
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +54,9 @@ async def test_a_right_key_opens(headers: dict[str, str], png: bytes) -> None:
         pytest.param({"X-API-Key": "sch\xfcssel".encode("latin-1")}, id="other-letters"),
     ],
 )
-@pytest.mark.parametrize("path", ["/predict", "/explain", "/model", "/docs", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/predict", "/explain", "/model", "/docsx", "/metrics", "/nowhere"]
+)
 async def test_without_a_right_key_nothing_opens(
     path: str, headers: dict[str, str], png: bytes
 ) -> None:
@@ -61,14 +69,94 @@ async def test_without_a_right_key_nothing_opens(
     assert "key" not in answer.json()["detail"].replace("KEY", "").replace("a key", "")
 
 
-async def test_probes_need_no_key() -> None:
+async def test_probes_need_no_key_nor_do_the_pages_on_which_one_is_typed_in() -> None:
+    paths = [*PROBES, "/health/", "/", "/docs", "/docs/", "/docs/start.js", "/openapi.json"]
     async with client_of(fake_app(api_keys=KEYS)) as client:
-        statuses = [(await client.get(path)).status_code for path in PROBES]
-    assert statuses == [200] * len(PROBES)
+        statuses = [(await client.get(path)).status_code for path in paths]
+    assert statuses == [200] * len(paths)
+
+
+async def test_a_named_key_opens_without_its_name_which_log_and_metrics_tell(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    app = fake_app(api_keys="pacs:first-key,second-key,pacs:third-key")
+    async with client_of(app) as client:
+        statuses = [
+            (await client.get("/model", headers={"X-API-Key": key})).status_code
+            for key in ("first-key", "second-key", "third-key", "pacs:first-key", "pacs")
+        ]
+        figures = (await client.get("/metrics", headers={"X-API-Key": "first-key"})).text
+    assert statuses == [200, 200, 200, 401, 401]
+    assert 'cxr_keyed_requests_total{key="pacs"} 3.0' in figures, "the one for these is counted"
+    assert 'cxr_keyed_requests_total{key="unnamed"} 1.0' in figures
+    lines = [r for r in caplog.records if r.getMessage().startswith("GET /model ")]
+    assert [getattr(line, "key", None) for line in lines] == ["pacs", "unnamed", "pacs", None, None]
+    assert lines[0].getMessage().endswith(" by pacs")
+    assert "first-key" not in caplog.text
+
+
+async def test_keys_stand_in_a_file_and_are_read_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text("# who may ask\n\npacs:old\nnew\n")
+    app = fake_app(api_keys="always", api_keys_file=path)
+
+    async def opening() -> set[str]:
+        return {
+            key
+            for key in ("always", "old", "new", "newer")
+            if (await client.get("/model", headers={"X-API-Key": key})).status_code == 200
+        }
+
+    async with client_of(app) as client:
+        assert await opening() == {"always", "old", "new"}
+        path.write_text("pacs:newer\n")
+        assert await opening() == {"always", "old", "new"}
+        app.state.keyring.reread()
+        assert await opening() == {"always", "newer"}
+        path.write_text("")
+        app.state.keyring.reread()
+        assert await opening() == {"always", "newer"}, "an empty file opens nothing"
+    assert "the old keys stay" in caplog.text
+    assert "newer" not in caplog.text
 
 
 @pytest.mark.parametrize(
-    "path", ["/health/", "/health/../predict", "//health", "/HEALTH", "//", "/app.css/", "/app.py"]
+    ("content", "words"),
+    [
+        pytest.param(None, "cannot be read", id="not-there"),
+        pytest.param(b"\n# none\n", "holds no key", id="empty"),
+        pytest.param(b"good\na b\n", "line 2: a key consists of", id="spaces"),
+        pytest.param(b"a:b:c\n", "line 1: a key consists of", id="two-colons"),
+        pytest.param(b"\xff\xfe", "cannot be read", id="no-text"),
+    ],
+)
+def test_a_file_of_keys_that_cannot_be_used_stops_the_start(
+    content: bytes | None, words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SettingsError, match=f"CXR_API_KEYS_FILE='{path}': {words}"):
+        fake_app(api_keys_file=path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health//",
+        "/health/../predict",
+        "//health",
+        "/HEALTH",
+        "//",
+        "/app.css//",
+        "/app.py",
+        "/docs.html",
+        "/openapi",
+        "/openapi.json/x",
+    ],
 )
 async def test_what_only_looks_open_needs_one(path: str) -> None:
     async with client_of(fake_app(api_keys=KEYS)) as client:

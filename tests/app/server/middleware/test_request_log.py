@@ -6,6 +6,7 @@ import re
 import pytest
 from fastapi.responses import StreamingResponse
 
+from app.server.middleware.access import WATCHED
 from tests.app.fakes import client_of, fake_app
 
 pytestmark = pytest.mark.anyio
@@ -143,8 +144,34 @@ async def test_a_request_is_one_line_in_the_log_with_nothing_that_a_client_wrote
             headers={"X-Request-ID": "id-1"},
         )
         await client.request("JANE-DOE", "/Doe/Jane", headers={"X-Request-ID": "id-2"})
+        await client.post("/predict", content=b"Doe", headers={"X-Request-ID": "id-3"})
+        await client.post("/predict/", content=b"", headers={"X-Request-ID": "id-4"})
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("app")]
-    assert len(ours) == 2
+    assert len(ours) == 4
     assert re.fullmatch(r"POST /predict 200 \d+ ms id-1", ours[0])
     assert re.fullmatch(r"- \(no route\) 404 \d+ ms id-2", ours[1])
+    assert re.fullmatch(r"POST /predict 415 unsupported-image-type \d+ ms id-3", ours[2])
+    assert re.fullmatch(r"POST /predict 400 malformed-request \d+ ms id-4", ours[3])
     assert "doe" not in "".join(ours).lower()
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_what_is_asked_every_few_seconds_is_told_only_where_it_is_no_success(
+    method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    app = fake_app()
+    async with client_of(app) as client:
+        caplog.clear()
+        for path in sorted(WATCHED):
+            await client.request(method, path)
+        await client.request(method, "/model")
+        app.state.service.drain()
+        await client.request(method, "/health")
+    told = [
+        (record.getMessage().split()[1], record.levelname)
+        for record in caplog.records
+        if record.name.endswith("request_log")
+    ]
+    routine = [(path, "DEBUG") for path in sorted(WATCHED)]
+    assert told == [*routine, ("/model", "INFO"), ("/health", "INFO")]
