@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from app.inference.lifecycle import Service
 from app.inference.loading import load_classifier
 from app.routes import docs, explain, openapi, ops, page, predict
+from app.routes.oip import metadata as inference_metadata
 from app.routes.oip import routes as inference_protocol
 from app.runtime.metrics import Metrics
 from app.runtime.tracing import Tracing
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
     app.state.upload_memory = UploadMemory(settings.max_held_bytes)
     app.include_router(predict.router)
     app.include_router(explain.router)
+    app.include_router(inference_metadata.router)
     app.include_router(inference_protocol.router)
     app.include_router(ops.router)
     app.include_router(page.router)
@@ -86,8 +88,7 @@ def create_app(settings: Settings | None = None, *, load: Load = load_classifier
         app.include_router(ops.admin_router)
     if settings.docs:
         app.include_router(docs.router)
-    if settings.needs_key or settings.admin_key:
-        openapi.describe_keys(app, settings)
+    openapi.describe(app, settings)
     add_problem_handlers(app, metrics)
     # The last one added is the first to see a request.
     app.add_middleware(SheddingMiddleware, service, refusal)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.routes.admission import upload_of
-from app.routes.openapi import REFUSALS, REQUEST_BODY
+from app.routes.openapi import REQUEST_BODY
+from app.routes.refusals import REFUSALS
 from app.server.disconnect import unless_gone
 
 if TYPE_CHECKING:
@@ -17,12 +18,28 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["prediction"])
 
 HEADER: Final = "X-CXR-Prediction"
+_PICTURE: Final[dict[str, Any]] = {
+    "description": "The X-ray with a heat map",
+    # Generators of clients know that octets are a file, and not that a PNG is one.
+    "content": {
+        media_type: {"schema": {"type": "string", "format": "binary"}}
+        for media_type in ("image/png", "application/octet-stream")
+    },
+    "headers": {
+        HEADER: {
+            "description": "Label, confidence, uncertain and warnings, as JSON",
+            "schema": {"type": "string"},
+        }
+    },
+}
 
 
 @router.post(
     "/explain",
+    operation_id="explain",
+    summary="Show where a prediction comes from",
     openapi_extra=REQUEST_BODY,
-    responses={200: {"content": {"image/png": {}}}, **REFUSALS},
+    responses={200: _PICTURE, **REFUSALS},
     response_class=Response,
 )
 async def explain(

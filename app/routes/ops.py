@@ -7,8 +7,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from app.routes.admission import service_of
+from app.routes.refusals import responses
 from app.routes.schemas import Health, Liveness, ModelDescription, ReloadOutcome
-from app.server.problems import responses
 from app.settings import VERSION
 from app.xray import errors
 
@@ -21,8 +21,18 @@ _UNAVAILABLE: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/health", responses=_UNAVAILABLE)
-@router.get("/health/ready", responses=_UNAVAILABLE)
+@router.get(
+    "/health",
+    operation_id="getHealth",
+    summary="State, model and engine",
+    responses=_UNAVAILABLE,
+)
+@router.get(
+    "/health/ready",
+    operation_id="getReadiness",
+    summary="Whether requests should be sent here",
+    responses=_UNAVAILABLE,
+)
 async def health(request: Request, response: Response) -> Health:
     """200 once the model is warm, 503 while it is loading, after it failed, while draining."""
     service = service_of(request)
@@ -31,7 +41,12 @@ async def health(request: Request, response: Response) -> Health:
     return Health.of(service, VERSION)
 
 
-@router.get("/health/live", responses={503: {"model": Liveness, "description": "Beyond help"}})
+@router.get(
+    "/health/live",
+    operation_id="getLiveness",
+    summary="Whether the process can still be helped",
+    responses={503: {"model": Liveness, "description": "Beyond help"}},
+)
 async def live(request: Request, response: Response) -> Liveness:
     """200 as long as the process answers, whether it has a model or not.
 
@@ -43,7 +58,12 @@ async def live(request: Request, response: Response) -> Liveness:
     return Liveness(status="dead")
 
 
-@router.get("/model", responses=responses(errors.Unauthorized, errors.NotReady))
+@router.get(
+    "/model",
+    operation_id="getModel",
+    summary="The served checkpoint's contract and engine",
+    responses=responses(errors.Unauthorized, errors.NotReady),
+)
 async def model(request: Request) -> ModelDescription:
     """The served checkpoint's contract: classes, preprocessing, data, metrics, digest."""
     return ModelDescription.of_classifier(service_of(request).pipeline.classifier)
@@ -51,8 +71,13 @@ async def model(request: Request) -> ModelDescription:
 
 @router.get(
     "/metrics",
+    operation_id="getMetrics",
+    summary="Metrics for Prometheus",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}}, **responses(errors.Unauthorized)},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **responses(errors.Unauthorized),
+    },
 )
 async def metrics(request: Request) -> Response:
     """What Prometheus asks: counts, durations, and how sure the model was; nothing of a patient."""
@@ -62,6 +87,8 @@ async def metrics(request: Request) -> Response:
 
 @admin_router.post(
     "/reload",
+    operation_id="reloadModel",
+    summary="Serve the checkpoint that lies at CXR_MODEL_PATH now",
     responses=responses(
         errors.Unauthorized, errors.NotReady, errors.ReloadUnderWay, errors.ReloadFailed
     ),

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 
 from app.inference.batching import QueueFull
 from app.routes.admission import slots_of, upload_of, uploads_of
-from app.routes.openapi import BATCH_BODY, BATCH_REFUSALS, REFUSALS, REQUEST_BODY
+from app.routes.openapi import BATCH_BODY, REQUEST_BODY
+from app.routes.refusals import BATCH_REFUSALS, REFUSALS
 from app.routes.schemas import BatchResponse, Layers, PredictionResponse
 from app.server.disconnect import unless_gone
 from app.server.middleware.request_log import request_id_of
@@ -24,6 +25,8 @@ router = APIRouter(tags=["prediction"])
 
 @router.post(
     "/predict",
+    operation_id="predict",
+    summary="Classify a chest X-ray",
     openapi_extra=REQUEST_BODY,
     responses=REFUSALS,
     response_model_exclude_none=True,
@@ -56,6 +59,8 @@ async def predict(
 
 @router.post(
     "/predict/batch",
+    operation_id="predictBatch",
+    summary="Classify several chest X-rays",
     openapi_extra=BATCH_BODY,
     responses=BATCH_REFUSALS,
     response_model_exclude_none=True,

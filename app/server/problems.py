@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -204,19 +204,6 @@ def _document(
         request_id=request_id_of(request.scope),
         **verdict,
     )
-
-
-def responses(*kinds: type[Exception]) -> dict[int | str, dict[str, Any]]:
-    """How the OpenAPI page describes the refusals of a route."""
-    described: dict[int | str, dict[str, Any]] = {}
-    for kind in kinds:
-        status, _, title = TABLE[kind]
-        earlier = described.get(status.value, {}).get("description")
-        described[status.value] = {
-            "description": f"{earlier}; {title}" if earlier else title,
-            "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
-        }
-    return described
 
 
 class Problem(BaseModel):

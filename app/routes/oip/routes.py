@@ -1,16 +1,16 @@
-"""`/v2`: the Open Inference Protocol, which KServe, Triton and their clients speak."""
+"""`POST /v2/models/NAME/infer`, of the Open Inference Protocol."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import numpy as np
-from fastapi import APIRouter, Header, HTTPException, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from app.routes.admission import body_of, service_of, slots_of
+from app.routes.admission import body_of, slots_of
 from app.routes.oip.messages import (
     HEADER,
     InferenceRequest,
@@ -18,11 +18,18 @@ from app.routes.oip.messages import (
     takes_long,
     write_response,
 )
-from app.routes.oip.openapi import BODY, NOT_THERE, REFUSED
+from app.routes.oip.metadata import (
+    MODEL_INPUTS,
+    MODEL_PATH,
+    MODEL_VERSION,
+    PICTURES,
+    VERSION_PATH,
+    model_of,
+)
+from app.routes.oip.openapi import ANSWER, BODY, REFUSED
 from app.routes.oip.tensors import Tensor
 from app.server.disconnect import unless_gone
-from app.settings import VERSION
-from app.xray.errors import MalformedRequest, NotReady, UnusableImage
+from app.xray.errors import MalformedRequest, UnusableImage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,84 +41,30 @@ router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 MOST_PICTURES: Final = 32
 """The most pictures in one request."""
-PICTURES: Final = "image"
-MODEL_INPUTS: Final = "input"
 OUTPUTS: Final = ("probabilities", "label", "prediction_set", "uncertain", "warnings")
 """Prediction set and warnings are a JSON list for each picture, as `POST /predict` has them."""
-_VERSION: Final = "1"
-_MODEL: Final = "/models/{name}"
-_MODEL_VERSION: Final = _MODEL + "/versions/{version}"
 
 
-@router.get("", responses={401: NOT_THERE[401]})
-async def server() -> dict[str, Any]:
-    """Name, version and extensions of the server."""
-    return {
-        "name": "cxr-inference",
-        "version": VERSION,
-        "extensions": ["binary_tensor_data"],
-    }
-
-
-@router.get("/health/live", responses={503: {"description": "Beyond help"}})
-async def live(request: Request, response: Response) -> dict[str, bool]:
-    """Whether the server is alive, as `/health/live` says."""
-    is_alive = service_of(request).is_alive
-    response.status_code = 200 if is_alive else 503
-    return {"live": is_alive}
-
-
-@router.get("/health/ready", responses={503: {"description": "Not ready"}})
-async def ready(request: Request, response: Response) -> dict[str, bool]:
-    """Whether the server is ready, as `/health/ready` says."""
-    is_ready = service_of(request).status == "ready"
-    response.status_code = 200 if is_ready else 503
-    return {"ready": is_ready}
-
-
-@router.get(_MODEL, responses=NOT_THERE)
-@router.get(_MODEL_VERSION, responses=NOT_THERE)
-async def metadata(request: Request, name: str, version: str = _VERSION) -> dict[str, Any]:
-    """What the model takes, one of two inputs, and what it gives."""
-    classifier = _model(service_of(request).pipeline, name, version).classifier
-    shape, classes = classifier.contract.input_shape, classifier.contract.classes
-    return {
-        "name": name,
-        "versions": [_VERSION],
-        "platform": "keras_h5",
-        "inputs": [
-            {"name": PICTURES, "datatype": "BYTES", "shape": [-1]},
-            {"name": MODEL_INPUTS, "datatype": "FP32", "shape": [-1, *shape]},
-        ],
-        "outputs": [
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(classes)]},
-            {"name": "label", "datatype": "BYTES", "shape": [-1]},
-            {"name": "prediction_set", "datatype": "BYTES", "shape": [-1]},
-            {"name": "uncertain", "datatype": "BOOL", "shape": [-1]},
-            {"name": "warnings", "datatype": "BYTES", "shape": [-1]},
-        ],
-    }
-
-
-@router.get(_MODEL + "/ready", responses=NOT_THERE)
-@router.get(_MODEL_VERSION + "/ready", responses=NOT_THERE)
-async def model_ready(request: Request, name: str, version: str = _VERSION) -> dict[str, Any]:
-    """Whether this model can be asked."""
-    service = service_of(request)
-    _model(service.pipeline, name, version)
-    if service.status != "ready":
-        raise NotReady(f"The service is {service.status}.")
-    return {"name": name, "ready": True}
-
-
-@router.post(_MODEL + "/infer", responses=REFUSED, openapi_extra=BODY, response_class=Response)
 @router.post(
-    _MODEL_VERSION + "/infer", responses=REFUSED, openapi_extra=BODY, response_class=Response
+    MODEL_PATH + "/infer",
+    operation_id="infer",
+    summary="Classify pictures or model inputs",
+    responses=ANSWER | REFUSED,
+    openapi_extra=BODY,
+    response_class=Response,
+)
+@router.post(
+    VERSION_PATH + "/infer",
+    operation_id="inferVersion",
+    summary="Classify pictures or model inputs by a version of the model",
+    responses=ANSWER | REFUSED,
+    openapi_extra=BODY,
+    response_class=Response,
 )
 async def infer(
     request: Request,
     name: str,
-    version: str = _VERSION,
+    version: str = MODEL_VERSION,
     json_bytes: Annotated[str | None, Header(alias=HEADER)] = None,
 ) -> Response:
     """Class probabilities of up to 32 pictures, or of as many model inputs.
@@ -121,7 +74,7 @@ async def infer(
     refused has the request refused.
     """
     async with body_of(request) as (pipeline, body):
-        classifier = _model(pipeline, name, version).classifier
+        classifier = model_of(pipeline, name, version).classifier
         asked = await _read(pipeline, body, json_bytes)
         wanted = _wanted(asked)
         items = _items(pipeline, asked)
@@ -129,7 +82,7 @@ async def infer(
     answers = _tensors(predictions, classifier)
     description = {
         "model_name": name,
-        "model_version": _VERSION,
+        "model_version": MODEL_VERSION,
         **({"id": asked.id} if asked.id is not None else {}),
     }
     content, headers = write_response(
@@ -145,13 +98,6 @@ async def _read(pipeline: Pipeline, body: bytes, json_bytes: str | None) -> Infe
         return await pipeline.in_process(read_request, body, json_bytes)
     except UnusableImage as error:
         raise MalformedRequest(f"The JSON cannot be read. {error}") from error
-
-
-def _model(pipeline: Pipeline, name: str, version: str) -> Pipeline:
-    served = pipeline.classifier.checkpoint.name
-    if name != served or version != _VERSION:
-        raise HTTPException(404, f"No such model; there is {served!r}, version {_VERSION}.")
-    return pipeline
 
 
 def _wanted(asked: InferenceRequest) -> dict[str, bool]:
