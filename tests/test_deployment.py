@@ -24,7 +24,12 @@ LAST_STAGE = DOCKERFILE[DOCKERFILE.rindex("FROM ") :]
 COMPOSED: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())[
     "services"
 ]
-OTHERS = {"prometheus": "observability", "grafana": "observability", "orthanc": "pacs"}
+OTHERS = {
+    "prometheus": "observability",
+    "alertmanager": "observability",
+    "grafana": "observability",
+    "orthanc": "pacs",
+}
 """Images that are not ours, by the profile that they stand in."""
 SERVICES = {name: service for name, service in COMPOSED.items() if name not in OTHERS}
 IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
@@ -80,14 +85,31 @@ def test_up_alone_serves_on_8000_and_the_gpu_is_a_profile() -> None:
     assert (ROOT / f"requirements/{gpu['build']['args']['REQUIREMENTS']}.txt").exists()
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_keys_are_passed_on_where_there_are_any(name: str) -> None:
+    given = SERVICES[name]["environment"]
+    assert {key for key, value in given.items() if value is None} == {
+        "CXR_API_KEYS",
+        "CXR_ADMIN_KEY",
+    }
+
+
 def test_compose_itself_takes_the_file() -> None:
     tool = find_tool("docker-compose")
     command = [tool, "--profile", "gpu", "--profile", "observability", "config"]
-    said = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    said = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "CXR_API_KEYS": "pacs:a-key"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     found = yaml.safe_load(said.stdout)["services"]
     assert set(found) == set(COMPOSED)
     assert found["cxr"]["read_only"] is True
     assert found["cxr"]["stop_grace_period"] == "40s"
+    assert found["cxr"]["environment"]["CXR_API_KEYS"] == "pacs:a-key"
 
 
 @pytest.mark.parametrize(

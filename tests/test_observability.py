@@ -32,6 +32,7 @@ QUERIES = [
 ]
 RULE_TESTS = sorted(RULES.glob("*_test.yml"))
 SCRAPE_S = 1
+KEY = "one-key"
 
 
 def test_prometheus_own_tool_accepts_rules_and_configuration() -> None:
@@ -49,6 +50,33 @@ def test_every_alert_has_a_test_that_fires_and_one_that_does_not() -> None:
         assert alerts == {
             case["alertname"] for case in cases if bool(case["exp_alerts"]) is expected
         }
+
+
+def test_every_alert_leads_to_its_runbook() -> None:
+    rules = yaml.safe_load((RULES / "alerts.yml").read_text())["groups"]
+    alerts = {rule["alert"]: rule for group in rules for rule in group["rules"] if "alert" in rule}
+    sections = re.split("^## ", (ROOT / "docs/runbooks.md").read_text(), flags=re.MULTILINE)[1:]
+    written = {section.split("\n", 1)[0]: section for section in sections}
+    assert set(written) == set(alerts)
+    for name, section in written.items():
+        link = f"docs/runbooks.md#{name.lower()}"
+        assert alerts[name]["annotations"]["runbook_url"] == link
+        assert re.findall(r"^\*\*(\w+)\.\*\*", section, re.MULTILINE) == ["Means", "Look", "Do"]
+
+
+def test_every_panel_that_a_runbook_names_is_there() -> None:
+    named = re.findall('"([^"]+)"', (ROOT / "docs/runbooks.md").read_text())
+    assert set(named) <= {panel["title"] for panel in DASHBOARD["panels"]}
+
+
+def test_alerts_reach_the_alertmanager_which_has_the_receivers_that_it_names() -> None:
+    config = yaml.safe_load((RULES / "prometheus.yml").read_text())
+    (found,) = config["alerting"]["alertmanagers"]
+    manager = yaml.safe_load((RULES / "alertmanager.yml").read_text())
+    assert found["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    receivers = {receiver["name"] for receiver in manager["receivers"]}
+    routes = [manager["route"], *manager["route"].get("routes", [])]
+    assert {route["receiver"] for route in routes} <= receivers
 
 
 def test_every_query_asks_for_the_figures_of_this_job_alone() -> None:
@@ -74,7 +102,8 @@ def test_every_route_that_takes_an_upload_is_watched_for_slowness_but_batches() 
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     contract = ModelContract.recipe_of_2022().model_copy(update={"ood": tiny_gate(threshold=1e6)})
     path = write_tiny_checkpoint(tmp_path_factory.mktemp("models") / "gated.h5", contract)
-    with live(path, drain_s="0") as (client, _):
+    with live(path, drain_s="0", api_keys=f"prometheus:{KEY}") as (client, _):
+        client.headers["X-API-Key"] = KEY
         yield client
 
 
@@ -87,8 +116,10 @@ def prometheus(
     folder = tmp_path_factory.mktemp("prometheus")
     config = yaml.safe_load((RULES / "prometheus.yml").read_text())
     config["global"] = dict.fromkeys(config["global"], f"{SCRAPE_S}s")
+    del config["alerting"]
     config["rule_files"] = [str(RULES / "alerts.yml")]
     (job,) = config["scrape_configs"]
+    job["authorization"] = {"credentials": KEY}
     job["static_configs"] = [{"targets": [f"127.0.0.1:{server.base_url.port}"]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [
