@@ -123,6 +123,32 @@ def test_any_free_port_is_taken_for_0_and_the_log_tells_which(tiny_checkpoint: P
     assert f"listening on {address}\n" in log
 
 
+def test_a_sample_is_drawn_into_the_file_that_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "film.png"
+    done = run_app("sample", str(path))
+    done.communicate(timeout=60)
+    assert done.returncode == 0
+    with Image.open(path) as image:
+        assert (image.format, image.mode) == ("PNG", "L")
+        assert image.info == {}, "nothing but the picture"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["sample"], "sample OUT.png", id="no-file"),
+        pytest.param(["serve", "film.png"], "sample OUT.png", id="a-file-for-another-command"),
+        pytest.param(["sample", "nowhere/film.png"], "cannot be written", id="no-folder"),
+    ],
+)
+def test_a_sample_that_cannot_be_drawn_ends_with_2(arguments: list[str], words: str) -> None:
+    done = run_app(*arguments)
+    _, said = done.communicate(timeout=60)
+    assert done.returncode == 2
+    assert words in said
+    assert "Traceback" not in said
+
+
 def test_an_open_address_without_keys_is_warned_of(tiny_checkpoint: Path) -> None:
     warning = "neither CXR_API_KEYS nor its file is set"
     logs = []
