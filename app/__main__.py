@@ -1,4 +1,4 @@
-"""`python -m app`: serve with our settings."""
+"""`python -m app`: serve with our settings; `python -m app sample OUT.png`: draw a film."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.main import create_app
@@ -16,6 +17,7 @@ from app.runtime.logs import set_up_logs, write_out
 from app.server.serve import Server, end_now, listen
 from app.settings import VERSION, Settings, read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError
+from app.xray.sample import draw_sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +39,14 @@ Name another checkpoint in CXR_MODEL_PATH, or train one: python -m training fit 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal; 2 where settings or checkpoint forbid it, 1 for a bug."""
     parser = argparse.ArgumentParser(prog="python -m app", description="Serve the checkpoint.")
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("serve", "sample"),
+        default="serve",
+        help="serve (the default), or draw a chest X-ray to try the service with",
+    )
+    parser.add_argument("out", nargs="?", type=Path, help="of `sample`: the PNG file to write")
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--host", help="address to listen on (CXR_HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (CXR_PORT, 8000)")
@@ -45,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, value in vars(parser.parse_args(arguments)).items()
         if value is not None
     }
+    out = flags.pop("out", None)
+    if (flags.pop("command") == "sample") != (out is not None):
+        parser.error("`sample`, and nothing else, takes the name of a file: sample OUT.png")
+    if out is not None:
+        return _draw(out)
     settings = None
     try:
         settings = read_settings(**flags)
@@ -73,6 +88,15 @@ def _serve(settings: Settings) -> int:
     if isinstance(service.failure, CxrError):
         raise service.failure
     return 0 if service.failure is None else EXIT_BUG
+
+
+def _draw(path: Path) -> int:
+    try:
+        draw_sample().save(path, "PNG")
+    except OSError as error:
+        write_out(f"error: {path}: cannot be written: {error.strerror or error}\n")
+        return EXIT_OPERATOR
+    return 0
 
 
 def _set_up(settings: Settings) -> None:

@@ -7,15 +7,10 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from app.inference import loading
 from app.inference.batching import QueueFull
 from app.inference.decoder_pool import Decoding
-from app.inference.loading import (
-    Reload,
-    announce,
-    load_in_a_thread,
-    refuse_other_classes,
-    say_terms,
-)
+from app.inference.loading import Reload, load_in_a_thread
 from app.inference.pipeline import Pipeline
 from app.inference.watchdog import INTERVAL_S, watch
 from app.runtime.metrics import Metrics
@@ -118,7 +113,7 @@ class Service:
             self.on_failure()
             return
         self._take("loaded", classifier)
-        say_terms(self.settings, classifier)
+        loading.say_terms(self.settings, classifier)
         self._in_background(watch(self._check, self._restart, interval_s=self._watch_interval_s))
 
     async def wait_until_loaded(self) -> None:
@@ -208,7 +203,7 @@ class Service:
         self._refuse_unless_ready()
         try:
             classifier = await load_in_a_thread(self._load, self.settings)
-            refuse_other_classes(self.pipeline.classifier, classifier)
+            loading.refuse_other_classes(self.pipeline.classifier, classifier)
         except Exception as error:  # whatever it was, the old one goes on
             reason = public_message(error)
             trace = None if isinstance(error, CxrError) else error
@@ -234,7 +229,7 @@ class Service:
             retired.retire()
         self._state = "ready"
         self._is_begun.set()
-        announce(how, classifier, self.metrics)
+        loading.announce(how, classifier, self.metrics)
 
     def _fail(self, what: str, error: Exception) -> None:
         self.failure = error

@@ -35,6 +35,7 @@ _EXAMPLES: Final[dict[type[Exception], dict[str, Any]]] = {
     errors.NotExplainable: {"detail": "Its layers do not let its heat map be computed."},
     errors.NotReady: {"detail": "The service is loading; try again shortly."},
     errors.TooManyConnections: {"detail": "Too many connections are open; try again shortly."},
+    errors.DecodingStopped: {"detail": "The machine ended what decoded it; try again shortly."},
     errors.InferenceStopped: {"detail": "The model does not answer and is started anew."},
     QueueFull: {"detail": "128 requests are waiting; try again shortly."},
     errors.DeadlineExceeded: {"detail": "No answer within 30 s; try again."},
@@ -98,6 +99,7 @@ REFUSALS: Final = responses(
     errors.NotReady,
     QueueFull,
     errors.TooManyConnections,
+    errors.DecodingStopped,
     errors.InferenceStopped,
     errors.DeadlineExceeded,
 )

@@ -94,7 +94,8 @@ class Metrics:
             self._reloads.labels(outcome)
         self._predictions = Counter(
             "cxr_predictions",
-            "Pictures that were answered, by likeliest class, and whether none was sure enough",
+            "Pictures that were answered, by likeliest class; uncertain where their set is "
+            "anything but that class",
             ("class", "uncertain"),
             registry=registry,
         )

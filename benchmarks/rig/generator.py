@@ -146,7 +146,7 @@ async def _offer(pipe: Connection, port: int, lanes: list[Lane], seconds: float)
     loop.add_reader(pipe.fileno(), stop.set)
     timer = loop.call_later(seconds, stop.set)
     stopped = asyncio.create_task(stop.wait())
-    sending = asyncio.gather(*tasks)
+    sending = asyncio.ensure_future(asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION))
     await asyncio.wait({stopped, sending}, return_when=asyncio.FIRST_COMPLETED)
     ended_at, cpu_s = time.monotonic(), time.process_time() - cpu_before
     loop.remove_reader(pipe.fileno())
@@ -156,7 +156,10 @@ async def _offer(pipe: Connection, port: int, lanes: list[Lane], seconds: float)
     await asyncio.wait(tasks, timeout=ANSWER_LIMIT_S)
     for task in tasks:
         task.cancel()
-    await sending
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
     for client, *_ in prepared:
         client.close()
     return Load(exchanges, begun_at, ended_at, cpu_s)
