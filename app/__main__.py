@@ -11,13 +11,13 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.inference.sample import draw_sample
 from app.main import create_app
 from app.runtime.children import end_children, give_memory_back, leave_no_core
 from app.runtime.logs import set_up_logs, write_out
 from app.server.serve import Server, end_now, listen
 from app.settings import VERSION, Settings, read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError
-from app.xray.sample import draw_sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -46,7 +46,7 @@ def test_an_operation_is_named_summed_up_and_told_with_its_headers(
         is_problem = "Problem" in str(answer.get("content")) or "Protocol" in str(answer)
         assert ("Retry-After" in answer["headers"]) == (status == "503" and is_problem)
     if "requestBody" in operation:
-        assert "20 MB" in operation["requestBody"]["description"]
+        assert "101 MB" in operation["requestBody"]["description"]
 
 
 def test_every_refusal_is_the_one_schema_with_an_example_of_each_problem() -> None:

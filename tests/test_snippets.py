@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 import yaml
 
-from app.xray.sample import draw_sample
+from app.inference.sample import draw_sample
 from tests.live import ROOT, live
 from tests.test_docs import PAGES
 from tests.tools import find_tool

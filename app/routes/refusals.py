@@ -14,7 +14,7 @@ _EXAMPLES: Final[dict[type[Exception], dict[str, Any]]] = {
     errors.Unauthorized: {
         "detail": "Send a key as `Authorization: Bearer KEY` or as `X-API-Key: KEY`."
     },
-    errors.TooManyBytes: {"detail": "The upload is larger than 20 MB."},
+    errors.TooManyBytes: {"detail": "The upload is larger than 101 MB."},
     errors.TooManyPixels: {"detail": "12000 x 9000 pixels; up to 50000000 are decoded."},
     errors.UnsupportedImageType: {
         "detail": "The first bytes are those of no JPEG, PNG or DICOM file."

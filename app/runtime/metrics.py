@@ -171,6 +171,7 @@ class Metrics:
     def count_decoder_death(self, cause: str) -> None:
         """One process that ended before it had decoded."""
         self._deaths.labels(cause).inc()
+
     def set_keys(self, names: Iterable[str]) -> None:
         """Have requests by keys of these names counted from 0 on."""
         for name in names:
