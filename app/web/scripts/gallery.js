@@ -2,10 +2,11 @@
 
 import { showSelected } from "./answer/cards.js";
 import { summary, verdict } from "./answer/verdict.js";
-import { resetClass } from "./answer/viewer.js";
+import { resetViewer, updateBeside } from "./answer/viewer.js";
 import { announce, byId, fromTemplate, showOnceLoaded } from "./dom.js";
-import { append, drop, isDone, pictures, selected, setSelected, sourceOf } from "./pictures/list.js";
+import { append, drop, insert, isDone, pictures, selected, setSelected, sourceOf } from "./pictures/list.js";
 import { enqueue, sendNext } from "./pictures/queue.js";
+import { isRefusal } from "./service/problems.js";
 
 export function add(files, { isDrawn = false } = {}) {
   const added = [...files].map((file) => ({ file, isDrawn, preview: URL.createObjectURL(file) }));
@@ -19,21 +20,45 @@ export function add(files, { isDrawn = false } = {}) {
   select(added[0]);
 }
 
+let removed = []; // by the last removal: its pictures, each with the place that it had
+
 export function remove(gone) {
-  const at = pictures.indexOf(gone[0]);
+  forget();
+  removed = gone.map((picture) => [pictures.indexOf(picture), picture]);
   drop(gone);
-  for (const { item, request, preview } of gone) {
+  for (const { item, request } of gone) {
     item.remove();
     request?.abort();
-    URL.revokeObjectURL(preview);
   }
   showStrip();
-  select(pictures[at] ?? pictures.at(-1) ?? null);
-  if (!selected) {
-    byId("add").focus();
-    announce("All pictures are removed.");
-  }
+  select(pictures[removed[0][0]] ?? pictures.at(-1) ?? null);
+  const [{ file }] = gone;
+  const words = gone.length > 1 ? `${gone.length} pictures are removed.` : `${file.name} is removed.`;
+  byId("undo").hidden = false;
+  byId("undo").querySelector("span").textContent = words;
+  if (!selected) byId("add").focus();
+  announce(words);
   sendNext();
+}
+
+export function undoRemoval() {
+  const back = removed.map(([, picture]) => picture);
+  const list = byId("thumbnails");
+  for (const [at, { item }] of removed) list.insertBefore(item, list.children[at] ?? null);
+  insert(removed);
+  removed = [];
+  byId("undo").hidden = true;
+  showStrip();
+  back.filter((picture) => !isDone(picture)).forEach(enqueue);
+  select(back[0]);
+  back[0].button.focus();
+}
+
+// What was removed last is gone for good.
+export function forget() {
+  for (const [, { preview }] of removed) URL.revokeObjectURL(preview);
+  removed = [];
+  byId("undo").hidden = true;
 }
 
 // The label of its thumbnail, and the card below where it is the one selected.
@@ -42,13 +67,15 @@ export function showPicture(picture) {
   const waits = state === "sending" ? "Being answered …" : "Waiting …";
   const short = answer ? verdict(answer).short : problem?.title ?? waits;
   Object.assign(button.querySelector(".label"), { textContent: short, title: short });
-  button.classList.toggle("failed", Boolean(problem));
+  button.classList.toggle("failed", Boolean(problem) && !isRefusal(problem));
   if (picture === selected) showSelected();
+  else if (isDone(picture)) updateBeside();
 }
 
 export function announceDone(picture) {
   if (picture.answer) showOnceLoaded(picture.item.querySelector("img"), sourceOf(picture));
   showPicture(picture);
+  showTableButton();
   announce(picture === selected ? summary(picture) : "", pictures.every(isDone) ? tally() : "");
 }
 
@@ -75,7 +102,7 @@ const kindOf = ({ name }) => (/\.[^.]{1,5}$/.exec(name)?.[0].slice(1) ?? "file")
 
 function select(picture) {
   setSelected(picture);
-  resetClass();
+  resetViewer();
   for (const each of pictures) each.button.setAttribute("aria-pressed", String(each === picture));
   showSelected();
   picture?.button.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -85,6 +112,11 @@ function select(picture) {
 function showStrip() {
   byId("strip").hidden = !pictures.length;
   byId("add").classList.toggle("compact", pictures.length > 0);
+  showTableButton();
+}
+
+function showTableButton() {
+  byId("table").hidden = !pictures.some(isDone);
 }
 
 function tally() {

@@ -4,8 +4,9 @@
    Each layer imports only those after it: main, gallery, answer, pictures, service. What a module has
    to tell a higher one is a signal, and this module connects the two. */
 
+import { saveTable } from "./answer/table.js";
 import { byId } from "./dom.js";
-import { add, announceDone, remove, showAnswersOf, showPicture } from "./gallery.js";
+import { add, announceDone, forget, remove, showAnswersOf, showPicture, undoRemoval } from "./gallery.js";
 import { pictureChanged, pictures, selected } from "./pictures/list.js";
 import { pictureDone, sendNext, sendRefusedForKey } from "./pictures/queue.js";
 import { drawSample } from "./pictures/sample.js";
@@ -30,6 +31,12 @@ byId("files").addEventListener("change", ({ target }) => {
 byId("sample").addEventListener("click", () => drawSample((file) => add([file], { isDrawn: true })));
 byId("remove").addEventListener("click", () => remove([selected]));
 byId("clear").addEventListener("click", () => remove(pictures));
+byId("table").addEventListener("click", saveTable);
+byId("undo-button").addEventListener("click", undoRemoval);
+byId("forget").addEventListener("click", () => {
+  forget();
+  byId("add").focus();
+});
 byId("key").addEventListener("submit", submitKey);
 addEventListener("paste", ({ clipboardData }) => add(clipboardData.files));
 addEventListener("dragover", (event) => {

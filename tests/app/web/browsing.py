@@ -53,6 +53,18 @@ def edit_answers(page: Page, edit: Callable[[Any], object]) -> None:
     page.route("**/predict*", answer)
 
 
+def change_contract(page: Page, **change: Any) -> None:
+    """Let the model of this page have this in its contract, and open the page anew."""
+
+    def answer(route: Any) -> None:
+        reply = route.fetch()
+        route.fulfill(response=reply, json={**reply.json(), **change})
+
+    page.route("**/model", answer)
+    with page.expect_response("**/model"):
+        page.reload()
+
+
 def answer_first(page: Page, count: int, **reply: Any) -> None:
     """Let the first `count` uploads get this reply, all others the service's."""
     left = iter(range(count))

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from tests.app.web.browsing import (
     HEADLINE,
     OTHER,
@@ -43,28 +44,54 @@ def test_everything_can_be_done_with_the_keyboard_alone(open_page: Open) -> None
     answered(page)
     press("Tab")
     expect(page.locator("#sample")).to_be_focused()
+    for name in ("table", "remove", "clear"):
+        press("Tab")
+        expect(page.locator(f"#{name}")).to_be_focused()
     press("Tab")
-    expect(page.locator("#remove")).to_be_focused()
-    press("Tab")
-    expect(page.locator("#clear")).to_be_focused()
+    expect(page.get_by_text("Skip to the answer")).to_be_focused()
     press("Tab")
     press("Tab")
     press("Enter")
     expect(page.locator(".thumbnail").nth(1)).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".thumbnail").nth(1)).to_be_focused()
     press("Tab")
-    before = page.locator(".heat").get_attribute("src")
+    expect(page.locator(".stack")).to_be_focused()
+    press("+")
+    expect(page.locator(".zoom")).to_have_text("125 %")
+    for name in ("Zoom out", "Zoom in", "Invert", "Reset view"):
+        press("Tab")
+        expect(page.get_by_role("button", name=name)).to_be_focused()
+    press("Enter")
+    expect(page.locator(".zoom")).to_have_text("100 %")
+    press("Tab")
+    press("Home")
+    expect(page.get_by_label("Window level")).to_have_value("0")
+    press("Tab")
+    press("Tab")
+    expect(page.get_by_label("Compare with")).to_be_focused()
     press("ArrowDown")
-    assert page.locator(".heat").get_attribute("src") != before
+    expect(page.locator(".film")).to_have_count(2)
+    press("Tab")
+    press("Enter")
+    expect(page.get_by_text("Drag or the arrow keys move a film")).to_be_visible()
+    press("Tab")
+    before = page.locator(".heat").first.get_attribute("src")
+    press("ArrowDown")
+    assert page.locator(".heat").first.get_attribute("src") != before
     press("Tab")
     press("ArrowLeft")
-    assert page.locator(".heat").evaluate("i => i.style.opacity") == "0.55"
+    assert page.locator(".heat").first.evaluate("i => i.style.opacity") == "0.55"
     press("Tab")
     with page.expect_download():
         press("Enter")
     press("Tab")
     with page.expect_download():
         press("Space")
+    page.locator("#remove").focus()
+    press("Enter")
+    page.locator("#undo-button").focus()
+    press("Enter")
+    expect(page.locator(".thumbnail").nth(1)).to_be_focused()
 
 
 def test_what_happens_is_told_to_a_screen_reader(open_page: Open) -> None:
@@ -97,13 +124,32 @@ def test_on_paper_the_answer_stands_with_its_caution_and_without_controls(open_p
     choose(page, file_of(PICTURE))
     answered(page)
     page.emulate_media(media="print")
-    for shown in (".caution.always", HEADLINE, ".bars", ".stack .picture", ".facts"):
+    for shown in (".disclaimer", HEADLINE, ".bars", ".stack .picture", ".facts"):
         expect(page.locator(shown)).to_be_visible()
-    for left_out in ("#add", "#strip", "#state", ".as-json", ".opacity"):
+    for left_out in ("#add", "#strip", "#state", ".as-json", ".opacity", ".looking"):
         expect(page.locator(left_out)).to_be_hidden()
     background = "element => getComputedStyle(element).backgroundColor"
     assert page.locator("body").evaluate(background) == "rgb(255, 255, 255)"
     assert page.locator(".card").evaluate(background) == "rgb(255, 255, 255)"
+    expect(page.locator(".answer .disclaimer")).to_contain_text("not a medical device")
+
+
+@pytest.mark.parametrize("size", ["A4", "Letter"])
+def test_an_answer_is_printed_on_one_page_alone_or_beside_another(
+    size: str, open_page: Open
+) -> None:
+    page = open_page()
+    tall = encode(draw_radiograph(size=(200, 500)))
+    change_answers(page, warnings=["A lateral view: trained on frontal ones.", "Inverted. " * 8])
+    choose(page, file_of(tall), file_of(PICTURE), *(file_of(b"a") for _ in range(30)))
+    expect(page.locator(".thumbnail .label").filter(has_text="…")).to_have_count(0)
+
+    def pages() -> int:
+        return len(re.findall(rb"/Type /Page\b(?!s)", page.pdf(format=size)))
+
+    assert pages() == 1
+    page.get_by_label("Compare with").select_option(index=1)
+    assert pages() == 1
 
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
@@ -123,12 +169,25 @@ def test_no_rule_of_wcag_is_broken(scheme: str, width: int, open_page: Open) -> 
     paper = page.locator("body").evaluate("e => getComputedStyle(e).backgroundColor")
     assert (paper == "rgb(17, 23, 27)") is (scheme == "dark")
     check("empty")
-    choose(page, file_of(PICTURE), file_of(b"hello", "a-name-that-is-rather-long.txt"))
-    answered(page)
+    choose(
+        page,
+        file_of(PICTURE),
+        file_of(b"hello", "a-name-that-is-rather-long.txt"),
+        file_of(OTHER, "another-name-that-is-rather-long.png"),
+    )
+    expect(page.locator(".thumbnail .label").filter(has_text="…")).to_have_count(0)
     check("answer")
+    page.locator(".looking summary").click()
+    page.get_by_role("button", name="Invert").click()
+    page.get_by_role("button", name="Zoom in").click()
+    page.get_by_label("Compare with").select_option(index=1)
+    expect(page.locator(".film")).to_have_count(2)
+    check("two films")
     page.locator(".thumbnail").nth(1).click()
     expect(page.locator("#answer .problem")).to_be_visible()
     check("problem")
+    page.get_by_role("button", name="Remove this one").click()
+    check("removed")
     page.evaluate("document.getElementById('key').hidden = false")
     check("key")
 

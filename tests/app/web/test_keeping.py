@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
 from app.inference.overlay import DISCLAIMER
-from tests.app.web.browsing import CLASSES, PICTURE, answered, choose, file_of
+from tests.app.web.browsing import CLASSES, OTHER, PICTURE, answered, choose, edit_answers, file_of
 
 if TYPE_CHECKING:
     from tests.app.web.browsing import Open
@@ -87,6 +88,53 @@ RECORD_DRAWING = """() => {
     drawImage(...given) { strengths.push(this.globalAlpha); drawImage.apply(this, given); },
   });
 }"""
+
+
+def test_all_results_can_be_saved_as_one_table(open_page: Open) -> None:
+    page = open_page()
+    button = page.get_by_role("button", name="All results as CSV")
+    expect(button).to_be_hidden()
+    names = ['=HYPERLINK("x").jpg', "Müller, Ä.png", "@b.txt"]
+    sent: list[dict[str, Any]] = []
+    edit_answers(page, sent.append)
+    choose(page, *map(file_of, (PICTURE, OTHER), names))
+    expect(page.locator(".thumbnail .label").filter(has_text="…")).to_have_count(0)
+    page.unroute("**/predict*")
+    choose(page, file_of(b"hello", names[2]))
+    expect(page.locator(".thumbnail .label").filter(has_text="…")).to_have_count(0)
+    with page.expect_download() as saved:
+        button.click()
+    assert saved.value.suggested_filename == "cxr-results.csv"
+    data = Path(saved.value.path()).read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf"), "so that a spreadsheet reads it as UTF-8"
+    rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+    assert [row["file"] for row in rows] == [f"'{names[0]}", names[1], f"'{names[2]}"]
+    by_request = {answer["request_id"]: answer for answer in sent}
+    for row in rows[:2]:
+        answer = by_request[row["request_id"]]
+        assert row["label"] == answer["label"]
+        assert float(row["confidence"]) == answer["confidence"]
+        for name in CLASSES:
+            assert float(row[f"probability_{name}"]) == answer["probabilities"][name]
+        assert row["prediction_set"] == "; ".join(answer["prediction_set"])
+        assert row["uncertain"] == str(answer["uncertain"]).lower()
+        assert row["warnings"] == "; ".join(answer["warnings"])
+        assert (row["sha256"], row["error"]) == (answer["model"]["sha256"], "")
+    assert rows[2]["error"].startswith("Not an image type that is taken: ")
+    assert rows[2]["label"] == rows[2]["probability_COVID"] == ""
+    assert {row["note"] for row in rows} == {DISCLAIMER}
+    assert all(datetime.fromisoformat(row["answered_at"]).tzinfo for row in rows)
+
+
+def test_a_table_without_any_answer_is_a_table_of_errors(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(b"hello"))
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="All results as CSV").click()
+    with Path(saved.value.path()).open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert not [name for name in row if name.startswith("probability_")]
+    assert row["error"].startswith("Not an image type")
 
 
 def test_whoever_leaves_with_answers_is_asked_first(open_page: Open) -> None:

@@ -33,6 +33,8 @@ ANSWER = {
     "label": "COVID",
     "confidence": 0.9,
     "probabilities": {"COVID": 0.9, "NORMAL": 0.1},
+    "prediction_set": ["COVID"],
+    "uncertain": False,
     "model": {"name": "a", "sha256": "0" * 64},
 }
 
@@ -73,6 +75,8 @@ ANSWER = {
                 {"probabilities": {}},
                 {"probabilities": "many"},
                 {"confidence": None},
+                {"prediction_set": None},
+                {"uncertain": None},
                 {"model": {}},
             )
         ),
@@ -133,6 +137,7 @@ def test_a_file_that_is_refused_is_told_why_and_what_to_do(
     expect(problem.locator(".detail")).not_to_be_empty()
     expect(problem.locator(".request")).to_contain_text("Request ")
     expect(problem.locator(".again")).to_be_hidden()
+    assert page.locator(".thumbnail.failed").count() == 0, "a refusal is no fault"
 
 
 def test_what_is_no_chest_x_ray_is_shown_beside_the_refusal(
@@ -144,6 +149,7 @@ def test_what_is_no_chest_x_ray_is_shown_beside_the_refusal(
         problem = page.locator("#answer .problem")
         expect(problem.locator("h2")).to_have_text("Not a chest X-ray")
         expect(problem.locator(".detail")).to_contain_text("is answered")
+        expect(problem.locator(".advice")).to_contain_text("turn it upright")
         expect(problem.locator("img")).to_be_visible()
 
 
@@ -163,3 +169,23 @@ def test_what_may_pass_can_be_tried_again(
     expect(page.locator(HEADLINE)).to_have_text(title)
     page.get_by_role("button", name="Try again").click()
     answered(page)
+
+
+def test_a_refused_film_is_not_shown_in_the_colour_of_a_fault(open_page: Open) -> None:
+    page = open_page()
+    refuse(page, 1, 422, "not-a-chest-x-ray", "Not a chest X-ray")
+    choose(page, file_of(PICTURE))
+    border = "element => getComputedStyle(element).borderLeftColor"
+    label = "element => getComputedStyle(element).color"
+    problem, thumbnail = page.locator("#answer .problem"), page.locator(".thumbnail .label")
+    expect(problem.locator("h2")).to_have_text("Not a chest X-ray")
+    calm = problem.evaluate(border), thumbnail.evaluate(label)
+    assert calm[1] == page.locator("body").evaluate(label)
+    page.unroute("**/predict*")
+    refuse(page, 1, 500, None, "Internal Server Error")
+    page.get_by_role("button", name="Remove all").click()
+    choose(page, file_of(PICTURE))
+    expect(problem.locator("h2")).to_have_text("Internal Server Error")
+    alarm = problem.evaluate(border), thumbnail.evaluate(label)
+    assert calm[0] != alarm[0]
+    assert alarm[0] == alarm[1]

@@ -9,7 +9,16 @@ import pytest
 from playwright.sync_api import expect
 
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
-from tests.app.web.browsing import CLASSES, DICOM, PICTURE, answered, choose, edit_answers, file_of
+from tests.app.web.browsing import (
+    CLASSES,
+    DICOM,
+    OTHER,
+    PICTURE,
+    answered,
+    choose,
+    edit_answers,
+    file_of,
+)
 
 if TYPE_CHECKING:
     from tests.app.web.browsing import Open
@@ -86,3 +95,82 @@ def test_a_model_that_cannot_be_explained_still_answers(open_page: Open) -> None
     expect(page.locator(".stack .picture")).to_be_visible()
     for gone in (".stack .heat", ".controls", ".as-png"):
         expect(page.locator(gone)).to_be_hidden()
+
+
+def test_two_films_are_seen_side_by_side_with_both_heat_maps(open_page: Open) -> None:
+    page = open_page(viewport={"width": 1280, "height": 900})
+    compare = page.get_by_label("Compare with")
+    choose(page, file_of(PICTURE, "one.jpg"))
+    answered(page)
+    expect(compare).to_be_hidden()
+    choose(page, file_of(OTHER, "two.png"), file_of(b"hello", "three.txt"))
+    expect(page.locator(".thumbnail .label").filter(has_text="…")).to_have_count(0)
+    page.locator(".thumbnail").first.click()
+    options = compare.locator("option")
+    expect(options).to_have_text(["no other", re.compile("^two.png: ")])
+    compare.select_option(index=1)
+    films = page.locator(".film")
+    expect(films).to_have_count(2)
+    expect(page.locator(".film .picture:visible")).to_have_count(2)
+    sizes = films.locator(".picture").evaluate_all("all => all.map(i => i.naturalWidth)")
+    assert sizes == [300, 200]
+    boxes = [films.nth(at).bounding_box() for at in (0, 1)]
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    assert boxes[0]["y"] == boxes[1]["y"]
+    assert boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    expect(films.nth(1).locator("figcaption")).to_contain_text("two.png")
+    expect(films.nth(1).locator("figcaption")).to_contain_text(re.compile("COVID (> |< )?[0-9]+ %"))
+    for name in CLASSES:
+        page.get_by_label(name, exact=True).check()
+        for film in films.all():
+            shown = film.locator(".heat").is_visible()
+            assert shown is not film.locator(".nothing").is_visible()
+    page.get_by_role("button", name="Zoom in").click()
+    planes = page.locator(".plane").evaluate_all("all => all.map(p => p.style.transform)")
+    assert len(set(planes)) == 1, "they are looked at alike"
+    assert "scale(1.25)" in planes[0]
+    compare.select_option(index=0)
+    expect(films).to_have_count(1)
+
+
+def test_the_film_beside_goes_with_its_picture(open_page: Open) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE, "one.jpg"), file_of(OTHER, "two.png"), file_of(OTHER, "<i>3.png"))
+    expect(page.locator(".thumbnail .label").filter(has_text="…")).to_have_count(0)
+    page.get_by_label("Compare with").select_option(index=1)
+    expect(page.locator(".film")).to_have_count(2)
+    page.locator(".thumbnail").nth(2).click()
+    expect(page.locator("figcaption .name")).to_have_text(["<i>3.png", "two.png"])
+    page.locator(".thumbnail").nth(1).click()
+    expect(page.locator(".film")).to_have_count(1)
+    page.get_by_label("Compare with").select_option(index=2)
+    expect(page.locator("figcaption .name")).to_have_text(["two.png", "<i>3.png"])
+    page.get_by_role("button", name="Remove this one").click()
+    expect(page.locator(".thumbnail[aria-pressed=true] .name")).to_have_text("<i>3.png")
+    expect(page.locator(".film")).to_have_count(1)
+
+
+def test_a_film_whose_model_knew_other_classes_is_laid_beside_all_the_same(
+    open_page: Open,
+) -> None:
+    page = open_page()
+    choose(page, file_of(PICTURE, "one.jpg"))
+    answered(page)
+    edit_answers(
+        page,
+        lambda body: (
+            body.update(
+                label="A", probabilities={"A": 0.9, "B": 0.1}, prediction_set=["A"], uncertain=False
+            ),
+            body["layers"].update(heat={}),
+        ),
+    )
+    choose(page, file_of(OTHER, "two.png"))
+    expect(page.locator("#answer h2")).to_have_text("Looks most like A")
+    page.locator(".thumbnail").first.click()
+    page.get_by_label("Compare with").select_option(index=1)
+    page.get_by_label("COVID", exact=True).check()
+    expect(page.locator("figcaption").nth(1)).to_contain_text("A 90 %, B 10 %")
+    nothing = page.locator(".film").nth(1).locator(".nothing")
+    expect(nothing).to_have_text("The model of this film knows no COVID.")

@@ -4,9 +4,9 @@ import { byId, element, fromTemplate, showOnceLoaded } from "../dom.js";
 import { selected, sourceOf } from "../pictures/list.js";
 import { enqueue, obstacle } from "../pictures/queue.js";
 import { contractOf, operatingPoint } from "../service/contracts.js";
-import { adviceOn, isWorthRepeating } from "../service/problems.js";
+import { adviceOn, isRefusal, isWorthRepeating } from "../service/problems.js";
 import { saveOverlay, saveResult } from "./saving.js";
-import { percent, verdict, warningsOn } from "./verdict.js";
+import { judgedOn, percent, verdict, warningsOn } from "./verdict.js";
 import { fillViewer } from "./viewer.js";
 
 export function showSelected() {
@@ -39,6 +39,7 @@ function showProgress(section, { file, state, sent }) {
 function problemCard(picture) {
   const { problem, file } = picture;
   const card = fromTemplate("problem-template");
+  card.classList.toggle("refusal", isRefusal(problem));
   card.querySelector("h2").textContent = problem.title;
   card.querySelector(".name").textContent = file.name;
   card.querySelector(".advice").textContent = adviceOn(problem);
@@ -61,24 +62,30 @@ function answerCard(picture) {
   const { title, meaning } = verdict(picture.answer);
   card.querySelector("h2").textContent = title;
   card.querySelector(".meaning").textContent = meaning;
+  card.querySelector(".judged").textContent = judgedOn(picture.answer);
   const warnings = warningsOn(picture);
   const list = card.querySelector(".warnings");
   list.hidden = !warnings.length;
   list.append(...warnings.map((warning) => element("li", { textContent: warning })));
   fillBars(card, picture.answer);
   fillFacts(card.querySelector(".facts"), picture);
-  fillViewer(card, picture.answer);
+  fillViewer(card, picture);
   card.querySelector(".as-json").addEventListener("click", () => saveResult(picture));
   card.querySelector(".as-png").addEventListener("click", () => saveOverlay(card, picture.answer));
+  card.querySelector(".print").addEventListener("click", () => print());
   return card;
 }
 
 function fillBars(card, answer) {
   const { probabilities, label, model } = answer;
   const contract = contractOf(answer);
+  const names = Object.keys(probabilities);
   card.querySelector("caption").textContent = model.calibrated ? "Calibrated probabilities" : "Scores, not calibrated";
   card.querySelector(".key").hidden = !contract;
-  const rows = Object.entries(probabilities).map(([name, share]) => {
+  card.querySelector(".fitted").hidden = !contract || !Object.keys(contract.operating_points).length;
+  card.querySelector(".assumed").hidden = !contract || names.every((name) => Object.hasOwn(contract.operating_points, name));
+  const rows = names.map((name) => {
+    const share = probabilities[name];
     const row = cell("tr", "row", { className: name === label ? "likeliest" : "" });
     const bar = cell("td", "cell");
     bar.append(trackOf(share, contract && operatingPoint(contract, name)));
@@ -108,7 +115,8 @@ function trackOf(share, point) {
   if (point !== undefined) {
     const tick = element("span", { className: "tick" });
     tick.style.left = `${100 * point}%`;
-    const side = share < point ? "not reached" : "reached";
+    const just = percent(share) === percent(point) ? "just " : ""; // as the same figure stands for both
+    const side = share < point ? `${just}not reached` : `${just}reached`;
     track.append(tick, element("span", { className: "unseen", textContent: `${percent(point)}, ${side}` }));
   }
   return track;

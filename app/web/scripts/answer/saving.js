@@ -3,9 +3,10 @@
 import { element } from "../dom.js";
 import { contractOf } from "../service/contracts.js";
 import { percent, warningsOn } from "./verdict.js";
+import { isWindowed, windowInWords, windowLine } from "./view.js";
 import { shown } from "./viewer.js";
 
-const DISCLAIMER = "Research software, not a medical device";
+export const DISCLAIMER = "Research software, not a medical device";
 const INK = "#f0f0f0";
 const PAPER = "#101010";
 const TEXT_SIZE = 15;
@@ -25,14 +26,15 @@ export function saveResult(picture) {
   save(new Blob([`${lines}\n`], { type: "application/json" }), fileName(answer, ".json"));
 }
 
-// What is seen, with words below it that say what it is.
+// The whole film as it is seen, with words below it that say what it is.
 export function saveOverlay(card, answer) {
-  const [under, over] = card.querySelectorAll(".stack img");
+  const [under, over] = card.querySelector(".stack").querySelectorAll("img");
   const { name, strength } = shown;
   const across = Math.max(under.naturalWidth, LEAST_WIDTH);
   const down = Math.round(across * under.naturalHeight / under.naturalWidth);
   const words = [
     `${over.hidden ? "Nothing speaks" : "What speaks"} for ${name}, ${percent(answer.probabilities[name])}`,
+    ...(isWindowed() ? [`Window: ${windowInWords()}`] : []),
     `${answer.model.name}, SHA-256 ${answer.model.sha256.slice(0, 12)}`,
     DISCLAIMER,
   ];
@@ -42,6 +44,7 @@ export function saveOverlay(card, answer) {
   pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.imageSmoothingQuality = "high";
   pen.drawImage(under, 0, 0, across, down);
+  if (isWindowed()) drawWindowed(pen, across, down);
   if (!over.hidden) {
     pen.globalAlpha = strength / 100;
     pen.drawImage(over, 0, 0, across, down);
@@ -54,7 +57,15 @@ export function saveOverlay(card, answer) {
   canvas.toBlob((blob) => save(blob, fileName(answer, `-${name}.png`)), "image/png");
 }
 
-function save(blob, name) {
+function drawWindowed(pen, across, down) {
+  const { slope, start } = windowLine();
+  const pixels = pen.getImageData(0, 0, across, down);
+  const { data } = pixels; // which keeps itself within 0 and 255
+  for (let i = 0; i < data.length; i += 1) if (i % 4 < 3) data[i] = slope * data[i] + 255 * start;
+  pen.putImageData(pixels, 0, 0);
+}
+
+export function save(blob, name) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);

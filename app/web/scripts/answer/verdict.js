@@ -1,45 +1,57 @@
 /* What an answer says, in words. */
 
-import { contractOf, operatingPoint } from "../service/contracts.js";
+import { contractOf } from "../service/contracts.js";
 import { adviceOn } from "../service/problems.js";
 
-// Never 0 or 100: no softmax is as sure as that sounds.
+// A class at least so likely, by that of the likeliest, is named beside it.
+const CLOSE = 0.5;
+
+// Whole, as no model knows more; never 0 or 100, as none is as sure as that sounds.
 export function percent(share) {
-  if (share > 0.999) return "> 99.9 %";
-  return share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`;
+  if (share > 0.99) return "> 99 %";
+  return share < 0.01 ? "< 1 %" : `${Math.round(100 * share)} %`;
 }
 
 // `short` fits a thumbnail, `title` heads the card, and `meaning` is a sentence or two.
 export function verdict(answer) {
-  const { label, confidence, probabilities, uncertain } = answer;
-  const share = percent(confidence);
-  const contract = contractOf(answer);
-  if (uncertain) {
+  const { label, confidence, probabilities, prediction_set: set, uncertain } = answer;
+  const names = Object.keys(probabilities);
+  const others = names.filter((name) => name !== label).toSorted((a, b) => probabilities[b] - probabilities[a]);
+  const close = others.filter((name) => !set.includes(name) && probabilities[name] >= CLOSE * confidence);
+  const nearby = nearbyOf(close);
+  if (!uncertain) {
+    return {
+      short: close.length ? `${label}, then ${listed(close)}` : label,
+      title: `Looks most like ${label}${close.length ? `, with ${listed(close)} not far behind` : ""}`,
+      meaning: `${meaningOf(answer)} ${nearby}`,
+    };
+  }
+  const likeliest = `${label} is the likeliest, with ${percent(confidence)}`;
+  if (!set.length) {
     return {
       short: "Uncertain",
-      title: "Uncertain",
-      meaning: `No class reaches its operating point: take this as no answer. ${label} is the likeliest, with ${share}.`,
+      title: `Uncertain: nearest to ${listed([label, ...close])}`,
+      meaning: "No class reaches its operating point: the picture is like none of the classes as the model " +
+        `knows them. Take this as no answer. ${likeliest}. ${nearby}`,
     };
   }
-  if (!contract) {
+  const found = others.filter((name) => set.includes(name));
+  const either = listed([label, ...others.filter((name) => found.includes(name) || close.includes(name))], "disjunction");
+  if (set.length === names.length) {
     return {
-      short: `${label}?`,
-      title: `Most like ${label}`,
-      meaning: `With ${share}. The operating points are not known yet: no other class can be left out.`,
+      short: either,
+      title: `Uncertain: ${either}`,
+      meaning: "Every class reaches its operating point, so none can be excluded: " +
+        `the answer does not tell them apart. ${likeliest}.`,
     };
   }
-  const found = Object.keys(probabilities).filter((name) => probabilities[name] >= operatingPoint(contract, name));
-  const others = found.filter((name) => name !== label);
-  if (!others.length) return { short: label, title: `Looks most like ${label}`, meaning: meaningOf(answer) };
-  const isPlural = others.length > 1;
-  const either = listed([label, ...others], "disjunction");
-  const likeliest = `${label} is the likeliest, with ${share}`;
+  const reach = found.length > 1 ? "reach their operating points" : "reaches its operating point";
   return {
     short: either,
     title: `Not clear-cut: ${either}`,
-    meaning: found.includes(label)
-      ? `${likeliest}. ${listed(others)} ${isPlural ? "reach their operating points" : "reaches its operating point"}, too, and cannot be left out.`
-      : `${likeliest}, but below its operating point. ${listed(others)} ${isPlural ? "reach theirs" : "reaches its own"}. None of them can be left out.`,
+    meaning: set.includes(label)
+      ? `${likeliest}. ${listed(found)} ${reach}, too, and cannot be excluded. ${nearby}`
+      : `${likeliest}, but below its operating point. ${listed(found)} ${reach} and cannot be excluded. ${nearby}`,
   };
 }
 
@@ -53,11 +65,30 @@ export function summary({ file, answer, problem, ...rest }) {
   return [`${file.name}: ${title}. ${meaning}`, ...warningsOn({ answer, ...rest })].join(" ");
 }
 
+// Which pictures "those it was judged on" are; empty until the model's contract is known.
+export function judgedOn(answer) {
+  const contract = contractOf(answer);
+  if (!contract) return "";
+  const counts = Object.entries(contract.dataset?.counts?.test ?? {});
+  if (!counts.length) return "The model's file does not say which pictures it was judged on.";
+  const pictures = counts.reduce((sum, [, count]) => sum + count, 0);
+  const accuracy = contract.metrics?.accuracy?.value;
+  const right = accuracy === undefined ? "" : ` It was right on ${percent(accuracy)} of them.`;
+  return `It was judged on ${pictures.toLocaleString("en")} pictures set apart from its training data: ` +
+    `${listed(counts.map(([name, count]) => `${count.toLocaleString("en")} of ${name}`))}.${right}`;
+}
+
 function meaningOf({ label, confidence, model }) {
   if (!model.calibrated) return `With a score of ${percent(confidence)}; it is not calibrated, and no probability.`;
   const many = confidence >= 0.995 ? "nearly all" : `about ${Math.round(100 * confidence)}`;
   return `Of 100 pictures like those it was judged on that get such a figure, ${many} would be ${label}. ` +
     "With other pictures it may be quite different.";
+}
+
+function nearbyOf(close) {
+  if (!close.length) return "";
+  const [are, points] = close.length > 1 ? ["are", "their operating points"] : ["is", "its operating point"];
+  return `${listed(close)} ${are} below ${points}, but more than half as likely.`;
 }
 
 const listed = (words, type = "conjunction") => new Intl.ListFormat("en", { type }).format(words);

@@ -10,6 +10,11 @@ export function append(picture) {
   pictures.push(picture);
 }
 
+// Each back at the place that it had.
+export function insert(places) {
+  for (const [at, picture] of places) pictures.splice(at, 0, picture);
+}
+
 export function drop(gone) {
   pictures = pictures.filter((picture) => !gone.includes(picture));
 }

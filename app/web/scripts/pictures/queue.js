@@ -18,6 +18,7 @@ let heldUntil = 0;
 export function enqueue(picture) {
   wait(picture);
   picture.attempts = 0;
+  picture.turn = (picture.turn ?? 0) + 1; // what an earlier one still brings is not wanted
   sendNext();
 }
 
@@ -50,11 +51,12 @@ function wait(picture) {
 async function send(picture) {
   const started = performance.now();
   const key = apiKey;
+  const { turn } = picture;
   picture.state = "sending";
   picture.attempts += 1;
   pictureChanged.tell(picture);
   const found = await answerTo(picture);
-  if (pictures.includes(picture)) {
+  if (pictures.includes(picture) && picture.turn === turn) {
     const { problem } = found;
     if (problem?.status === 401 && key !== apiKey) wait(picture); // asked before the key was known
     else if (problem && mayPass(problem) && picture.attempts < ATTEMPTS) {

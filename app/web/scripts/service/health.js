@@ -9,7 +9,7 @@ const ASK_AGAIN_MS = { ready: 10_000, other: 2_000 };
 const STATES = {
   ready: "Ready",
   loading: "Loading the model …",
-  draining: "Shutting down: takes no more pictures",
+  draining: "Shutting down; pictures wait for the next",
   failed: "Cannot serve its model",
   unreachable: "Cannot be reached; asking again …",
 };

@@ -37,4 +37,6 @@ function formOf(file) {
 const isAnswer = (found) =>
   typeof found?.probabilities?.[found.label] === "number" &&
   typeof found.confidence === "number" &&
+  typeof found.uncertain === "boolean" &&
+  Array.isArray(found.prediction_set) &&
   typeof found.model?.sha256 === "string";

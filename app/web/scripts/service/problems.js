@@ -9,7 +9,8 @@ const ADVICE = {
   "unsupported-image-type": "Save it as JPEG or PNG, or take the DICOM file itself.",
   "wrong-modality": "Only projection radiographs are read: CR, DX and their like.",
   "unusable-image": "Export it again; this file is damaged, or holds more than one picture.",
-  "not-a-chest-x-ray": "Send one frontal chest X-ray, the whole film, without a viewer's frame around it.",
+  "not-a-chest-x-ray": "If it is a frontal chest film, turn it upright, the head up, and send the whole film " +
+    "without a viewer's frame around it.",
   "queue-full": "Others are being answered. Try again in a few seconds.",
   "too-many-connections": "Others are being answered. Try again in a few seconds.",
   "not-ready": "Try again once the service says that it is ready.",
@@ -56,6 +57,9 @@ export function problemOf({ status, response }) {
 
 export const isWorthRepeating = ({ status }) =>
   WORTH_REPEATING.has(status) || (status >= 500 && status !== 501);
+
+// The service works, and will not take this picture: no fault, and no alarm.
+export const isRefusal = (problem) => problem.status >= 400 && problem.status < 500 && !isWorthRepeating(problem);
 
 export const adviceOn = ({ status, kind, advice }) =>
   advice ?? ADVICE[kind] ?? ADVICE_BY_STATUS[status] ?? (isWorthRepeating({ status }) ? IN_A_WHILE : TELL_THEM);
