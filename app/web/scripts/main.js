@@ -4,7 +4,7 @@
    Each layer imports only those after it: main, gallery, answer, pictures, service. What a module has
    to tell a higher one is a signal, and this module connects the two. */
 
-import { saveTable } from "./answer/table.js";
+import { saveTable } from "./answer/saving.js";
 import { byId } from "./dom.js";
 import { add, announceDone, forget, remove, showAnswersOf, showPicture, undoRemoval } from "./gallery.js";
 import { pictureChanged, pictures, selected } from "./pictures/list.js";

@@ -1,12 +1,15 @@
-/* An answer as a file: the result as JSON, the overlay as PNG. */
+/* Answers as files: a result as JSON, its overlay as PNG, and all results as one table. */
 
 import { element } from "../dom.js";
+import { pictures } from "../pictures/list.js";
 import { contractOf } from "../service/contracts.js";
 import { percent, warningsOn } from "./verdict.js";
 import { isWindowed, windowInWords, windowLine } from "./view.js";
 import { shown } from "./viewer.js";
 
-export const DISCLAIMER = "Research software, not a medical device";
+const DISCLAIMER = "Research software, not a medical device";
+const MARK = "\uFEFF"; // without it, Excel takes UTF-8 for something else
+const JOINT = "; ";
 const INK = "#f0f0f0";
 const PAPER = "#101010";
 const TEXT_SIZE = 15;
@@ -57,6 +60,46 @@ export function saveOverlay(card, answer) {
   canvas.toBlob((blob) => save(blob, fileName(answer, `-${name}.png`)), "image/png");
 }
 
+// Its columns are named as in the table of `app.score`.
+export function saveTable() {
+  const done = pictures.filter(({ answer, problem }) => answer || problem);
+  const names = [...new Set(done.flatMap(({ answer }) => Object.keys(answer?.probabilities ?? {})))];
+  const rows = done.map((picture) => rowOf(picture, names));
+  const columns = Object.keys(rows[0]);
+  const lines = [columns, ...rows.map((row) => Object.values(row))].map((cells) => cells.map(quoted).join(","));
+  save(new Blob([MARK, lines.join("\r\n"), "\r\n"], { type: "text/csv" }), "cxr-results.csv");
+}
+
+function rowOf(picture, names) {
+  const { file, answer, problem, endedAt } = picture;
+  const shares = names.map((name) => [
+    `probability_${name}`,
+    answer && Object.hasOwn(answer.probabilities, name) ? answer.probabilities[name] : "",
+  ]);
+  return {
+    file: file.name,
+    label: answer?.label,
+    confidence: answer?.confidence,
+    ...Object.fromEntries(shares),
+    prediction_set: answer?.prediction_set.join(JOINT),
+    uncertain: answer?.uncertain,
+    warnings: answer && warningsOn(picture).join(JOINT),
+    error: problem && [problem.title, problem.detail].filter(Boolean).join(": "),
+    model: answer?.model.name,
+    sha256: answer?.model.sha256,
+    request_id: answer?.request_id ?? problem?.request_id,
+    answered_at: endedAt.toISOString(),
+    note: DISCLAIMER,
+  };
+}
+
+// A name that begins like a formula would be one in a spreadsheet, so it is made text.
+function quoted(cell) {
+  if (typeof cell !== "string") return String(cell ?? "");
+  const words = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
+  return /[",\r\n]/.test(words) ? `"${words.replaceAll('"', '""')}"` : words;
+}
+
 function drawWindowed(pen, across, down) {
   const { slope, start } = windowLine();
   const pixels = pen.getImageData(0, 0, across, down);
@@ -65,7 +108,7 @@ function drawWindowed(pen, across, down) {
   pen.putImageData(pixels, 0, 0);
 }
 
-export function save(blob, name) {
+function save(blob, name) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
