@@ -112,6 +112,7 @@ def say_terms(settings: Settings, classifier: Classifier) -> None:
         "version": VERSION,
         "engine": engine.name,
         "device": engine.device,
+        "precision": engine.precision,
         "keys": "yes" if settings.needs_key else "no",
         "gate": settings.ood if classifier.contract.ood else "none",
         "max_upload_mb": settings.max_upload_mb,

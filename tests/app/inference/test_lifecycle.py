@@ -73,8 +73,8 @@ async def test_one_line_says_what_serves_to_whom_and_within_which_limits(
     await service_of(api_keys="secret", max_queue=7).start()
     (line,) = [r for r in caplog.records if r.getMessage().startswith("serving: ")]
     assert line.getMessage() == (
-        f"serving: version {VERSION}, engine fake, device cpu, keys yes, gate none, "
-        "max_upload_mb 20.0, max_pixels 50000000, max_queue 7, max_connections 512, "
+        f"serving: version {VERSION}, engine fake, device cpu, precision f32, keys yes, gate none, "
+        "max_upload_mb 101.0, max_pixels 50000000, max_queue 7, max_connections 512, "
         "request_timeout_s 30.0"
     )
     assert getattr(line, "max_queue", None) == 7
