@@ -186,7 +186,5 @@ def test_every_other_block_is_an_answer_or_a_tree() -> None:
 
 
 def test_the_sample_is_taken_for_a_chest_x_ray(place: Place) -> None:
-    answer = place.server.post(
-        "/predict", files={"file": (place.folder / "radiograph.png").open("rb")}
-    )
+    answer = place.server.post("/predict", content=(place.folder / "radiograph.png").read_bytes())
     assert answer.status_code == 200, answer.text
