@@ -1,0 +1,94 @@
+"""Whom a DICOM node talks to: a modality that sends drawn films, an archive that keeps reports."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
+from pynetdicom import AE, evt
+
+from benchmarks.rig.corpus.dicoms import write_dicom
+from benchmarks.rig.corpus.drawing import draw_radiograph
+
+
+class Archive:
+    """Keeps the UIDs of what it is sent; can be stopped and started."""
+
+    def __init__(self) -> None:
+        self.reports: list[tuple[str, str]] = []
+        self.port = 0
+        self._server: Any = None
+
+    def start(self) -> None:
+        """Listen, where it did before."""
+        entity = AE(ae_title="ARCHIVE")
+        entity.maximum_associations = 100
+        entity.add_supported_context(ComprehensiveSRStorage)
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._keep)]
+        self._server = entity.start_server(
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
+        )
+        self.port = self._server.socket.getsockname()[1]
+
+    def stop(self) -> None:
+        """Refuse everything from now on."""
+        self._server.shutdown()
+
+    def _keep(self, event: evt.Event) -> int:
+        document = event.dataset
+        self.reports.append((str(document.StudyInstanceUID), str(document.SOPInstanceUID)))
+        return 0x0000
+
+
+def draw_film(index: int) -> Dataset:
+    """A drawn film with identity; one picture of eight, which the service answers as any other."""
+    pixels = np.asarray(draw_radiograph(index % 8))
+    dataset = dcmread(
+        BytesIO(
+            write_dicom(
+                pixels,
+                SOPClassUID=DigitalXRayImageStorageForPresentation,
+                Modality="DX",
+                PatientName="Drawn^Film",
+                PatientID=str(index),
+                StudyInstanceUID=generate_uid(entropy_srcs=["study", str(index)]),
+                SeriesInstanceUID=generate_uid(entropy_srcs=["series", str(index)]),
+                SOPInstanceUID=generate_uid(entropy_srcs=["film", str(index)]),
+            )
+        )
+    )
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    return dataset
+
+
+def file_of(film: Dataset) -> bytes:
+    """The film as a DICOM file."""
+    buffer = BytesIO()
+    film.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def send(port: int, film: Dataset) -> bool:
+    """Whether the node accepted `film`, on an association of its own."""
+    entity = AE(ae_title="MODALITY")
+    entity.add_requested_context(film.SOPClassUID, ExplicitVRLittleEndian)
+    association = entity.associate("127.0.0.1", port, ae_title="CXR")
+    if not association.is_established:
+        return False
+    try:
+        return bool(association.send_c_store(film).get("Status") == 0x0000)
+    except (RuntimeError, ValueError):
+        return False
+    finally:
+        with suppress(Exception):
+            association.release()
