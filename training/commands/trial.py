@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -10,14 +9,22 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from app.xray.errors import DatasetError, TrainingError
-from app.xray.replacing import replacing
+from app.xray.errors import DatasetError
 from training.commands.flags import add_data, add_trial
 from training.data.dataset import Split, load_dataset
+from training.data.fingerprint import fingerprint_of
 from training.data.folder import find_files
 from training.data.manifest import read_sources, sources_of
 from training.recipes.config import FitConfig
-from training.recipes.files import RECIPES, Trial, path_of, read_recipe
+from training.recipes.files import read_recipe
+from training.recipes.trials import (
+    Trial,
+    digest_of,
+    key_of,
+    read_trials,
+    record_trial,
+    trials_folder,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -42,19 +49,24 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
-    """Try a recipe, note what came of it in its file, and print its trials.
+    """Try a recipe, note what came of it beside other trials on these data, and print its trials.
 
     Raises:
         DatasetError, TrainingError: as `run_trial`, `read_recipe` and `record_trial`.
     """
+    find_files(options.data, KNOWN)
+    recipe = read_recipe(options.recipe)
+
     from training.report.terminal import print_trials
 
-    recipe = read_recipe(options.recipe)
+    folder = trials_folder(fingerprint_of(options.data, KNOWN))
     trial = run_trial(
         options.recipe, recipe, options.data, options.weights, options.held_out, console
     )
-    record_trial(options.recipe, options.held_out, trial)
-    print_trials({Path(options.recipe).stem: read_recipe(options.recipe)}, console)
+    digest = digest_of(recipe.settings, options.weights)
+    record_trial(folder, options.recipe, digest, key_of(options.held_out), trial)
+    print_trials({Path(options.recipe).stem: read_trials(folder, options.recipe)}, console)
+    console.print(f"noted in {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def run_trial(
@@ -173,40 +185,3 @@ def _refuse_unless_taught(
                 raise DatasetError(
                     f"--held-out {','.join(held_out)}: no picture of {name} is left to learn from"
                 )
-
-
-def record_trial(name: str, held_out: Sequence[str], trial: Trial, folder: Path = RECIPES) -> None:
-    """Write a trial into the recipe's file, in the place of one under the same conditions.
-
-    The trials stand at the file's end; what stands above, comments too, is left as it is.
-
-    Raises:
-        TrainingError: as `read_recipe`, or the file cannot be written.
-    """
-    trials = {**read_recipe(name, folder).trials, ",".join(held_out) or "val": trial}
-    path = path_of(name, folder)
-    kept = path.read_text(encoding="utf-8").split("\n[trials.")[0].rstrip()
-    tables = [_table(key, trials[key]) for key in sorted(trials, key=lambda key: key != "val")]
-    try:
-        with replacing(path) as partial:
-            partial.write_text("\n\n".join([kept, *tables]) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise TrainingError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def _table(key: str, trial: Trial) -> str:
-    """A table of TOML; JSON's strings are among TOML's basic strings."""
-    sources = ", ".join(
-        f"{json.dumps(source)} = {figure:.3f}" for source, figure in trial.balanced_accuracy.items()
-    )
-    return "\n".join(
-        [
-            f"[trials.{json.dumps(key)}]",
-            f"command = {json.dumps(trial.command)}",
-            f"minutes = {trial.minutes:.1f}",
-            f"pictures = {trial.pictures}",
-            f"accuracy = {trial.accuracy:.3f}",
-            f"macro_auroc = {trial.macro_auroc:.3f}",
-            f"balanced_accuracy = {{ {sources} }}",
-        ]
-    )

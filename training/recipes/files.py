@@ -1,4 +1,4 @@
-"""`training/recipes/*.toml`: how a network may be trained, why, and what came of it."""
+"""`training/recipes/*.toml`: how a network may be trained, and why."""
 
 from __future__ import annotations
 
@@ -16,40 +16,13 @@ DEFAULT: Final = "grain"
 """The recipe that `fit` follows where none is named."""
 
 
-class Trial(BaseModel):
-    """What a network trained by a recipe makes of pictures that it has not seen, but not of test.
-
-    All figures but `minutes` are from 0 to 1. Of each source `balanced_accuracy` has the mean
-    recall of the classes that it holds.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    command: str
-    minutes: float
-    pictures: int
-    accuracy: float
-    macro_auroc: float
-    balanced_accuracy: dict[str, float]
-
-    @property
-    def mean(self) -> float:
-        """The balanced accuracy, each source counting the same."""
-        return sum(self.balanced_accuracy.values()) / len(self.balanced_accuracy)
-
-
 class RecipeFile(BaseModel):
-    """A recipe, why it might be better than another, and its trials.
-
-    `trials` has "val", trained on all sources, and for each set of sources that was held out of
-    training, their names with a comma between them.
-    """
+    """A recipe, and why it might be better than another."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     why: str
     settings: Recipe = Recipe()
-    trials: dict[str, Trial] = {}
 
 
 def recipe_names(folder: Path = RECIPES) -> tuple[str, ...]:

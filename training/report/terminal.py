@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from training.data.audit.audit import Audit
     from training.data.dataset import Dataset
     from training.evaluation.examine import Examination
-    from training.recipes.files import RecipeFile
+    from training.recipes.trials import Trial
     from training.report.document import Block
 
 Item = TypeVar("Item")
@@ -75,12 +75,10 @@ def print_audit(audit: Audit, console: Console) -> None:
     console.print(spell_verdict(audit), style=style, highlight=False)
 
 
-def print_trials(recipes: Mapping[str, RecipeFile], console: Console) -> None:
+def print_trials(recipes: Mapping[str, Mapping[str, Trial]], console: Console) -> None:
     """A table for all that were tried on val, and one for each set of sources held out."""
-    for key in sorted({key for recipe in recipes.values() for key in recipe.trials}):
-        tried = {
-            name: recipe.trials[key] for name, recipe in recipes.items() if key in recipe.trials
-        }
+    for key in sorted({key for trials in recipes.values() for key in trials}):
+        tried = {name: trials[key] for name, trials in recipes.items() if key in trials}
         sources = sorted({name for trial in tried.values() for name in trial.balanced_accuracy})
         rows = [
             (

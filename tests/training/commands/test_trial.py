@@ -11,8 +11,17 @@ import training.network.mobilenet
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.cli import main
-from training.commands.trial import record_trial
-from training.recipes.files import Trial, read_recipe
+from training.commands.trial import KNOWN
+from training.data.fingerprint import fingerprint_of
+from training.recipes.files import RECIPES, read_recipe
+from training.recipes.trials import (
+    Trial,
+    digest_of,
+    key_of,
+    read_trials,
+    record_trial,
+    trials_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +37,12 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
         return build_tiny(keras, classes)
 
     monkeypatch.setattr(training.network.mobilenet, "build_mobilenet", build)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noted below the working folder."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -50,11 +65,24 @@ def recipe(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_trial_is_judged_on_val_and_noted_in_the_recipe(
+def trials_of(data: Path, recipe: Path) -> dict[str, Trial]:
+    """Those on the data as they are now."""
+    return read_trials(trials_folder(fingerprint_of(data, KNOWN)), str(recipe))
+
+
+def note(data: Path, recipe: Path, held_out: Sequence[str], trial: Trial = TRIAL) -> None:
+    digest = digest_of(read_recipe(str(recipe)).settings, "imagenet")
+    folder = trials_folder(fingerprint_of(data, KNOWN))
+    record_trial(folder, str(recipe), digest, key_of(held_out), trial)
+
+
+def test_a_trial_is_judged_on_val_and_noted_by_its_data_and_nowhere_else(
     data: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    before = recipe.read_text(), sorted(RECIPES.iterdir())
     assert main(["trial", "--data", str(data), "--recipe", str(recipe), "--weights", "none"]) == 0
-    (trial,) = read_recipe(str(recipe)).trials.values()
+    assert (recipe.read_text(), sorted(RECIPES.iterdir())) == before
+    (trial,) = trials_of(data, recipe).values()
     assert trial.pictures == 6
     assert set(trial.balanced_accuracy) == {"a", "b"}
     assert trial.command == f"python -m training trial --data DIR --recipe {recipe.name}"
@@ -64,7 +92,7 @@ def test_a_trial_is_judged_on_val_and_noted_in_the_recipe(
 def test_a_trial_without_a_source_is_judged_on_all_of_it_but_test(data: Path, recipe: Path) -> None:
     arguments = ["trial", "--data", str(data), "--recipe", str(recipe), "--weights", "none"]
     assert main([*arguments, "--held-out", "c"]) == 0
-    trial = read_recipe(str(recipe)).trials["c"]
+    trial = trials_of(data, recipe)["c"]
     assert trial.pictures == 1
     assert set(trial.balanced_accuracy) == {"c"}
     assert trial.command.endswith("--held-out c")
@@ -92,23 +120,75 @@ def test_sources_that_cannot_be_held_out_are_refused(
     assert message in capsys.readouterr().err
 
 
-def test_a_search_tries_what_was_not_tried_and_tells_the_best_first(
-    data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tried = []
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What is tried from here on, each noted as better than `TRIAL`."""
+    found = []
 
     def run_apart(name: str, data: Path, weights: str, held_out: Sequence[str]) -> None:
-        tried.append((Path(name).stem, ",".join(held_out)))
-        record_trial(name, held_out, TRIAL.model_copy(update={"balanced_accuracy": {"a": 0.75}}))
+        found.append((Path(name).stem, ",".join(held_out)))
+        better = TRIAL.model_copy(update={"balanced_accuracy": {"a": 0.75}})
+        note(data, Path(name), held_out, better)
 
     monkeypatch.setattr(training.commands.search, "run_apart", run_apart)
-    other = recipe.with_name("other.toml")
-    other.write_text('why = "Else."\n')
-    record_trial(str(other), (), TRIAL)
+    return found
+
+
+@pytest.fixture
+def other(recipe: Path) -> Path:
+    path = recipe.with_name("other.toml")
+    path.write_text('why = "Else."\n')
+    return path
+
+
+def test_a_search_tries_what_was_not_tried_and_tells_the_best_first(
+    data: Path, recipe: Path, other: Path, tried: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    note(data, other, ())
     assert main(["search", "--data", str(data), "--held-out", "c", str(other), str(recipe)]) == 0
     assert tried == [("other", "c"), ("mine", ""), ("mine", "c")]
     table = capsys.readouterr().out.split("judged on val")[1]
     assert table.index("mine") < table.index("other")
-    tried.clear()
+
+
+def test_without_data_a_search_only_tells_what_was_tried_on_which(
+    data: Path, other: Path, tried: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["search"]) == 0
+    assert "nothing was tried yet" in capsys.readouterr().out
+    note(data, other, ())
     assert main(["search", str(other)]) == 0
+    assert tried == []
+    printed = capsys.readouterr().out
+    assert fingerprint_of(data, KNOWN)[:16] in printed
+    assert "judged on val" in printed
+
+
+@pytest.mark.parametrize("changed", ["a picture", "a source"])
+def test_a_search_on_other_data_is_not_told_the_figures_of_these(
+    data: Path, other: Path, tried: list[Any], changed: str
+) -> None:
+    note(data, other, ())
+    if changed == "a picture":
+        (data / "train/COVID/covid-0.png").write_bytes(b"another")
+    else:
+        manifest = data / "manifest.csv"
+        manifest.write_text(manifest.read_text().replace("covid-0.png,a", "covid-0.png,z"))
+    assert main(["search", "--data", str(data), str(other)]) == 0
+    assert tried == [("other", "")]
+
+
+def test_a_recipe_that_changed_is_tried_again(data: Path, other: Path, tried: list[Any]) -> None:
+    note(data, other, ())
+    other.write_text('why = "Else."\n[settings]\nepochs = 2\n')
+    assert main(["search", "--data", str(data), str(other)]) == 0
+    assert tried == [("other", "")]
+
+
+@pytest.mark.parametrize("word", ["search", "trial --recipe 2022"])
+def test_a_folder_that_is_not_there_is_told_at_once(
+    word: str, tried: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*word.split(), "--data", "nowhere"]) == 2
+    assert "nowhere: no such folder" in capsys.readouterr().err
     assert tried == []

@@ -5,21 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.xray.errors import TrainingError
-from training.commands.trial import record_trial
 from training.recipes.config import Recipe
-from training.recipes.files import DEFAULT, Trial, read_recipe, recipe_names
+from training.recipes.files import DEFAULT, read_recipe, recipe_names
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-TRIAL = Trial(
-    command='python -m training trial --recipe "x"',
-    minutes=1.25,
-    pictures=7,
-    accuracy=0.5,
-    macro_auroc=0.75,
-    balanced_accuracy={"clinic": 0.5, "other clinic": 1.0},
-)
 
 
 @pytest.fixture
@@ -47,23 +37,6 @@ def test_a_recipe_is_read_by_its_name_or_by_its_file(folder: Path) -> None:
         epochs=3, augment=Recipe().augment.model_copy(update={"blur": 0.5})
     )
     assert read_recipe(str(folder / "mine.toml")) == recipe
-
-
-def test_trials_are_noted_below_what_a_person_wrote(folder: Path) -> None:
-    before = (folder / "mine.toml").read_text()
-    record_trial("mine", (), TRIAL, folder)
-    record_trial("mine", ("clinic", "other"), TRIAL, folder)
-    again = TRIAL.model_copy(update={"accuracy": 0.25})
-    record_trial("mine", (), again, folder)
-    assert read_recipe("mine", folder).trials == {
-        "val": again.model_copy(update={"minutes": 1.2}),
-        "clinic,other": TRIAL.model_copy(update={"minutes": 1.2}),
-    }
-    assert (folder / "mine.toml").read_text().startswith(before)
-
-
-def test_the_mean_counts_each_source_the_same() -> None:
-    assert TRIAL.mean == 0.75
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from training.evaluation.mistakes import Mistake
 from training.evaluation.shortcuts import Agreement
 from training.evaluation.source_probe import Probe, ProbeResult
 from training.recipes.config import FitConfig
-from training.recipes.files import RecipeFile, Trial
+from training.recipes.trials import Trial
 
 CLASSES: Final = ("COVID", "NORMAL", "PNEUMONIA")
 COUNT: Final = 60
@@ -50,12 +50,9 @@ TRIAL: Final = Trial(
     macro_auroc=0.95,
     balanced_accuracy={"near [1]": 0.8, "nearer": 0.7},
 )
-RECIPES: Final = {
-    "grain": RecipeFile(why="x", trials={"val": TRIAL, "near [1]": TRIAL}),
-    "gentle": RecipeFile(
-        why="x",
-        trials={"val": TRIAL.model_copy(update={"balanced_accuracy": {"nearer": 0.9}})},
-    ),
+TRIALS: Final = {
+    "grain": {"val": TRIAL, "near [1]": TRIAL},
+    "gentle": {"val": TRIAL.model_copy(update={"balanced_accuracy": {"nearer": 0.9}})},
 }
 
 

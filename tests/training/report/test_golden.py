@@ -130,6 +130,6 @@ def test_the_terminal_is_sent_what_it_was() -> None:
 def test_an_audit_and_trials_are_printed_as_they_were() -> None:
     def show(console: Console) -> None:
         print_audit(made_up.find_leaks(), console)
-        print_trials(made_up.RECIPES, console)
+        print_trials(made_up.TRIALS, console)
 
     golden("audit-and-trials.txt", printed(show))
