@@ -1,4 +1,4 @@
-"""`python -m training check | fit | evaluate | calibrate | promote | trial | search`."""
+"""`python -m training COMMAND`: the words, and how each of them ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,17 @@ from rich.console import Console
 
 from app.xray.errors import CxrError
 from app.xray.network import hush_tensorflow
-from training.commands import calibrate, check, evaluate, fit, promote, search, trial
+from training.commands import (
+    calibrate,
+    check,
+    compare,
+    evaluate,
+    fit,
+    promote,
+    search,
+    split,
+    trial,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +30,11 @@ EXIT_INTERRUPTED: Final = 130
 
 COMMANDS: Final[dict[str, ModuleType]] = {
     "check": check,
+    "split": split,
     "fit": fit,
     "evaluate": evaluate,
     "calibrate": calibrate,
+    "compare": compare,
     "promote": promote,
     "trial": trial,
     "search": search,

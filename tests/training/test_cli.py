@@ -10,6 +10,7 @@ import h5py
 import keras
 import pytest
 
+from app.xray.checkpoint import read_checkpoint
 from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from tests.networks import build_tiny, write_tiny_checkpoint
 from training.cli import main
@@ -140,6 +141,47 @@ def test_evaluate_writes_what_it_found_where_it_is_told_to(
     }  # fmt: skip
     assert not (tmp_path / "a/b/loss.png").exists(), "no history lies beside this checkpoint"
     assert "What it may have learned instead" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("split", ["test", "unseen"])
+def test_evaluate_needs_no_other_split_than_the_one_it_judges(
+    data: Path,
+    tiny_checkpoint: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    split: str,
+) -> None:
+    add_unseen(data)
+    only = tmp_path / "only"
+    only.mkdir()
+    shutil.move(data / split, only / split)
+    flags = ["--data", str(only), "--model", str(tiny_checkpoint), "--split", split]
+    assert main(["evaluate", *flags, "--out", str(tmp_path / "out")]) == 0
+    document = json.loads((tmp_path / "out/examination.json").read_text())
+    assert document["figures"]["pictures"] == (6 if split == "test" else 4)
+    assert document["source_probe"] is None
+    assert (tmp_path / "out/report.html").exists()
+
+
+def test_calibrate_writes_a_copy_where_it_is_told_to(
+    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tiny_checkpoint.read_bytes()
+    out = tmp_path / "calibrated.h5"
+    flags = ["--data", str(data), "--model", str(tiny_checkpoint), "--out", str(out)]
+    assert main(["calibrate", *flags]) == 0
+    assert tiny_checkpoint.read_bytes() == before
+    assert read_checkpoint(out).contract.operating_points
+    assert f"written to {out}; {tiny_checkpoint} is as it was" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("out", ["calibrated.txt", "nowhere/calibrated.h5", "a.weights.h5"])
+def test_calibrate_refuses_a_wrong_out_before_it_reads_anything(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
+    flags = ["--data", str(data), "--model", "no.h5", "--out", str(tmp_path / out)]
+    assert main(["calibrate", *flags]) == 2
+    assert "--out: " in capsys.readouterr().err
 
 
 def test_calibrate_prints_before_and_after(
@@ -281,6 +323,22 @@ def test_a_wrong_command_ends_with_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["check", "fit", "evaluate", "calibrate --model m.h5", "promote run", "search",
+     "trial --recipe 2022"],
+)  # fmt: skip
+def test_a_folder_that_is_not_there_is_told_before_any_library_is_loaded(words: str) -> None:
+    code = (
+        "import sys; from training.cli import main\n"
+        f"code = main([*{words.split()!r}, '--data', 'nowhere'])\n"
+        "print(code, sorted({'keras', 'tensorflow', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert ran.stdout.endswith("2 []\n")
+    assert "nowhere: no such folder" in ran.stderr
 
 
 @pytest.mark.parametrize("word", ["check", "fit", "evaluate", "calibrate", "promote", "search"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.xray.errors import TrainingError
 from training.commands.flags import add_data
-from training.data.folder import SPLITS
+from training.data.folder import SPLITS, find_files
 from training.report.document import with_interval
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `calibrate`."""
     add_data(parser)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="the calibrated checkpoint (written over --model)"
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> None:
@@ -32,7 +35,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
     Raises:
         CheckpointError, DatasetError, TrainingError: as `calibrate_checkpoint`.
     """
-    found = calibrate_checkpoint(options.model, options.data, console)
+    out = options.out or options.model
+    refuse_bad_out(out, options.data)
+    found = calibrate_checkpoint(options.model, options.data, console, out)
     for name, evaluation in (
         ("as it was", found.before),
         ("likeliest on val", found.likeliest),
@@ -43,9 +48,14 @@ def run(options: argparse.Namespace, console: Console) -> None:
         console.print(line, highlight=False, soft_wrap=True)
     for name, point in found.evaluation.contract.operating_points.items():
         console.print(f"operating point {point:.3f}: {name}", highlight=False, markup=False)
+    written = (
+        f"written to {out}; {options.model} is as it was"
+        if out != options.model
+        else f"written into {out}, which has another SHA-256 now: a card or a CXR_MODEL_SHA256 "
+        "that names the old one is out of date"
+    )
     console.print(
-        f"written into {options.model}, which has another SHA-256 now: a card or a "
-        "CXR_MODEL_SHA256 that names the old one is out of date",
+        written,
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -62,11 +72,28 @@ class Calibrated(NamedTuple):
     """With the temperature that val alone finds likeliest."""
 
 
-def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Calibrated:
-    """Fit temperature, operating points and gate on `data`; write them into the file at `model`.
+def refuse_bad_out(out: Path, data: Path) -> None:
+    """End before anything is loaded where the folder of X-rays or of the result is a wrong one.
 
-    Its weights stay what they are. The figures on test are written into its contract too, with
-    the known answers and, where this CPU can tell, the layer from which on bf16 will do.
+    Raises:
+        DatasetError: as `find_files`.
+        TrainingError: `out` cannot be a checkpoint's name, or there is no such folder.
+    """
+    find_files(data)
+    if out.suffix not in {".h5", ".hdf5"} or out.name.endswith(".weights.h5"):
+        raise TrainingError(f"--out: expected a name that ends in .h5, not {out}")
+    if not out.absolute().parent.is_dir():
+        raise TrainingError(f"--out: {out.parent}: no such folder")
+
+
+def calibrate_checkpoint(
+    model: Path, data: Path, console: Console, out: Path | None = None
+) -> Calibrated:
+    """Fit temperature, operating points and gate of the checkpoint at `model` on `data`.
+
+    They are written into a copy at `out`, or else into `model` itself. Its weights stay what they
+    are. The figures on test are written into its contract too, with the known answers and, where
+    this CPU can tell, the layer from which on bf16 will do.
 
     Raises:
         CheckpointError, DatasetError: as `Judge`.
@@ -107,7 +134,7 @@ def calibrate_checkpoint(model: Path, data: Path, console: Console) -> Calibrate
         "precisions": {} if cut is None else {"bf16": cut},
     }
     try:
-        rewrite_contract(model, contract.model_copy(update=changes))
+        rewrite_contract(model, contract.model_copy(update=changes), out)
     except OSError as error:
-        raise TrainingError(f"{model}: cannot be written: {error}") from error
+        raise TrainingError(f"{out or model}: cannot be written: {error}") from error
     return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.xray.errors import DatasetError
 from training.commands.flags import add_data
+from training.data.folder import find_files, splits_in
 
 if TYPE_CHECKING:
     import argparse
@@ -35,13 +36,15 @@ def run(options: argparse.Namespace, console: Console) -> int:
     Raises:
         DatasetError: as `audit`, or what was found cannot be written to `--out`.
     """
-    from training.data.audit.audit import audit
-    from training.report.terminal import print_audit, track
-
     if options.out.suffix != ".json":
         raise DatasetError(f"--out: expected a name that ends in .json, not {options.out}")
     if not options.out.absolute().parent.is_dir():
         raise DatasetError(f"--out: {options.out.parent}: no such folder")
+    find_files(options.data, splits_in(options.data))
+
+    from training.data.audit.audit import audit
+    from training.report.terminal import print_audit, track
+
     found = audit(options.data, options.manifest, track=track(console, "checking"))
     print_audit(found, console)
     found.write(options.out)

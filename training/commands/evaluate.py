@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.xray.errors import DatasetError
 from training.commands.flags import add_data
-from training.data.folder import SPLITS, UNSEEN, splits_in
+from training.data.folder import SPLITS, UNSEEN, find_files, splits_there
 
 if TYPE_CHECKING:
     import argparse
@@ -28,18 +28,25 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> None:
     """Judge, print, and write a report where one is asked for.
 
+    The folder need have no other split than the one that is judged.
+
     Raises:
         CheckpointError, DatasetError: as `Judge`; or the folder has no such split.
         TrainingError: as `Judge.report`.
     """
+    # What the probe of sources learns from, and the hospitals that it never saw, too.
+    asked_for = {"train", options.split, UNSEEN}
+    splits = [split for split in splits_there(options.data) if split in asked_for]
+    if options.data.is_dir() and options.split not in splits:
+        raise DatasetError(
+            f"{options.data / options.split}: no such folder; `python -m training split "
+            f"{options.data} --out DIR` makes one of pictures that are laid out otherwise"
+        )
+    find_files(options.data, splits)
+
     from training.commands.judge import Judge
     from training.report.terminal import print_examination
 
-    # What the probe of sources learns from, and the hospitals that it never saw, too.
-    asked_for = {"train", options.split, UNSEEN}
-    splits = [split for split in splits_in(options.data) if split in asked_for]
-    if options.split not in splits:
-        raise DatasetError(f"{options.data / options.split}: no such folder")
     judge = Judge(options.model, options.data, splits, console)
     examination = judge.examine(options.split)
     print_examination(examination, console)

@@ -66,9 +66,11 @@ def run(options: argparse.Namespace, console: Console) -> None:
     Raises:
         DatasetError, TrainingError: as `fit` and `read_recipe`, or a flag's value is not allowed.
     """
+    config = _config(options)
+    find_files(config.data, splits_in(config.data))
+
     from training.report.terminal import print_examination
 
-    config = _config(options)
     examination = fit(config, console)
     print_examination(examination, console)
     console.print(f"written to {config.out}", highlight=False)

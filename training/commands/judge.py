@@ -11,7 +11,7 @@ from app.xray.errors import TrainingError
 from app.xray.network import build_network
 from training.data.audit.audit import audit
 from training.data.dataset import Dataset, load_dataset
-from training.data.folder import UNSEEN, find_files
+from training.data.folder import UNSEEN, find_files, splits_there
 from training.data.manifest import read_sources
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.examine import Examination, examine
@@ -65,11 +65,14 @@ class Judge:
         return evaluate(answers, judged, self.checkpoint.contract, self.sources)
 
     def examine(self, split: str) -> Examination:
-        """What the checkpoint is worth on a split and what limits it; needs the train split too.
+        """What the checkpoint is worth on a split and what limits it.
 
+        Where "train" is among the splits that were loaded, how well the source can be told, too.
         Where `UNSEEN` is among the splits that were loaded, what it is worth there as well.
         """
-        train = self.dataset.splits["train"], self.answers("train")
+        train = None
+        if "train" in self.dataset.splits:
+            train = self.dataset.splits["train"], self.answers("train")
         judged = self.dataset.splits[split], self.answers(split)
         unseen = None
         if split != UNSEEN and UNSEEN in self.dataset.splits:
@@ -85,7 +88,9 @@ class Judge:
             TrainingError: the folder cannot be made or written to.
         """
         history = read_history(self.checkpoint.path.parent)
-        found = audit(self._data, track=track(self._console, "checking"))
+        found = audit(
+            self._data, splits=splits_there(self._data), track=track(self._console, "checking")
+        )
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

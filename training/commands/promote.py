@@ -13,7 +13,7 @@ from app.xray.checkpoint import file_sha256
 from app.xray.errors import TrainingError
 from app.xray.replacing import replacing
 from training.commands.flags import add_data
-from training.data.folder import UNSEEN, splits_in
+from training.data.folder import UNSEEN, find_files, splits_in
 from training.recipes.config import FitConfig
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ def promote(
             was trained on.
         CheckpointError, DatasetError: as `Judge`.
     """
+    find_files(data, splits_in(data))
+
     from training.commands.judge import Judge
     from training.report.card import render_card
 

@@ -103,7 +103,7 @@ def load_dataset(
         DatasetError: as `find_files`; the folder's classes are not the contract's; with `strict`,
             an unreadable picture; without, a class of which no picture could be read.
     """
-    classes, found = find_files(root, splits)
+    classes, found = find_files(root, splits, contract.classes)
     if classes != contract.classes:
         raise DatasetError(
             f"{root}: holds the classes {', '.join(classes)}; "

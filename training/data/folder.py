@@ -27,21 +27,30 @@ def splits_in(root: Path) -> tuple[str, ...]:
     return (*SPLITS, UNSEEN) if (root / UNSEEN).is_dir() else SPLITS
 
 
+def splits_there(root: Path) -> tuple[str, ...]:
+    """Those of `SPLITS` and `UNSEEN` that the folder has: of one to be judged on, test may do."""
+    return tuple(split for split in (*SPLITS, UNSEEN) if (root / split).is_dir())
+
+
 def find_files(
-    root: Path, splits: Sequence[str] = SPLITS
+    root: Path, splits: Sequence[str] = SPLITS, known: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], dict[str, list[tuple[Path, int]]]]:
     """The classes, in alphabetical order, and each split's (file, label), nothing opened yet.
 
     A class has every file below its folder, at any depth, hidden ones left out; which of them are
-    pictures their bytes say, when they are loaded.
+    pictures their bytes say, when they are loaded. Where `UNSEEN` is all that is asked for, the
+    classes are those `known`, or else its own.
 
     Raises:
         DatasetError: a split or a class is missing or empty, or `UNSEEN` has one that no other
             split has; names the path and what was expected.
     """
-    expected = f"expected {root}/train|val|test/CLASS/*"
+    expected = (
+        f"expected {root}/train|val|test/CLASS/*; `python -m training split {root} --out DIR` "
+        "makes such a folder of one that is laid out otherwise"
+    )
     if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder; {expected}")
+        raise DatasetError(f"{root}: no such folder; expected {root}/train|val|test/CLASS/*")
     for split in splits:
         if not (root / split).is_dir():
             raise DatasetError(f"{root / split}: no such folder; {expected}")
@@ -50,18 +59,19 @@ def find_files(
         for split in splits
     }
     unseen = folders.pop(UNSEEN, set())
-    classes = tuple(sorted(set().union(*folders.values())))
+    classes = tuple(sorted(set().union(*folders.values()))) if folders else tuple(known)
+    classes = classes or tuple(sorted(unseen))
     if strange := sorted(unseen - set(classes)):
         raise DatasetError(
-            f"{root / UNSEEN / strange[0]}: a class that {', '.join(folders)} have no folder for"
+            f"{root / UNSEEN / strange[0]}: a class that {', '.join(folders) or 'the model'} "
+            f"{'have no folder for' if folders else 'does not know'}"
         )
     for name in classes:
         if not name.isprintable():  # bytes that are no UTF-8 come as lone surrogates
             raise DatasetError(f"{root}: a class folder's name, {name!r}, cannot be printed")
     if len(classes) < 2:
         raise DatasetError(
-            f"{root / splits[0]}: found {len(classes)} class folders; "
-            f"{expected}, two classes or more"
+            f"{root / splits[0]}: found {len(classes)} class folders, not two or more; {expected}"
         )
     found: dict[str, list[tuple[Path, int]]] = {}
     for split in splits:
@@ -76,7 +86,7 @@ def find_files(
                     f"{folder}: no such folder, though {name} stands in {others}; "
                     "every split needs every class"
                 )
-            files = [(file, label) for file in _files_below(folder)]
+            files = [(entry, label) for entry in visible_files(folder)]
             if not files:
                 raise DatasetError(f"{folder}: no pictures in it; every class needs at least one")
             found[split] += files
@@ -95,7 +105,7 @@ def strays_in(root: Path, splits: Sequence[str]) -> list[tuple[str, str]]:
     return [(entry.relative_to(root).as_posix(), "lies in no class folder") for entry in entries]
 
 
-def _files_below(folder: Path) -> list[Path]:
+def visible_files(folder: Path) -> list[Path]:
     """Every visible file at any depth, in the order of names; links are followed, but not twice."""
     found: list[Path] = []
     seen: set[Path] = set()

@@ -107,27 +107,29 @@ class Examination:
 def examine(
     runner: Runner,
     contract: ModelContract,
-    train: tuple[Split, Answers],
+    train: tuple[Split, Answers] | None,
     test: tuple[Split, Answers],
     sources: dict[str, str],
     unseen: tuple[Split, Answers] | None = None,
 ) -> Examination:
     """Judge the network of `runner` on one split; `train` is what its probe of sources learns from.
 
+    Without it there is no such probe.
+
     `sources` maps files to where they came from, {} where that is not known. The network is run
     some ten times over the split, and over 1,200 other pictures where there is a gate. Of `unseen`
     only the answers are judged.
     """
-    known, known_answers = train
     split, answers = test
     evaluation = evaluate(answers, split, contract, sources)
     masked = {
         name: evaluate(runner.run(mask(split.pixels)), split, contract, sources)
         for name, mask in MASKS.items()
     }
-    known_sources = sources_of(known.files, sources)
+    known_sources = sources_of(train[0].files, sources) if train else ()
     probe = None
-    if evaluation.split != UNSEEN:  # whose sources the probe cannot have learned
+    if train and evaluation.split != UNSEEN:  # whose sources the probe cannot have learned
+        known, known_answers = train
         probe = probe_sources(
             known_answers.pooled,
             known_sources,

@@ -27,13 +27,17 @@ def export_checkpoint(network: Any, contract: ModelContract, path: Path) -> None
             contract.write(file)
 
 
-def rewrite_contract(path: Path, contract: ModelContract) -> None:
+def rewrite_contract(path: Path, contract: ModelContract, out: Path | None = None) -> None:
     """Put `contract` in the place of the one in the checkpoint at `path`, atomically.
 
-    The weights stay what they were, bit for bit. All else is copied into a new file: HDF5 does not
-    give back the room of an attribute that is written anew.
+    With `out`, in a copy there. The weights stay what they were, bit for bit. All else is copied
+    into a new file: HDF5 does not give back the room of an attribute that is written anew.
     """
-    with replacing(path) as partial, h5py.File(path, "r") as old, h5py.File(partial, "w") as new:
+    with (
+        replacing(out or path) as partial,
+        h5py.File(path, "r") as old,
+        h5py.File(partial, "w") as new,
+    ):
         for name in old:
             old.copy(name, new)
         for name in sorted(set(old.attrs) - {ATTRIBUTE}):

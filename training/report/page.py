@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from training.data.audit.audit import Audit
     from training.evaluation.examine import Examination
     from training.evaluation.mistakes import Mistake
+    from training.report.document import Section
     from training.report.pictures.plots import History
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -70,14 +71,38 @@ def write_report(
     if audit is not None:
         said.append(describe_audit(audit))
     evaluation = examination.evaluation
+    headline = [
+        (spell(name), f"{figure.value:.3f}", interval(figure))
+        for name, figure in evaluation.headline.items()
+    ]
+    write_page(
+        path, title, said, len(evaluation.files), facts=facts, headline=headline, audit=audit
+    )
+
+
+def write_page(
+    path: Path,
+    title: str,
+    said: Sequence[Section],
+    pictures: int,
+    *,
+    facts: Mapping[str, str] | None = None,
+    headline: Sequence[tuple[str, str, str]] = (),
+    audit: Audit | None = None,
+) -> None:
+    """Write sections on so many `pictures` as one HTML file that needs no other.
+
+    `facts` stand under the title, `headline` on top as tiles: (name, figure, interval); with
+    `audit` its verdict too.
+
+    Raises:
+        TrainingError: the file cannot be written.
+    """
     page = _template().render(
         title=title,
         facts=facts or {},
-        pictures=len(evaluation.files),
-        headline=[
-            (spell(name), f"{figure.value:.3f}", interval(figure))
-            for name, figure in evaluation.headline.items()
-        ],
+        pictures=pictures,
+        headline=headline,
         audit=audit,
         verdict=audit and spell_verdict(audit),
         sections=said,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.data.dataset import Dataset
     from training.evaluation.examine import Examination
     from training.recipes.trials import Trial
-    from training.report.document import Block
+    from training.report.document import Block, Section
 
 Item = TypeVar("Item")
 
@@ -61,7 +61,12 @@ def report_caveats(sentences: Iterable[str], console: Console) -> None:
 
 def print_examination(examination: Examination, console: Console) -> None:
     """All that was found, section by section."""
-    for section in sections(examination):
+    print_sections(sections(examination), console)
+
+
+def print_sections(said: Iterable[Section], console: Console) -> None:
+    """A rule with the title of each, then its words and tables."""
+    for section in said:
         console.rule(Text(section.title), align="left")
         for block in section.blocks:
             _print(block, console)

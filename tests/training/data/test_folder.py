@@ -9,7 +9,7 @@ from app.xray.contract import ModelContract
 from app.xray.errors import DatasetError
 from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from training.data.dataset import load_dataset
-from training.data.folder import SPLITS, UNSEEN, find_files, splits_in
+from training.data.folder import SPLITS, UNSEEN, find_files, splits_in, splits_there
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,3 +63,23 @@ def test_an_unseen_class_that_cannot_be_read_at_all_is_named(data: Path) -> None
         path.write_bytes(b"hello")
     with pytest.raises(DatasetError, match="unseen/NORMAL: none of its pictures can be read"):
         load_dataset(data, CONTRACT, splits=splits_in(data))
+
+
+def test_pictures_in_folders_below_a_class_are_of_that_class(data: Path) -> None:
+    shutil.copytree(data / "train/COVID", data / "train/COVID/more/of it")
+    shutil.copytree(data / "train/COVID/more", data / "train/COVID/.hidden")
+    _, found = find_files(data)
+    assert [label for _, label in found["train"]].count(0) == 8
+    assert len(load_dataset(data, CONTRACT).splits["train"]) == 16
+
+
+def test_of_unseen_alone_the_classes_are_those_of_the_model(data: Path) -> None:
+    for split in SPLITS:
+        shutil.rmtree(data / split)
+    assert splits_there(data) == (UNSEEN,)
+    assert find_files(data, (UNSEEN,))[0] == ("COVID", "NORMAL")
+    found = load_dataset(data, CONTRACT, splits=(UNSEEN,))
+    assert found.classes == CONTRACT.classes
+    (data / "unseen/MASS").mkdir()
+    with pytest.raises(DatasetError, match="unseen/MASS: a class that the model does not know"):
+        load_dataset(data, CONTRACT, splits=(UNSEEN,))

@@ -131,21 +131,29 @@ class Audit:
             raise DatasetError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def audit(root: Path, manifest: Path | None = None, *, track: Track = untracked) -> Audit:
+def audit(
+    root: Path,
+    manifest: Path | None = None,
+    *,
+    splits: Sequence[str] = (),
+    track: Track = untracked,
+) -> Audit:
     """Decode every picture below `root` once, and look for leaks and oddities.
 
     Args:
         root: the folder, `root/train|val|test/CLASS/*`, and `root/unseen` where there is one.
         manifest: a CSV with the columns file, source and patient; `root/manifest.csv` if None.
+        splits: where to look; `splits_in(root)` if none is named.
         track: as in `load_dataset`.
 
     Raises:
         DatasetError: as `find_files` and `read_manifest`.
     """
-    find_files(root, splits_in(root))
+    splits = splits or splits_in(root)
+    find_files(root, splits)
     named = read_manifest(root, manifest)
-    facts, unreadable = read_facts(root, track=track)
-    return judge(root, facts, unreadable, named)
+    facts, unreadable = read_facts(root, splits, track=track)
+    return judge(root, facts, unreadable, named, splits)
 
 
 def judge(
@@ -153,13 +161,16 @@ def judge(
     facts: Iterable[Facts],
     unreadable: Iterable[tuple[str, str]],
     manifest: Manifest | None,
+    splits: Sequence[str] = (),
 ) -> Audit:
-    """The audit from what is known of every file; opens none of them.
+    """The audit from what is known of every file of `splits`; opens none of them.
+
+    If no split is named they are `splits_in(root)`.
 
     Raises:
         DatasetError: as `find_files`.
     """
-    splits = splits_in(root)
+    splits = splits or splits_in(root)
     classes, found = find_files(root, splits)
     facts = sorted(facts, key=lambda item: item.file)
     counted = Counter((item.split, item.label) for item in facts)
@@ -176,7 +187,7 @@ def judge(
         look_alikes=duplicates.look_alikes,
         featureless=duplicates.featureless,
         unreadable=tuple(unreadable),
-        imbalance=weigh_classes({split: counts[split] for split in SPLITS}),
+        imbalance=weigh_classes({split: counts[split] for split in SPLITS if split in counts}),
         classes=describe_classes(facts, classes),
         traits=weigh_traits([item for item in facts if item.split in SPLITS]),
         manifest=None if manifest is None else _compare(manifest, files),

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from app.xray.decode import sniff
 from training.data.audit.fingerprints import fingerprint
 from training.data.dataset import read_picture, untracked
-from training.data.folder import find_files, splits_in
+from training.data.folder import find_files
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -64,9 +65,9 @@ def facts_of(file: str, data: bytes, image: Image.Image) -> Facts:
 
 
 def read_facts(
-    root: Path, *, track: Track = untracked
+    root: Path, splits: Sequence[str], *, track: Track = untracked
 ) -> tuple[list[Facts], list[tuple[str, str]]]:
-    """The facts of every readable picture below `root`, and (file, reason) of every other.
+    """The facts of every readable picture in `splits` of `root`, and (file, reason) of every other.
 
     One thread a core reads; as many pictures are in memory at a time.
 
@@ -79,7 +80,7 @@ def read_facts(
         picture = read_picture(path)
         return (file, picture) if isinstance(picture, str) else facts_of(file, *picture)
 
-    _, found = find_files(root, splits_in(root))
+    _, found = find_files(root, splits)
     paths = [path for files in found.values() for path, _ in files]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(track(pool.map(read, paths), len(paths)))

@@ -64,8 +64,7 @@ def compare(ours: Examination, theirs: Examination, name: str) -> Section:
                 row.name,
                 with_interval(row.ours),
                 with_interval(row.theirs),
-                f"{row.difference.value:+.3f} ({row.difference.low:+.3f} to "
-                f"{row.difference.high:+.3f})",
+                _spell_difference(row),
                 row.verdict,
             )
             for row in rows
@@ -86,12 +85,88 @@ def compare(ours: Examination, theirs: Examination, name: str) -> Section:
     )
 
 
+def compare_runs(runs: dict[str, Evaluation]) -> list[Section]:
+    """The figures of several runs on the same pictures, and how each differs from the first.
+
+    Raises:
+        TrainingError: they were not judged on the same pictures, or do not know the same classes.
+    """
+    (first, ours), *others = runs.items()
+    for name, theirs in others:
+        if theirs.files != ours.files or theirs.classes != ours.classes:
+            raise TrainingError(f"{name}: was not judged on the same pictures as {first}")
+        if not np.array_equal(theirs.labels, ours.labels):
+            raise TrainingError(f"{name}: was judged on other classes of the pictures of {first}")
+    pairs = {name: list(_evaluation_rows(theirs, ours)) for name, theirs in others}
+    measured = zip(*pairs.values(), strict=True)
+    return [
+        Section(
+            "figures",
+            "Figures",
+            (
+                f"On the same {len(ours.files):,} pictures, with 95 % bootstrap intervals. Of ECE "
+                "less is better.",
+                Table(
+                    ("figure", *runs),
+                    tuple(
+                        (
+                            rows[0].name,
+                            with_interval(rows[0].theirs),
+                            *(with_interval(row.ours) for row in rows),
+                        )
+                        for rows in measured
+                    ),
+                ),
+            ),
+        ),
+        *(
+            _section_of_pairs(f"pairs-{place}", name, first, rows)
+            for place, (name, rows) in enumerate(pairs.items(), start=1)
+        ),
+    ]
+
+
+def _section_of_pairs(key: str, name: str, first: str, rows: list[Row]) -> Section:
+    return Section(
+        key,
+        f"{name} beside {first}",
+        (
+            "Differences are taken picture by picture before they are resampled. Where an interval "
+            "has 0 in it, chance explains the difference.",
+            Table(
+                ("figure", "difference, in pairs", f"{name} is"),
+                tuple((row.name, _spell_difference(row), row.verdict) for row in rows),
+            ),
+            _spell_verdicts(rows, name),
+        ),
+    )
+
+
+def _spell_difference(row: Row) -> str:
+    found = row.difference
+    return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+
 def _rows(ours: Examination, theirs: Examination) -> Iterator[Row]:
     one, other = ours.evaluation, theirs.evaluation
+    yield from _evaluation_rows(one, other)
+    yield from _unseen_rows(ours.unseen, theirs.unseen)
+    everything = np.ones(len(one.labels), np.bool_)
+    for mask in (LUNGS, BORDER):
+        masked = ours.masked[mask], theirs.masked[mask]
+        yield _row(f"accuracy, {mask}", accuracy, masked, everything, less_is_better=True)
+        yield _row(f"macro AUROC, {mask}", macro_auroc, masked, everything, less_is_better=True)
+
+
+def _evaluation_rows(one: Evaluation, other: Evaluation) -> Iterator[Row]:
     everything = np.ones(len(one.labels), np.bool_)
     for name, score in HEADLINE.items():
+        if not one.is_complete and name.startswith("macro"):
+            continue
         yield _row(spell(name), score, (one, other), everything, spell(name) in _LESS_IS_BETTER)
     for label, name in enumerate(one.classes):
+        if not one.count(name):
+            continue
         yield _row(f"recall of {name}", partial(recall, label=label), (one, other), everything)
     sources = np.array(one.sources)
     for source in sorted(set(one.sources)):
@@ -104,11 +179,6 @@ def _rows(ours: Examination, theirs: Examination) -> Iterator[Row]:
         for label in held:
             here = chosen & (one.labels == label)
             yield _row(f"recall of {source} / {one.classes[label]}", accuracy, (one, other), here)
-    yield from _unseen_rows(ours.unseen, theirs.unseen)
-    for mask in (LUNGS, BORDER):
-        masked = ours.masked[mask], theirs.masked[mask]
-        yield _row(f"accuracy, {mask}", accuracy, masked, everything, less_is_better=True)
-        yield _row(f"macro AUROC, {mask}", macro_auroc, masked, everything, less_is_better=True)
 
 
 def _unseen_rows(one: Evaluation | None, other: Evaluation | None) -> Iterator[Row]:
@@ -144,13 +214,13 @@ def _row(
     )
 
 
-def _spell_verdicts(rows: list[Row]) -> str:
+def _spell_verdicts(rows: list[Row], name: str = "this one") -> str:
     named = {
         verdict: ", ".join(row.name for row in rows if row.verdict == verdict)
         for verdict in ("better", "worse")
     }
     sentences = (
-        f"**Beyond chance this one is {verdict} in:** {names or 'nothing'}."
+        f"**Beyond chance {name} is {verdict} in:** {names or 'nothing'}."
         for verdict, names in named.items()
     )
     return " ".join(sentences)
