@@ -3,5 +3,8 @@
 import sys
 
 from training.cli import main
+from training.network.quiet import without_tensorflows_lines
 
-sys.exit(main())
+with without_tensorflows_lines():
+    code = main()
+sys.exit(code)

@@ -14,6 +14,7 @@ from training.commands import (
     check,
     compare,
     evaluate,
+    export,
     fit,
     promote,
     search,
@@ -38,6 +39,7 @@ COMMANDS: Final[dict[str, ModuleType]] = {
     "promote": promote,
     "trial": trial,
     "search": search,
+    "export": export,
 }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from app.xray.errors import TrainingError
 from training.report.document import Caution, Table
 from training.report.words.examination import sections
+from training.report.words.model_index import front_matter
 from training.report.words.recipe import describe, spell_command, spell_weights
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from training.report.document import Block, Section
 
 _CARD = """\
+{front}
 # Model card: {name}
 
 {what}
@@ -84,7 +86,7 @@ def render_card(
     comparison: Section | None = None,
     replaced: str = "",
 ) -> str:
-    """The card in Markdown.
+    """The card in Markdown, with what the Hugging Face Hub reads of one on top, in YAML.
 
     `examination` is that of the test split, `settings` those of the run's `config.json`, `notes`
     Markdown on the data and what it cannot teach, `comparison` what it is beside another;
@@ -101,6 +103,7 @@ def render_card(
     decoded = " of JPEGs decoded no larger than that needs" if scaled else ""
     all_sections = [*sections(examination), *([comparison] if comparison else [])]
     return _CARD.format(
+        front=front_matter(checkpoint, examination),
         name=checkpoint.name,
         what=_wrap(
             f"MobileNet v1 ({spell_weights(settings)}, max pooling, a dense head), "
