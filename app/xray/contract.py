@@ -98,6 +98,7 @@ class ModelContract(_Frozen):
     known_answers: tuple[tuple[Probability, ...], ...] = ()
     dataset: DatasetSummary | None = None
     metrics: dict[str, Estimate] = {}
+    caveats: tuple[str, ...] = ()
     trained_at: str | None = None
     versions: dict[str, str] = {}
 

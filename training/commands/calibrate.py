@@ -100,7 +100,8 @@ def calibrate_checkpoint(
         TrainingError: the checkpoint says that it was trained on other data, or cannot be written.
     """
     from training.commands.judge import Judge
-    from training.evaluation.calibrate import calibrate, caveats, likeliest_temperature
+    from training.evaluation.calibrate import calibrate, likeliest_temperature
+    from training.evaluation.caveats import few_pictures
     from training.evaluation.evaluate import evaluate
     from training.evaluation.precision import find_cut
     from training.network.export import rewrite_contract
@@ -111,7 +112,7 @@ def calibrate_checkpoint(
     if before.dataset and before.dataset.fingerprint != judge.dataset.summary.fingerprint:
         raise TrainingError(f"{data}: not the data that {model} was trained on, by its fingerprint")
     labels, val = judge.dataset.splits["val"].labels, judge.answers("val")
-    report_caveats(caveats(before.classes, labels), console)
+    report_caveats(few_pictures(before.classes, labels), console)
     contract = calibrate(before, labels, val, judge.answers("train"))
     temperature = likeliest_temperature(before, labels, val.raw)
     likeliest = contract.model_copy(update={"temperature": temperature})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import platform
-from datetime import UTC, datetime
-from importlib.metadata import version
+import shutil
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from training.evaluation.examine import Examination
 
 HELP: Final = "train a checkpoint and judge it on the test split"
+BEST: Final = "best_model.h5"
 LEAKS_NAMED: Final = 3
 """So many leaks a refusal spells out."""
 
@@ -40,13 +41,22 @@ LEAKS_NAMED: Final = 3
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `fit`; those that a recipe settles have no default of their own."""
     add_data(parser)
+    told = read_recipe(DEFAULT).settings
     parser.add_argument("--weights", metavar="imagenet|none|FILE", help="to start from (imagenet)")
     parser.add_argument(
         "--recipe", default=DEFAULT, metavar="NAME|FILE", help=f"what the rest follows ({DEFAULT})"
     )
-    parser.add_argument("--epochs", type=int, metavar="N", help="(15)")
-    parser.add_argument("--batch-size", type=int, metavar="N", help="pictures a step (64)")
-    parser.add_argument("--learning-rate", type=float, metavar="RATE", help="of Adam (1e-4)")
+    parser.add_argument("--epochs", type=int, metavar="N", help=f"({DEFAULT}: {told.epochs})")
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help=f"pictures a step ({DEFAULT}: {told.batch_size})",
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, metavar="RATE",
+        help=f"of Adam ({DEFAULT}: {told.learning_rate:g})",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N", help="of everything random (21)")
     parser.add_argument(
         "--strategy", metavar="auto|one|mirrored",
@@ -54,6 +64,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="end at an unreadable picture")
     parser.add_argument("--allow-leaks", action="store_true", help="train though check finds leaks")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out, if it was stopped"
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", default=None, help="event files in DIR/tensorboard"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (runs/TIME)",
         default=Path("runs") / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S"),
@@ -71,7 +87,10 @@ def run(options: argparse.Namespace, console: Console) -> None:
 
     from training.report.terminal import print_examination
 
-    examination = fit(config, console)
+    if options.resume and is_finished(config.out):
+        console.print(f"{config.out}: this run is finished", highlight=False, markup=False)
+        return
+    examination = fit(config, console, resume=options.resume)
     print_examination(examination, console)
     console.print(f"written to {config.out}", highlight=False)
 
@@ -91,34 +110,42 @@ def _config(options: argparse.Namespace) -> FitConfig:
         raise TrainingError(f"--{flag}: {first['msg']}, not {first['input']!r}") from error
 
 
-def fit(config: FitConfig, console: Console) -> Examination:
-    """Train by `config`, write everything into `config.out`, and judge the best epoch on test.
+def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examination:
+    """Train by `config`, write everything into `config.out`, and judge what was kept on test.
+
+    A folder that is not finished has no `best_model.h5`: that is what is written last. With
+    `resume` a run that was stopped in `config.out` goes on where it was.
 
     Raises:
         DatasetError: as `load_dataset` and `read_manifest`, or the audit found a leak and
             `config.allow_leaks` is not set.
         TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
-            the data; or as `choose_strategy`. Nothing has been written then.
+            the data; or as `choose_strategy` and `refuse_other_run`. Nothing has been written then.
     """
     from app.xray.checkpoint import read_checkpoint
     from app.xray.network import build_network
-    from training.evaluation.calibrate import calibrate, caveats
+    from training.evaluation.calibrate import calibrate
+    from training.evaluation.caveats import all_caveats
     from training.evaluation.examine import examine
     from training.evaluation.precision import find_cut
     from training.network.device import precision
     from training.network.export import export_checkpoint, rewrite_contract
     from training.network.mobilenet import build_mobilenet
     from training.network.runner import Runner
-    from training.report.folder import begin_folder, fill_folder
+    from training.report.folder import begin_folder, fill_folder, refuse_other_run
     from training.report.terminal import report_caveats, report_skipped, track
-    from training.train.loop import train
+    from training.train.loop import train, trained_file
+    from training.train.repeatable import make_repeatable, now, versions
     from training.train.sampling import class_weights
     from training.train.strategy import choose_strategy
 
     strategy = choose_strategy(config.strategy)
     is_taken = config.out.exists() and (not config.out.is_dir() or any(config.out.iterdir()))
-    if is_taken:
-        raise TrainingError(f"{config.out}: holds something already; name another folder in --out")
+    if is_taken and not resume:
+        raise TrainingError(
+            f"{config.out}: holds something already; name another folder in --out, or --resume "
+            "goes on with a run that was stopped"
+        )
     if config.out.resolve().is_relative_to(config.data.resolve()):
         raise TrainingError(f"{config.out}: lies in the data; name a folder elsewhere in --out")
     make_repeatable(config.seed)
@@ -149,40 +176,48 @@ def fit(config: FitConfig, console: Console) -> Examination:
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
     balanced = config.source_balance is not None
-    begin_folder(config, contract, dataset, None if balanced else class_weights(known.labels))
-    best = config.out / "best_model.h5"
+    if is_taken:
+        refuse_other_run(config, contract, console)
+    else:
+        begin_folder(config, contract, dataset, None if balanced else class_weights(known.labels))
+    known_sources = sources_of(known.files, sources)
     history = train(
-        network,
-        contract,
-        config,
-        (known, val),
-        sources_of(known.files, sources),
-        best,
-        console,
-        strategy,
+        network, contract, config, (known, val), known_sources, config.out, console, strategy
     )
-    network = build_network(read_checkpoint(best))
+    trained = trained_file(config.out)
+    network = build_network(read_checkpoint(trained))
     runner = Runner(network, contract, track(console, "running"))
     answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
-    report_caveats(caveats(contract.classes, val.labels), console)
+    found = all_caveats(contract.classes, (known.labels, known_sources), val.labels, audit)
+    report_caveats(found, console)
+    contract = contract.model_copy(update={"caveats": found})
     contract = calibrate(contract, val.labels, answers["val"], answers["train"])
     judged = {name: (split, answers[name]) for name, split in dataset.splits.items()}
     examination = examine(
         runner, contract, judged["train"], judged["test"], sources, judged.get(UNSEEN)
     )
-    found = {
+    found_now = {
         "metrics": examination.evaluation.metrics,
         "known_answers": runner.known_answers(),
-        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "trained_at": now(),
     }
-    export_checkpoint(network, contract.model_copy(update=found), best)
-    checkpoint = read_checkpoint(best)
+    final, best = trained.with_name("calibrated.h5"), config.out / BEST
+    export_checkpoint(network, contract.model_copy(update=found_now), final)
+    checkpoint = read_checkpoint(final)
     if cut := find_cut(checkpoint, val.pixels):
         precisions = {"precisions": {"bf16": cut}}
-        rewrite_contract(best, checkpoint.contract.model_copy(update=precisions))
-        checkpoint = read_checkpoint(best)
-    fill_folder(config.out, checkpoint, network, test, examination, audit, history)
+        rewrite_contract(final, checkpoint.contract.model_copy(update=precisions))
+        checkpoint = read_checkpoint(final)
+    checkpoint = replace(checkpoint, path=best)
+    fill_folder(config.out, checkpoint, network, test, examination, audit, history, config.keep)
+    final.replace(best)
+    shutil.rmtree(trained.parent, ignore_errors=True)
     return examination
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a run's folder has its result."""
+    return (folder / BEST).is_file()
 
 
 def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
@@ -210,22 +245,3 @@ def contract_of(config: FitConfig, classes: Sequence[str]) -> ModelContract:
     """What a checkpoint of this run promises of its input: that of 2022, resized as asked for."""
     contract = ModelContract.recipe_of_2022(classes)
     return contract.model_copy(update={"resize": config.interpolation, "decode": config.decode})
-
-
-def make_repeatable(seed: int) -> None:
-    """Let the same seed, data and machine give the same numbers on CPU."""
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
-
-
-def versions() -> dict[str, str]:
-    """The versions that decide a run's numbers."""
-    import keras
-
-    packages = ("keras", "numpy", "pillow", keras.backend.backend())
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

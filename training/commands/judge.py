@@ -16,7 +16,7 @@ from training.data.manifest import read_sources
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.examine import Examination, examine
 from training.network.runner import Answers, Runner
-from training.report.folder import fill_folder, read_history
+from training.report.folder import fill_folder, read_history, read_keep
 from training.report.terminal import report_skipped, track
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class Judge:
         Raises:
             TrainingError: the folder cannot be made or written to.
         """
-        history = read_history(self.checkpoint.path.parent)
+        run = self.checkpoint.path.parent
+        history, keep = read_history(run), read_keep(run)
         found = audit(
             self._data, splits=splits_there(self._data), track=track(self._console, "checking")
         )
@@ -96,4 +97,6 @@ class Judge:
         except OSError as error:
             raise TrainingError(f"{folder}: cannot be made: {error.strerror}") from error
         judged = self.dataset.splits[split]
-        fill_folder(folder, self.checkpoint, self.network, judged, examination, found, history)
+        fill_folder(
+            folder, self.checkpoint, self.network, judged, examination, found, history, keep
+        )

@@ -88,13 +88,14 @@ def run_trial(
     """
     from app.xray.checkpoint import read_checkpoint
     from app.xray.network import build_network
-    from training.commands.fit import contract_of, make_repeatable
+    from training.commands.fit import contract_of
     from training.evaluation.evaluate import evaluate
     from training.network.device import precision
     from training.network.mobilenet import build_mobilenet
     from training.network.runner import Runner
     from training.report.terminal import report_skipped, track
-    from training.train.loop import train
+    from training.train.loop import train, trained_file
+    from training.train.repeatable import make_repeatable
 
     with tempfile.TemporaryDirectory(prefix="cxr-trial-") as folder:
         config = FitConfig(
@@ -121,11 +122,10 @@ def run_trial(
             weights=config.weights,
             precision=precision(),
         )
-        kept = config.out / "best_model.h5"
         known_sources = sources_of(known.files, sources)
-        train(network, contract, config, (known, val), known_sources, kept, console)
+        train(network, contract, config, (known, val), known_sources, config.out, console)
         minutes = (time.monotonic() - started) / 60
-        network = build_network(read_checkpoint(kept))
+        network = build_network(read_checkpoint(trained_file(config.out)))
         answers = Runner(network, contract, track(console, "running")).run(unseen.pixels)
     return _trial(_command(name, held_out), minutes, evaluate(answers, unseen, contract, sources))
 

@@ -22,10 +22,6 @@ SENSITIVITY: Final = 0.95
 """The share of a class's val pictures that reach its operating point."""
 REFUSED_SHARE: Final = 0.02
 """The share of chest X-rays that the gate may refuse."""
-_ENOUGH_FOR_GATE: Final = 49
-"""The fewest val pictures for the gate; with n of them a further X-ray passes at n / (n + 1)."""
-_ENOUGH_FOR_POINT: Final = 20
-"""The fewest pictures of which 95 % is fewer than all."""
 _AXES: Final = 32
 _BOUNDS: Final = (0.05, 20.0)
 _STEP: Final = 0.01
@@ -42,24 +38,6 @@ def calibrate(
     # Where val and train are all alike, a gate would refuse everything else.
     found = {"operating_points": points, "ood": gate if gate.threshold > 0 else None}
     return scaled.model_copy(update=found)
-
-
-def caveats(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
-    """What a val split with these `labels` is too small for, in sentences."""
-    found = []
-    if len(labels) < _ENOUGH_FOR_GATE:
-        found.append(
-            f"val has {len(labels)} pictures: with fewer than {_ENOUGH_FOR_GATE} the gate refuses "
-            f"more than {REFUSED_SHARE:.0%} of chest X-rays"
-        )
-    for label, name in enumerate(classes):
-        count = int((labels == label).sum())
-        if count < _ENOUGH_FOR_POINT:
-            found.append(
-                f"val has {count} pictures of {name}: its operating point is hardly known, and "
-                f"not for a sensitivity of {SENSITIVITY:.0%}"
-            )
-    return found
 
 
 def fit_temperature(

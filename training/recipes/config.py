@@ -109,5 +109,7 @@ class FitConfig(Recipe):
     """On which devices, see `training.train.strategy`; `batch_size` is that of all together."""
     strict: bool = False
     """Whether an unreadable picture ends the run, rather than being skipped."""
+    tensorboard: bool = False
+    """Whether the figures of each epoch are written as TensorBoard's event files too."""
     allow_leaks: bool = False
     """Whether to train although the audit found leaks."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from app.xray.errors import TrainingError
 from training.evaluation.mistakes import surest_mistakes
@@ -15,13 +15,18 @@ from training.report.pictures.plots import plot_evaluation, plot_history
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.console import Console
+
     from app.xray.checkpoint import Checkpoint
     from app.xray.contract import ModelContract
     from training.data.audit.audit import Audit
     from training.data.dataset import Dataset, Split
     from training.evaluation.examine import Examination
     from training.recipes.config import FitConfig
-    from training.report.pictures.plots import History
+    from training.report.pictures.plots import History, Keep
+
+_NOT_OF_THE_RESULT: Final = frozenset({"data", "out", "tensorboard"})
+"""Settings that a run may go on with as they are now: the data are told by their fingerprint."""
 
 
 def begin_folder(
@@ -52,6 +57,53 @@ def begin_folder(
     (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
+def refuse_other_run(config: FitConfig, contract: ModelContract, console: Console) -> None:
+    """Hold what a run that was stopped in `config.out` was told against what is asked for now.
+
+    That it goes on with other versions is only said: it then is not the same to the last bit.
+
+    Raises:
+        TrainingError: there is no such run, or it is another: names what differs.
+    """
+    document = _read_config(config.out)
+    before, now = document["settings"], config.model_dump(mode="json")
+    for name, value in now.items():
+        if name not in _NOT_OF_THE_RESULT and before.get(name) != value:
+            raise TrainingError(
+                f"{config.out}: the run that was stopped has {name} {json.dumps(before.get(name))},"
+                f" not {json.dumps(value)}; resume it with the flags that it was begun with"
+            )
+    if contract.dataset and document["dataset"]["fingerprint"] != contract.dataset.fingerprint:
+        raise TrainingError(f"{config.data}: not the data that the run in {config.out} began with")
+    if document["versions"] != contract.versions:
+        console.print(
+            "goes on with other versions than it was begun with: not the same to the last bit",
+            style="yellow", highlight=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def read_keep(folder: Path) -> Keep:
+    """Which epoch was kept, from a run's `config.json`; "best" where there is none.
+
+    Raises:
+        TrainingError: the file is not one of those.
+    """
+    if not (folder / "config.json").exists():
+        return "best"
+    return "last" if _read_config(folder)["settings"].get("keep") == "last" else "best"
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for name in ("settings", "dataset", "versions"):
+            dict(document[name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
+    return document
+
+
 def fill_folder(
     folder: Path,
     checkpoint: Checkpoint,
@@ -60,11 +112,12 @@ def fill_folder(
     examination: Examination,
     audit: Audit,
     history: History | None,
+    keep: Keep = "best",
 ) -> None:
     """Write figures, plots and `report.html` into `folder`, which is there.
 
     `examination` is that of `network`, read from `checkpoint`, on `split`; `history` is its loss
-    and accuracy over the epochs, where they are known.
+    and accuracy over the epochs, where they are known, and `keep` which of these was kept.
 
     Raises:
         TrainingError: the folder cannot be written to.
@@ -74,7 +127,7 @@ def fill_folder(
         audit.write(folder / "check.json")
         plot_evaluation(examination.evaluation, folder)
         if history:
-            plot_history(history, folder)
+            plot_history(history, folder, keep)
     except OSError as error:
         raise TrainingError(f"{folder}: cannot be written to: {error.strerror}") from error
     contract = checkpoint.contract
@@ -90,6 +143,7 @@ def fill_folder(
         examination=examination,
         audit=audit,
         history=history,
+        keep=keep,
         mistakes=surest_mistakes(examination.evaluation, split, network),
         example=split.pixels[0],
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from training.evaluation.examine import Examination
     from training.evaluation.mistakes import Mistake
     from training.report.document import Section
-    from training.report.pictures.plots import History
+    from training.report.pictures.plots import History, Keep
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _NUMBER: Final = re.compile(r"[\d.,]+( to [\d.]+| x \d+|%)?( \([\d.]+ to [\d.]+\))?")
@@ -43,6 +43,7 @@ def write_report(
     facts: Mapping[str, str] | None = None,
     audit: Audit | None = None,
     history: History | None = None,
+    keep: Keep = "best",
     mistakes: Sequence[Mistake] | None = None,
     example: NDArray[np.uint8] | None = None,
 ) -> None:
@@ -55,6 +56,7 @@ def write_report(
         facts: what stands under the title, such as the checkpoint's SHA-256, by name.
         audit: of the data; a section where it is given.
         history: loss and accuracy of each epoch, as Keras gives them; a section where it is given.
+        keep: which of the epochs was kept.
         mistakes: the surest, as `surest_mistakes` gives them; a section where they are given, be
             there none. They hold pictures of patients, and then so does the file.
         example: a picture as the network sees it, uint8 (height, width, 3), to show what is blacked
@@ -67,7 +69,7 @@ def write_report(
     if mistakes is not None:
         said.append(describe_mistakes(mistakes))
     if history is not None:
-        said.append(describe_history(history))
+        said.append(describe_history(history, keep))
     if audit is not None:
         said.append(describe_audit(audit))
     evaluation = examination.evaluation

@@ -47,6 +47,11 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
         self._epoch = -1
         self.on_epoch_end()
 
+    def start(self, epoch: int) -> None:
+        """Have the epoch of that number, counted from 0, come next."""
+        self._epoch = epoch - 1
+        self.on_epoch_end()
+
     def on_epoch_end(self) -> None:
         """Shuffle, or draw, for the next epoch."""
         self._epoch += 1

@@ -38,12 +38,13 @@ class Keep(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no type
         self._contract = contract
         self._served = served
         self._which = which
-        self._best = -np.inf
+        self.best = -np.inf
+        """The best `val_accuracy` so far."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         reached = (logs or {})["val_accuracy"]
-        if reached > self._best or self._which == "last":
-            self._best = reached
+        if reached > self.best or self._which == "last":
+            self.best = reached
             if self._served is not self.model:
                 self._served.set_weights(self.model.get_weights())
             export_checkpoint(self._served, self._contract, self._path)
@@ -79,6 +80,7 @@ class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
         self._console = console
         self._steps = steps
         self._started = time.monotonic()
+        self._first: int | None = None
         self._epoch_started = self._started
         self._bar: Progress | None = None
 
@@ -94,6 +96,7 @@ class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch_started = time.monotonic()
+        self._first = epoch if self._first is None else self._first
         self._bar = Progress(
             TextColumn(f"epoch {epoch + 1}/{self.params['epochs']}"),
             BarColumn(),
@@ -117,7 +120,11 @@ class EpochBars(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no
             self._bar.stop()
         logs = logs or {}
         now = time.monotonic()
-        left = (now - self._started) / (epoch + 1) * (self.params["epochs"] - epoch - 1)
+        left = (
+            (now - self._started)
+            / (epoch + 1 - (self._first or 0))
+            * (self.params["epochs"] - epoch - 1)
+        )
         self._console.print(
             f"epoch {epoch + 1:>2}/{self.params['epochs']}  "
             f"loss {logs['loss']:.3f}  accuracy {logs['accuracy']:.3f}  "

@@ -35,13 +35,13 @@ _BOUND: Final = 3.0
 _STEPS: Final = 100
 
 
-def add_offsets(kept: Path, contract: ModelContract, watched: Split) -> None:
-    """Fit the constants on `watched`, and add them to the biases in the checkpoint at `kept`."""
+def add_offsets(kept: Path, contract: ModelContract, watched: Split, into: Path) -> None:
+    """Fit the constants for the checkpoint at `kept` on `watched`; write one that has them."""
     network = build_network(read_checkpoint(kept))
     raw = Runner(network, contract).run(watched.pixels).raw
     bias = network.layers[-1].bias
     bias.assign_add(fit_offsets(watched.labels, raw).astype(np.float32))
-    export_checkpoint(network, contract, kept)
+    export_checkpoint(network, contract, into)
 
 
 def fit_offsets(labels: NDArray[np.int64], raw: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -37,6 +37,7 @@ CONTRACT: Final = ModelContract.recipe_of_2022(CLASSES).model_copy(
             counts={split: dict.fromkeys(CLASSES, 20) for split in ("train", "val", "test")},
         ),
         "trained_at": "2026-01-01T00:00:00+00:00",
+        "caveats": ("val has 60 pictures of one hospital", "patients were not compared"),
         "versions": {"python": "3.11.7", "keras": "3.12.0"},
     }
 )

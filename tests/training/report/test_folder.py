@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
 from app.xray.errors import TrainingError
-from training.report.folder import read_history
+from training.report.folder import read_history, read_keep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,3 +45,14 @@ def test_what_fit_did_not_write_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "history.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(TrainingError, match=r"history\.csv: expected the history\.csv that fit"):
         read_history(tmp_path)
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_which_epoch_was_kept_is_what_the_run_was_told(tmp_path: Path, keep: str) -> None:
+    assert read_keep(tmp_path) == "best"
+    document = {"settings": {"keep": keep}, "dataset": {}, "versions": {}}
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    assert read_keep(tmp_path) == keep
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(TrainingError, match=r"config\.json: expected the config\.json that fit"):
+        read_keep(tmp_path)

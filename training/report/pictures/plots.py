@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Stage = Literal["before", "after"]
 
 History = dict[str, list[float]]
+Keep = Literal["best", "last"]
 
 _RIGHT: Final = "#1f6fb2"
 _AMISS: Final = "#c44e1c"
@@ -36,10 +37,10 @@ _DPI: Final = 120
 _MAX_NAME: Final = 16
 
 
-def plot_history(history: History, folder: Path) -> None:
+def plot_history(history: History, folder: Path, keep: Keep = "best") -> None:
     """Write `loss.png` and `accuracy.png`: train and val over epochs."""
     for name in ("loss", "accuracy"):
-        draw_curves(history, name).savefig(folder / f"{name}.png", dpi=_DPI)
+        draw_curves(history, name, keep).savefig(folder / f"{name}.png", dpi=_DPI)
 
 
 def plot_evaluation(evaluation: Evaluation, folder: Path) -> None:
@@ -59,12 +60,14 @@ def plot_evaluation(evaluation: Evaluation, folder: Path) -> None:
         figure.savefig(folder / f"{name}.png", dpi=_DPI)
 
 
-def kept_epoch(history: History) -> int:
-    """The epoch, from 1, whose weights are kept: the first of the best validation accuracy."""
+def kept_epoch(history: History, keep: Keep = "best") -> int:
+    """The epoch, from 1, whose weights are kept: the last, or the first of the best on val."""
+    if keep == "last":
+        return len(history["val_accuracy"])
     return int(np.nanargmax(history["val_accuracy"])) + 1
 
 
-def draw_curves(history: History, name: str) -> Figure:
+def draw_curves(history: History, name: str, keep: Keep = "best") -> Figure:
     """`name` and `val_name` over epochs, the kept epoch marked where the history tells it."""
     figure = Figure(figsize=(5, 3.8), layout="constrained")
     axes = figure.subplots()
@@ -73,7 +76,7 @@ def draw_curves(history: History, name: str) -> Figure:
             range(1, len(history[key]) + 1), history[key], marker="o", markersize=3, label=label
         )
     if np.isfinite(history.get("val_accuracy", [np.nan])).any():
-        kept = kept_epoch(history)
+        kept = kept_epoch(history, keep)
         axes.axvline(kept, color="gray", linestyle=":", label=f"kept: epoch {kept}")
     axes.set(xlabel="epoch", ylabel=name, title=name.capitalize())
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

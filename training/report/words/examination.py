@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from training.evaluation.metrics import PER_CLASS
 from training.report.document import (
+    Caution,
     Picture,
     Pictures,
     Section,
@@ -21,6 +22,8 @@ from training.report.words.limits import describe_gate, describe_shortcuts
 from training.report.words.unseen import describe_unseen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -48,6 +51,7 @@ def sections(examination: Examination, example: NDArray[np.uint8] | None = None)
     """
     evaluation = examination.evaluation
     gate = [describe_gate(examination.gate)] if examination.gate else []
+    gate += _caveats(evaluation.contract.caveats)
     if not evaluation.is_complete:
         unseen = describe_unseen(evaluation, examination.known_sources)
         return [unseen, _changes(examination), *gate]
@@ -64,6 +68,12 @@ def sections(examination: Examination, example: NDArray[np.uint8] | None = None)
         describe_calibration(evaluation),
         *gate,
     ]
+
+
+def _caveats(caveats: Sequence[str]) -> list[Section]:
+    """What of the data it was trained on is to be known before it is trusted."""
+    said = tuple(Caution(f"{words[:1].upper()}{words[1:]}.") for words in caveats)
+    return [Section("caveats", "Caveats", said)] if said else []
 
 
 def _figures(evaluation: Evaluation) -> Section:

@@ -9,15 +9,15 @@ from training.report.document import Picture, Pictures, Section
 from training.report.pictures.plots import draw_curves
 
 if TYPE_CHECKING:
-    from training.report.pictures.plots import History
+    from training.report.pictures.plots import History, Keep
 
 
-def describe_history(history: History) -> Section:
-    """Loss and accuracy over the epochs."""
+def describe_history(history: History, keep: Keep = "best") -> Section:
+    """Loss and accuracy over the epochs, and which of them was kept."""
     epochs = len(history["loss"])
     curves = tuple(
         Picture(
-            partial(draw_curves, history, name),
+            partial(draw_curves, history, name, keep),
             f"{name.capitalize()} on train and val over the epochs.",
         )
         for name in ("loss", "accuracy")
@@ -26,8 +26,12 @@ def describe_history(history: History) -> Section:
         "training",
         "Training",
         (
-            f"Over {epochs} epoch{'' if epochs == 1 else 's'}. Kept is the first of those with the "
-            "best validation accuracy.",
+            f"Over {epochs} epoch{'' if epochs == 1 else 's'}. Kept is "
+            + (
+                "the last, whatever its validation accuracy."
+                if keep == "last"
+                else "the first of those with the best validation accuracy."
+            ),
             Pictures("figures", curves),
         ),
     )

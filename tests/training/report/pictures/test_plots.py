@@ -19,6 +19,7 @@ from training.report.pictures.plots import (
     plot_history,
     stages,
 )
+from training.report.words.history import describe_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,17 @@ def test_the_kept_epoch_is_the_first_of_the_best(val_accuracy: list[float], kept
     legend = draw_curves(history, "loss").axes[0].get_legend()
     assert legend is not None
     assert f"kept: epoch {kept}" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_where_the_last_epoch_is_kept_it_is_that_which_is_named() -> None:
+    accuracies = [0.5, 0.8, 0.7]
+    history = dict.fromkeys(("loss", "val_loss", "accuracy", "val_accuracy"), accuracies)
+    assert kept_epoch(history, "last") == 3
+    legend = draw_curves(history, "loss", "last").axes[0].get_legend()
+    assert legend is not None
+    assert "kept: epoch 3" in [text.get_text() for text in legend.get_texts()]
+    assert "Kept is the last" in str(describe_history(history, "last").blocks[0])
+    assert "the first of those with the best" in str(describe_history(history, "best").blocks[0])
 
 
 def test_curves_of_a_run_that_diverged_at_once_mark_no_epoch() -> None:
