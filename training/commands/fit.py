@@ -88,7 +88,9 @@ def run(options: argparse.Namespace, console: Console) -> None:
     from training.report.terminal import print_examination
 
     if options.resume and is_finished(config.out):
-        console.print(f"{config.out}: this run is finished", highlight=False, markup=False)
+        console.print(
+            f"{config.out}: this run is finished", highlight=False, markup=False, soft_wrap=True
+        )
         return
     examination = fit(config, console, resume=options.resume)
     print_examination(examination, console)
