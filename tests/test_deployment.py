@@ -88,10 +88,9 @@ def test_up_alone_serves_on_8000_and_the_gpu_is_a_profile() -> None:
 @pytest.mark.parametrize("name", SERVICES)
 def test_keys_are_passed_on_where_there_are_any(name: str) -> None:
     given = SERVICES[name]["environment"]
-    assert {key for key, value in given.items() if value is None} == {
-        "CXR_API_KEYS",
-        "CXR_ADMIN_KEY",
-    }
+    of_the_node = name == "cxr-pacs"
+    keys = {"CXR_PACS_SERVICE_KEY"} if of_the_node else {"CXR_API_KEYS", "CXR_ADMIN_KEY"}
+    assert {key for key, value in given.items() if value is None} == keys
 
 
 def test_compose_itself_takes_the_file() -> None:

@@ -113,7 +113,7 @@ def test_x_rays_as_published_pass_its_gate_and_other_things_do_not(
 ) -> None:
     originals = [p for p in (shared / "originals").iterdir() if p.suffix not in {".csv", ".dcm"}]
     passed = [client.post("/predict", content=path.read_bytes()) for path in originals]
-    assert sum(answer.status_code == 200 for answer in passed) >= 0.95 * len(originals)
+    assert sum(answer.status_code == 200 for answer in passed) >= 0.9 * len(originals)
     for image in (Image.new("L", (300, 300), 128), Image.effect_noise((300, 300), 90)):
         refused = client.post("/predict", content=encode(image))
         assert refused.status_code == 422

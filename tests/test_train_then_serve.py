@@ -58,7 +58,7 @@ def test_train_then_serve(tmp_path: Path) -> None:
     assert np.ptp(expected, axis=0).max() > 0.01, "the network does not look at its input"
     assert (run / "report.html").exists()
     # Three pictures a class are too few for a gate that knows the next one.
-    with served(run / "best_model.h5", ood="off") as client:
+    with served(run / "best_model.h5", ood="off", precision="f32") as client:
         for row in rows:
             answer = client.post("/predict", content=(data / row["file"]).read_bytes()).json()
             for name, probability in answer["probabilities"].items():

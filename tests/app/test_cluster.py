@@ -205,7 +205,7 @@ def test_nothing_of_a_patient_is_written_anywhere(cluster: Cluster) -> None:
     ]
     for status, data in uploads:
         form = {"file": ("Doe^Jane.png", data, "image/png")}
-        answer = httpx.post(f"{cluster.address}/predict", files=form)
+        answer = httpx.post(f"{cluster.address}/predict", files=form, timeout=60)
         assert answer.status_code == status
     written = wait_until(lambda: written_by(cluster, b"POST /predict 422"))
     for file, text in written.items():

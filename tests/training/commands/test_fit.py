@@ -239,7 +239,7 @@ def test_each_way_to_train_ends_in_a_checkpoint_that_is_served_as_it_was_trained
 ) -> None:
     examination, _ = run(data, tmp_path / "run", **settings)
     checkpoint = read_checkpoint(tmp_path / "run/best_model.h5")
-    assert checkpoint.contract.interpolation == settings.get("interpolation", "nearest")
+    assert checkpoint.contract.resize == settings.get("interpolation", "nearest")
     written = json.loads((tmp_path / "run/config.json").read_text())["settings"]
     assert {name: written[name] for name in settings} == settings
     again = Judge(checkpoint.path, data, ["test"], Console(quiet=True)).evaluate("test")

@@ -101,8 +101,9 @@ def test_a_network_that_cannot_be_explained_has_mistakes_without_heat(
     assert all(mistake.heat is None for mistake in found)
 
 
-def test_other_backends_than_tensorflow_have_no_heat(
+def test_other_backends_than_tensorflow_have_heat_too(
     split: Split, network: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert explain(network, CONTRACT, split.pixels, split.labels) == [None] * COUNT
+    found = explain(network, CONTRACT, split.pixels, split.labels)
+    assert [heat is not None for heat in found] == [True] * COUNT
