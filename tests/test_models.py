@@ -13,7 +13,7 @@ from rich.console import Console
 from app.inference.classifier import NEGATIVE
 from app.xray.checkpoint import Checkpoint, read_checkpoint
 from app.xray.decode import decode
-from benchmarks.rig.corpus.drawing import encode
+from benchmarks.rig.corpus.drawing import checkered, encode
 from tests.live import ROOT, served
 from training.commands.judge import Judge
 from training.evaluation.metrics import HEADLINE
@@ -114,7 +114,7 @@ def test_x_rays_as_published_pass_its_gate_and_other_things_do_not(
     originals = [p for p in (shared / "originals").iterdir() if p.suffix not in {".csv", ".dcm"}]
     passed = [client.post("/predict", content=path.read_bytes()) for path in originals]
     assert sum(answer.status_code == 200 for answer in passed) >= 0.9 * len(originals)
-    for image in (Image.new("L", (300, 300), 128), Image.effect_noise((300, 300), 90)):
+    for image in (checkered(90, 160), Image.effect_noise((300, 300), 90)):
         refused = client.post("/predict", content=encode(image))
         assert refused.status_code == 422
         assert refused.json()["score"] > refused.json()["threshold"]

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from app.xray.checkpoint import file_sha256, read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
-from benchmarks.rig.corpus.drawing import add_unseen, checkered, write_dataset
+from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from training.commands.promote import promote
 from training.data.dataset import load_dataset
 from training.network.export import export_checkpoint, rewrite_contract
@@ -123,7 +124,9 @@ def test_one_that_a_little_grain_fools_gives_way_to_one_that_it_does_not(
     data: Path, tmp_path: Path
 ) -> None:
     for path in data.glob("*/*/*.png"):
-        checkered(118, 138).save(path)
+        # Not flat, which nothing is made of, and without an edge.
+        ramp = np.tile(np.linspace(100, 150, 300).astype(np.uint8), (300, 1))
+        Image.fromarray(ramp).save(path)
     into = tmp_path / "models"
     fooled = write_run(tmp_path / "fooled", data, label=1, network=fooled_by_grain())
     run_promote(fooled, data, into)

@@ -8,11 +8,11 @@ from training.evaluation.calibrate import (
     REFUSED_SHARE,
     SENSITIVITY,
     calibrate,
-    caveats,
     fit_gate,
     fit_operating_points,
     fit_temperature,
 )
+from training.evaluation.caveats import few_pictures
 from training.evaluation.metrics import expected_calibration_error
 from training.network.runner import Answers
 
@@ -136,7 +136,7 @@ def test_pictures_that_are_all_alike_give_no_gate() -> None:
 )
 def test_too_small_a_val_split_is_told_of(counts: tuple[int, ...], sentences: int) -> None:
     labels = np.repeat(np.arange(3), counts)
-    assert len(caveats(CLASSES, labels)) == sentences
+    assert len(few_pictures(CLASSES, labels)) == sentences
 
 
 def test_calibrating_fills_the_contract_and_leaves_the_rest_of_it() -> None:
