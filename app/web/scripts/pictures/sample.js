@@ -54,41 +54,41 @@ function drawThorax(pen, unit) {
     pen.fillRect(-1, -1, 2, 2);
     pen.restore();
   };
-  pen.fillStyle = gray(10.9);
+  pen.fillStyle = gray(11.8);
   pen.fillRect(0, 0, 100, 100);
-  blot(50, 68.8, 50, 75.8, 150, 0.99, 0.807); // trunk
-  blot(50, 10.3, 13, 27.7, 152, 0.99); // neck
+  blot(66.2, 71.8, 50, 73.9, 150, 0.99, 0.807); // trunk
+  blot(47.5, 9.71, 13, 36, 143, 0.892); // neck
   for (const turn of [-0.99, 0.965]) {
-    blot(50 + 29.8 * turn, 19.3, 28.5, 15.9, 125, 0.753, 0.302); // shoulder
-    blot(50 + 44.9 * turn, 50, 10.9, 56.6, 135, 0.695, 0.3); // the wall of the chest, and the arm
-    blot(50 + 20.4 * turn, 48, 14.6, 26, 41.6, 0.943, 0.643); // lung
-    blot(50 + 17 * turn, 29.4, 10.3, 15.9, 50.4, 0.68, 0.488);
-    blot(50 + 24.1 * turn, 64, 10.4, 17.7, 50, 0.737, 0.485);
+    blot(54 + 29.8 * turn, 13.2, 28.7, 15.3, 129, 0.812, 0.302); // shoulder
+    blot(52.9 + 44.9 * turn, 48.6, 10.6, 54.9, 134, 0.626, 0.334); // the wall of the chest, and the arm
+    blot(50.8 + 21.1 * turn, 34.5, 19.2, 26, 34.5, 0.931, 0.643); // lung
+    blot(42.8 + 13 * turn, 29.4, 10.2, 15.8, 22.4, 0.608, 0.489);
+    blot(50 + 24.1 * turn, 65.1, 10.4, 17.7, 54.6, 0.665, 0.409);
   }
-  blot(50, 50, 6.61, 61.2, 246, 0.736, 0.297); // spine and mediastinum
-  blot(57, 62.6, 18.1, 17.3, 211, 0.99, 0.538); // heart
-  blot(47, 29.5, 6.42, 12.2, 188, 0.456, 0.326);
-  blot(41, 41.2, 5.55, 12, 156, 0.461, 0.112); // hila
-  blot(60, 42.9, 6.12, 11.8, 164, 0.487, 0.093);
-  blot(28, 96, 27, 15.9, 170, 0.99, 0.661); // domes of the diaphragm
-  blot(73, 98, 21.5, 18.6, 178, 0.99, 0.575);
-  pen.lineWidth = 1.96;
+  blot(50, 50, 6.61, 56.9, 246, 0.671, 0.333); // spine and mediastinum
+  blot(57, 62.6, 18.1, 17.3, 211, 0.977, 0.5); // heart
+  blot(47, 29.5, 6.42, 5.84, 166, 0.483, 0.366);
+  blot(41, 42.1, 4.95, 5.73, 158, 0.474, 0.116); // hila
+  blot(55.8, 41.2, 7.7, 11.8, 168, 0.485, 0.0884);
+  blot(29.7, 96, 27, 15.1, 213, 0.921, 0.398); // domes of the diaphragm
+  blot(77.2, 99, 21.5, 19.8, 178, 0.959, 0.418);
+  pen.lineWidth = 2.25;
   for (let rib = 0; rib < 10; rib += 1) {
     const y = 15.9 + 8.61 * rib;
     for (const turn of [-1, 0.677]) {
-      pen.strokeStyle = gray(209, 0.192);
+      pen.strokeStyle = gray(203, 0.198);
       pen.beginPath();
-      pen.moveTo(50 + 4.26 * turn, y);
-      pen.bezierCurveTo(50 + 21 * turn, y - 5.82, 50 + 38 * turn, y, 50 + 33.7 * turn, y + 13.7);
+      pen.moveTo(56.5 + 1.93 * turn, y);
+      pen.bezierCurveTo(51.3 + 22.4 * turn, y - 6.36, 60.9 + 37.1 * turn, y, 32.5 + 36.2 * turn, y + 14.2);
       pen.stroke();
     }
   }
   pen.lineWidth = 3.55;
   pen.strokeStyle = gray(192, 0.346); // clavicles
-  for (const turn of [-0.874, 0.967]) {
+  for (const turn of [-0.721, 0.764]) {
     pen.beginPath();
-    pen.moveTo(50 + 4.53 * turn, 28.5);
-    pen.bezierCurveTo(50 + 16.5 * turn, 13, 50 + 25.4 * turn, 23.8, 50 + 37 * turn, 10.6);
+    pen.moveTo(49.1 + 5.1 * turn, 48.6);
+    pen.bezierCurveTo(45.7 + 12.9 * turn, 12, 44.8 + 50.7 * turn, 23.8, 50 + 37 * turn, 11.3);
     pen.stroke();
   }
 }
