@@ -76,10 +76,11 @@ def test_they_are_laid_into_the_checkpoint_whose_logits_move_by_them(
     pixels = rng.integers(0, 255, (90, *checkpoint.contract.input_shape), np.uint8)
     before = Runner(build_network(checkpoint), checkpoint.contract).run(pixels).raw
     labels = np.where(np.arange(90) % 9 < 8, 0, np.arange(90) % 3)
-    add_offsets(
-        path, checkpoint.contract, Split(tuple(f"{n}.png" for n in range(90)), labels, pixels)
-    )
-    changed = read_checkpoint(path)
+    watched = Split(tuple(f"{n}.png" for n in range(90)), labels, pixels)
+    into = tmp_path / "with_offsets.h5"
+    add_offsets(path, checkpoint.contract, watched, into)
+    assert read_checkpoint(path).sha256 == checkpoint.sha256
+    changed = read_checkpoint(into)
     assert changed.contract == checkpoint.contract
     after = Runner(build_network(changed), changed.contract).run(pixels).raw
     expected = softmax(np.log(before.astype(np.float64)) + fit_offsets(labels, before), axis=1)
