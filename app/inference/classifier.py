@@ -161,7 +161,7 @@ class Classifier:
             raise EngineError("the network gave probabilities that are not finite")
         verdicts = self._judge(output)
         sets = self.contract.prediction_sets(calibrated)
-        uncertain = self.contract.is_uncertain(calibrated).tolist()
+        uncertain = self.contract.is_uncertain(calibrated, sets).tolist()
         return [
             self._describe(output, i, calibrated[i], sets[i], verdicts[i], uncertain=uncertain[i])
             for i in range(len(batch))

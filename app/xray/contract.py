@@ -137,12 +137,17 @@ class ModelContract(_Frozen):
         reached: NDArray[np.bool_] = probabilities >= np.array(points)
         return reached
 
-    def is_uncertain(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
+    def is_uncertain(
+        self,
+        probabilities: NDArray[np.floating[Any]],
+        sets: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.bool_]:
         """Of which pictures the prediction set is not exactly the likeliest class, bool (n,).
 
-        `probabilities` (n, classes) are calibrated.
+        `probabilities` (n, classes) are calibrated; `sets` are their `prediction_sets`, where
+        somebody has them already.
         """
-        sets = self.prediction_sets(probabilities)
+        sets = self.prediction_sets(probabilities) if sets is None else sets
         likeliest = sets[np.arange(len(sets)), np.argmax(probabilities, axis=1)]
         uncertain: NDArray[np.bool_] = ~(likeliest & (sets.sum(axis=1) == 1))
         return uncertain
