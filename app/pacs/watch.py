@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 import uvicorn
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.pacs.status import OUTCOMES
+from app.runtime.metrics import expose
 
 if TYPE_CHECKING:
     import socket
@@ -105,8 +105,8 @@ class Watch:
         return JSONResponse({"status": "alive"})
 
     def _metrics(self, request: Request) -> Response:
-        encode, media_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(self._registry), headers={"Content-Type": media_type})
+        text, media_type = expose(self._registry, request.headers.get("accept", ""))
+        return Response(text, headers={"Content-Type": media_type})
 
 
 class _no_signals:  # noqa: N801  # it stands in for a method

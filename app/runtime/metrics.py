@@ -219,11 +219,16 @@ class Metrics:
 
     def expose(self, accept: str) -> tuple[bytes, str]:
         """All figures, and the media type of how they are written: as `accept` asks."""
-        try:
-            encode, media_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # a version that is none
-            encode, media_type = choose_encoder("")
-        return encode(self._registry), media_type
+        return expose(self._registry, accept)
+
+
+def expose(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """All figures of `registry`, and the media type of how they are written: as `accept` asks."""
+    try:
+        encode, media_type = choose_encoder(accept)
+    except (TypeError, ValueError):  # a version that is none
+        encode, media_type = choose_encoder("")
+    return encode(registry), media_type
 
 
 def _spell(flag: bool) -> str:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.app.pacs.conftest import FakeArchive, FakeService, Sender, film
+from benchmarks.rig.dicom_peers import Archive, draw_film
+from tests.app.pacs.conftest import FakeService, Sender
 from tests.live import ROOT
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Process:
 
 
 @pytest.fixture
-def process(service: FakeService, archive: FakeArchive) -> Iterator[Process]:
+def process(service: FakeService, archive: Archive) -> Iterator[Process]:
     node = Process(
         CXR_PACS_PORT="0",
         CXR_PACS_HEALTH_PORT="0",
@@ -70,7 +71,7 @@ def process(service: FakeService, archive: FakeArchive) -> Iterator[Process]:
 
 
 def test_it_tells_its_health_and_counts_films_by_outcome(process: Process) -> None:
-    assert Sender(process.port).send(film()).Status == 0x0000
+    assert Sender(process.port).send(draw_film()).Status == 0x0000
 
     health = httpx.get(f"{process.health}/health").json()
     metrics = httpx.get(f"{process.health}/metrics").text
@@ -81,10 +82,19 @@ def test_it_tells_its_health_and_counts_films_by_outcome(process: Process) -> No
     assert "cxr_pacs_film_seconds_count 1.0" in metrics
 
 
+def test_metrics_are_told_whatever_form_of_them_is_asked_for(process: Process) -> None:
+    odd = {"Accept": "application/openmetrics-text; version=none"}
+
+    found = httpx.get(f"{process.health}/metrics", headers=odd)
+
+    assert found.status_code == 200
+    assert "cxr_pacs_ready 1.0" in found.text
+
+
 def test_on_sigterm_it_ends_with_0_and_its_log_holds_nothing_of_a_patient(
     process: Process,
 ) -> None:
-    sent = film(PatientName="Secret^Name", PatientID="SECRET-ID")
+    sent = draw_film(PatientName="Secret^Name", PatientID="SECRET-ID")
     Sender(process.port).send(sent)
 
     assert process.end() == 0
@@ -95,13 +105,13 @@ def test_on_sigterm_it_ends_with_0_and_its_log_holds_nothing_of_a_patient(
 
 
 def test_what_was_acknowledged_before_a_kill_has_its_report(
-    process: Process, archive: FakeArchive
+    process: Process, archive: Archive
 ) -> None:
     acknowledged = []
     for seed in range(6):
         if seed == 4:
             process.process.send_signal(signal.SIGKILL)
-        sent = film(seed)
+        sent = draw_film(seed)
         try:
             found = Sender(process.port).send(sent)
         except RuntimeError:  # the association was not established
