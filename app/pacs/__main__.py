@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
-import socket
 import sys
 import threading
 from typing import TYPE_CHECKING
@@ -17,9 +16,10 @@ from app.pacs.service import ServiceClient
 from app.pacs.settings import PacsSettings, read_pacs_settings
 from app.pacs.watch import Watch
 from app.runtime.children import leave_no_core
+from app.runtime.listening import listen
 from app.runtime.logs import set_up_logs, write_out
 from app.settings import VERSION
-from app.xray.errors import CxrError, SettingsError
+from app.xray.errors import CxrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +66,12 @@ def run(settings: PacsSettings) -> int:
     watch = Watch(version=VERSION, is_service_ready=service.is_ready)
     reporter = Reporter(settings, service, destination_of(settings), version=VERSION)
     node = Node(settings, reporter, watch)
-    listener = _listen_for_health(settings)
+    listener = listen(
+        settings.pacs_host,
+        settings.pacs_health_port,
+        host_setting="CXR_PACS_HOST",
+        port_setting="CXR_PACS_HEALTH_PORT",
+    )
     node.start()
     end_watch = watch.serve(listener)
     log.info("AE %s on %s:%d", settings.pacs_ae_title, *node.address)
@@ -84,18 +89,6 @@ def run(settings: PacsSettings) -> int:
     if not is_done:
         log.warning("ended with films under way; their senders will send them again")
     return 0 if is_done else EXIT_UNANSWERED
-
-
-def _listen_for_health(settings: PacsSettings) -> socket.socket:
-    where = (settings.pacs_host, settings.pacs_health_port)
-    family = socket.AF_INET6 if ":" in settings.pacs_host else socket.AF_INET
-    try:
-        return socket.create_server(where, family=family)
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(
-            f"CXR_PACS_HOST={where[0]!r}, CXR_PACS_HEALTH_PORT={where[1]}: cannot listen there: "
-            f"{error}"
-        ) from error
 
 
 if __name__ == "__main__":

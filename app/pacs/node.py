@@ -11,21 +11,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from pydicom.uid import (
-    JPEG2000,
+    UID,
     ComputedRadiographyImageStorage,
-    DeflatedExplicitVRLittleEndian,
     DigitalXRayImageStorageForPresentation,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, evt
@@ -33,6 +21,8 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from app.pacs import status
 from app.pacs.reporter import Film
+from app.runtime.listening import cannot_listen
+from app.xray.decode.dicom.frame import TRANSFER_SYNTAXES
 from app.xray.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -49,21 +39,7 @@ SOP_CLASSES: Final = (
     DigitalXRayImageStorageForPresentation,
     SecondaryCaptureImageStorage,
 )
-SYNTAXES: Final = (
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    JPEG2000Lossless,
-    JPEG2000,
-    RLELossless,
-)
+SYNTAXES: Final = tuple(map(UID, sorted(TRANSFER_SYNTAXES)))
 """The transfer syntaxes in which the service reads a film."""
 _FRAMING: Final = 1_000_000
 """Bytes that commands, PDU headers and elements may take beside a film."""
@@ -138,10 +114,7 @@ class Node:
         except ssl.SSLError as error:
             raise SettingsError("CXR_PACS_TLS_CERTIFICATE and its key do not fit") from error
         except (OSError, UnicodeError) as error:
-            raise SettingsError(
-                f"CXR_PACS_HOST={where[0]!r}, CXR_PACS_PORT={where[1]}: cannot listen there: "
-                f"{error}"
-            ) from error
+            raise cannot_listen(*where, error, "CXR_PACS_HOST", "CXR_PACS_PORT") from error
 
     def drain(self) -> bool:
         """Refuse associations, finish the films under way; whether all were, in time."""

@@ -7,16 +7,16 @@ import logging
 import math
 import os
 import signal
-import socket
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import uvicorn
 
+from app.runtime.listening import listen as bind
 from app.server.connection import REFUSALS, BoundedProtocol, Refusal
-from app.xray.errors import SettingsError
 
 if TYPE_CHECKING:
+    import socket
     from types import FrameType
 
     from fastapi import FastAPI
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 2048
 EXIT_UNANSWERED = 1
 
 
@@ -128,10 +127,4 @@ def listen(settings: Settings) -> socket.socket:
     Raises:
         SettingsError: the address is none of this machine's, or the port is taken.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
-    except (OSError, UnicodeError) as error:
-        raise SettingsError(
-            f"CXR_HOST={settings.host!r}, CXR_PORT={settings.port}: cannot listen there: {error}"
-        ) from error
+    return bind(settings.host, settings.port, host_setting="CXR_HOST", port_setting="CXR_PORT")

@@ -47,6 +47,8 @@ _JPEG_FAMILY: Final = frozenset(
     }
 )
 """Which of them it is the codestream says, as some files name the wrong one."""
+TRANSFER_SYNTAXES: Final = _NATIVE | _JPEG_FAMILY | {_RLE}
+"""UIDs of all transfer syntaxes that are read (PS3.6, annex A)."""
 _NEWER: Final = {
     "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
     "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
