@@ -12,6 +12,7 @@ from pydicom.uid import (
     ComprehensiveSRStorage,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
     generate_uid,
 )
 from pynetdicom import AE, evt
@@ -19,12 +20,19 @@ from pynetdicom import AE, evt
 from benchmarks.rig.corpus.dicoms import write_dicom
 from benchmarks.rig.corpus.drawing import draw_radiograph
 
+PICTURES = 8
+"""So many different ones are drawn; the films of more share them."""
+
 
 class Archive:
-    """Keeps the UIDs of what it is sent; can be stopped and started."""
+    """An application entity that keeps what it is sent, and answers with `status`.
+
+    It can be stopped, and started where it was.
+    """
 
     def __init__(self) -> None:
-        self.reports: list[tuple[str, str]] = []
+        self.status = 0x0000
+        self.received: list[Dataset] = []
         self.port = 0
         self._server: Any = None
 
@@ -32,7 +40,8 @@ class Archive:
         """Listen, where it did before."""
         entity = AE(ae_title="ARCHIVE")
         entity.maximum_associations = 100
-        entity.add_supported_context(ComprehensiveSRStorage)
+        for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
+            entity.add_supported_context(kind)
         handlers: list[Any] = [(evt.EVT_C_STORE, self._keep)]
         self._server = entity.start_server(
             ("127.0.0.1", self.port), block=False, evt_handlers=handlers
@@ -41,31 +50,31 @@ class Archive:
 
     def stop(self) -> None:
         """Refuse everything from now on."""
-        self._server.shutdown()
+        if self._server:
+            self._server.shutdown()
+            self._server = None
 
     def _keep(self, event: evt.Event) -> int:
-        document = event.dataset
-        self.reports.append((str(document.StudyInstanceUID), str(document.SOPInstanceUID)))
-        return 0x0000
+        if self.status == 0x0000:
+            document = event.dataset
+            document.file_meta = event.file_meta
+            self.received.append(document)
+        return self.status
 
 
-def draw_film(index: int) -> Dataset:
-    """A drawn film with identity; one picture of eight, which the service answers as any other."""
-    pixels = np.asarray(draw_radiograph(index % 8))
-    dataset = dcmread(
-        BytesIO(
-            write_dicom(
-                pixels,
-                SOPClassUID=DigitalXRayImageStorageForPresentation,
-                Modality="DX",
-                PatientName="Drawn^Film",
-                PatientID=str(index),
-                StudyInstanceUID=generate_uid(entropy_srcs=["study", str(index)]),
-                SeriesInstanceUID=generate_uid(entropy_srcs=["series", str(index)]),
-                SOPInstanceUID=generate_uid(entropy_srcs=["film", str(index)]),
-            )
-        )
-    )
+def draw_film(index: int = 0, **elements: Any) -> Dataset:
+    """A drawn film with patient and study, the same for an index; `elements` replace its own."""
+    tags = {
+        "SOPClassUID": DigitalXRayImageStorageForPresentation,
+        "Modality": "DX",
+        "PatientName": "Doe^Jane",
+        "PatientID": f"P-{index + 1}",
+        "StudyInstanceUID": generate_uid(entropy_srcs=["study", str(index)]),
+        "SeriesInstanceUID": generate_uid(entropy_srcs=["series", str(index)]),
+        "SOPInstanceUID": generate_uid(entropy_srcs=["instance", str(index)]),
+    }
+    pixels = np.asarray(draw_radiograph(index % PICTURES))
+    dataset = dcmread(BytesIO(write_dicom(pixels, **{**tags, **elements})))
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     return dataset

@@ -5,21 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from contextlib import contextmanager
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 import uvicorn
-from pydicom import Dataset, dcmread
 from pydicom.uid import (
-    ComprehensiveSRStorage,
     DigitalXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
-    SecondaryCaptureImageStorage,
-    generate_uid,
 )
-from pynetdicom import AE, evt
+from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -31,12 +25,12 @@ from app.pacs.reporter import Reporter
 from app.pacs.service import ServiceClient
 from app.pacs.settings import read_pacs_settings
 from app.pacs.watch import Watch
-from benchmarks.rig.corpus.dicoms import write_dicom
-from benchmarks.rig.corpus.drawing import draw_radiograph
+from benchmarks.rig.dicom_peers import Archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pydicom import Dataset
     from starlette.requests import Request
 
 SHA256 = "7" * 64
@@ -90,38 +84,6 @@ class FakeService:
         )
 
 
-class FakeArchive:
-    """An application entity that keeps what it is sent, and answers with `status`."""
-
-    def __init__(self) -> None:
-        self.status = 0x0000
-        self.received: list[Dataset] = []
-        self.port = 0
-        self._server: Any = None
-
-    def start(self) -> None:
-        entity = AE(ae_title="ARCHIVE")
-        entity.maximum_associations = 100
-        for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
-            entity.add_supported_context(kind)
-        self._server = entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._keep)]
-        )
-        self.port = self._server.socket.getsockname()[1]
-
-    def stop(self) -> None:
-        if self._server:
-            self._server.shutdown()
-            self._server = None
-
-    def _keep(self, event: evt.Event) -> int:
-        if self.status == 0x0000:
-            document = event.dataset
-            document.file_meta = event.file_meta
-            self.received.append(document)
-        return self.status
-
-
 class Sender:
     """A modality that sends films to the node, an association for each call."""
 
@@ -156,24 +118,6 @@ class Sender:
             return bool(association.send_c_echo().get("Status") == 0x0000)
 
 
-def film(seed: int = 0, **elements: Any) -> Dataset:
-    """A drawn film as a DICOM data set with patient and study."""
-    tags = {
-        "SOPClassUID": DigitalXRayImageStorageForPresentation,
-        "Modality": "DX",
-        "PatientName": "Doe^Jane",
-        "PatientID": "P-1",
-        "StudyInstanceUID": generate_uid(entropy_srcs=["study", str(seed)]),
-        "SeriesInstanceUID": generate_uid(entropy_srcs=["series", str(seed)]),
-        "SOPInstanceUID": generate_uid(entropy_srcs=["instance", str(seed)]),
-    }
-    pixels = np.asarray(draw_radiograph(seed))
-    dataset = dcmread(BytesIO(write_dicom(pixels, **{**tags, **elements})))
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    return dataset
-
-
 @contextmanager
 def serving(application: Starlette) -> Iterator[str]:
     """The address of `application`, served in a thread."""
@@ -199,8 +143,8 @@ def service() -> Iterator[FakeService]:
 
 
 @pytest.fixture
-def archive() -> Iterator[FakeArchive]:
-    fake = FakeArchive()
+def archive() -> Iterator[Archive]:
+    fake = Archive()
     fake.start()
     yield fake
     fake.stop()
@@ -209,15 +153,13 @@ def archive() -> Iterator[FakeArchive]:
 class Rig:
     """A running node, and who it talks to."""
 
-    def __init__(
-        self, node: Node, watch: Watch, service: FakeService, archive: FakeArchive
-    ) -> None:
+    def __init__(self, node: Node, watch: Watch, service: FakeService, archive: Archive) -> None:
         self.node, self.watch, self.service, self.archive = node, watch, service, archive
         self.sender = Sender(node.address[1])
 
 
 @pytest.fixture
-def start(service: FakeService, archive: FakeArchive) -> Iterator[Callable[..., Rig]]:
+def start(service: FakeService, archive: Archive) -> Iterator[Callable[..., Rig]]:
     nodes = []
 
     def start_one(**settings: Any) -> Rig:

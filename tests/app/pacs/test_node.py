@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,9 @@ from PIL import Image
 from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForProcessing
 
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
-from tests.app.pacs.conftest import ANSWER, NOT_A_CHEST, SHA256, film, read
+from benchmarks.rig.dicom_peers import draw_film
+from tests.app.pacs.conftest import ANSWER, NOT_A_CHEST, SHA256, read
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def test_a_film_is_answered_with_success_once_its_report_stands_in_the_archive(
     start: Start,
 ) -> None:
     rig = start()
-    sent = film()
+    sent = draw_film()
 
     found = rig.sender.send(sent)
 
@@ -54,7 +55,7 @@ def test_a_film_is_answered_with_success_once_its_report_stands_in_the_archive(
 
 def test_the_first_line_of_a_report_says_that_it_is_not_for_diagnosis(start: Start) -> None:
     rig = start()
-    rig.sender.send(film())
+    rig.sender.send(draw_film())
 
     first = rig.archive.received[0].ContentSequence[0]
 
@@ -65,7 +66,7 @@ def test_the_service_is_sent_the_very_pixels_of_the_film(start: Start) -> None:
     from pydicom import dcmread
 
     rig = start()
-    sent = film()
+    sent = draw_film()
     rig.sender.send(sent)
 
     (data,) = rig.service.films
@@ -74,8 +75,8 @@ def test_the_service_is_sent_the_very_pixels_of_the_film(start: Start) -> None:
 
 def test_a_film_sent_twice_gets_the_same_report_instance(start: Start) -> None:
     rig = start()
-    rig.sender.send(film())
-    rig.sender.send(film())
+    rig.sender.send(draw_film())
+    rig.sender.send(draw_film())
 
     one, other = rig.archive.received
     assert one.SOPInstanceUID == other.SOPInstanceUID
@@ -84,8 +85,8 @@ def test_a_film_sent_twice_gets_the_same_report_instance(start: Start) -> None:
 
 def test_another_film_gets_another_report(start: Start) -> None:
     rig = start()
-    rig.sender.send(film(0))
-    rig.sender.send(film(1))
+    rig.sender.send(draw_film(0))
+    rig.sender.send(draw_film(1))
 
     one, other = rig.archive.received
     assert one.SOPInstanceUID != other.SOPInstanceUID
@@ -93,7 +94,7 @@ def test_another_film_gets_another_report(start: Start) -> None:
 
 def test_a_key_goes_along_where_the_service_needs_one(start: Start) -> None:
     rig = start(pacs_service_key="secret")
-    rig.sender.send(film())
+    rig.sender.send(draw_film())
 
     assert rig.service.keys == ["secret"]
 
@@ -102,7 +103,7 @@ def test_a_busy_service_is_waited_for(start: Start) -> None:
     rig = start()
     rig.service.replies = [BUSY, BUSY, (200, ANSWER)]
 
-    assert status_of(rig.sender.send(film())) == 0x0000
+    assert status_of(rig.sender.send(draw_film())) == 0x0000
     assert len(rig.service.films) == 3
 
 
@@ -115,7 +116,7 @@ def test_without_an_answer_the_sender_is_told_to_send_again(start: Start, reply:
     rig = start(pacs_timeout_s=0.5)
     rig.service.replies = [reply]
 
-    found = rig.sender.send(film())
+    found = rig.sender.send(draw_film())
 
     assert status_of(found) == 0xA700
     assert "send again" in found.ErrorComment
@@ -126,17 +127,17 @@ def test_without_an_answer_the_sender_is_told_to_send_again(start: Start, reply:
 def test_a_service_that_is_down_is_told_as_out_of_resources(start: Start) -> None:
     rig = start(service_url="http://127.0.0.1:9", pacs_timeout_s=0.5)
 
-    assert status_of(rig.sender.send(film())) == 0xA700
+    assert status_of(rig.sender.send(draw_film())) == 0xA700
     assert rig.sender.echoes()
 
 
 def test_a_destination_that_is_down_and_comes_back_gets_every_report_once(start: Start) -> None:
     rig = start()
     rig.archive.stop()
-    assert status_of(rig.sender.send(film())) == 0xA700
+    assert status_of(rig.sender.send(draw_film())) == 0xA700
 
     rig.archive.start()
-    assert status_of(rig.sender.send(film())) == 0x0000
+    assert status_of(rig.sender.send(draw_film())) == 0x0000
     assert len(rig.archive.received) == 1
 
 
@@ -144,7 +145,7 @@ def test_a_destination_that_refuses_makes_the_sender_send_again(start: Start) ->
     rig = start()
     rig.archive.status = 0xA700
 
-    found = rig.sender.send(film())
+    found = rig.sender.send(draw_film())
 
     assert status_of(found) == 0xA700
     assert "destination" in found.ErrorComment
@@ -155,7 +156,7 @@ def test_what_the_service_refuses_gets_a_report_that_says_why(start: Start) -> N
     rig = start()
     rig.service.replies = [(422, NOT_A_CHEST)]
 
-    assert status_of(rig.sender.send(film())) == 0x0000
+    assert status_of(rig.sender.send(draw_film())) == 0x0000
     said = read(rig.archive.received[0])
     assert said["Reason why the film was not answered"][-2:] == [
         "Not a chest X-ray",
@@ -168,7 +169,7 @@ def test_where_refusals_are_not_reported_the_sender_is_told_why(start: Start) ->
     rig = start(pacs_report_refusals=False)
     rig.service.replies = [(422, NOT_A_CHEST)]
 
-    found = rig.sender.send(film())
+    found = rig.sender.send(draw_film())
 
     assert status_of(found) == 0xC001
     assert found.ErrorComment == "Not a chest X-ray"
@@ -178,7 +179,7 @@ def test_where_refusals_are_not_reported_the_sender_is_told_why(start: Start) ->
 @pytest.mark.parametrize("name", ["StudyInstanceUID", "SOPInstanceUID"])
 def test_a_film_without_identity_cannot_be_understood(start: Start, name: str) -> None:
     rig = start()
-    broken = film()
+    broken = draw_film()
     sop_class, instance = broken.SOPClassUID, broken.SOPInstanceUID
     delattr(broken, name)
 
@@ -214,7 +215,7 @@ def test_a_film_announced_as_another_class_is_refused(start: Start) -> None:
     from pydicom.uid import SecondaryCaptureImageStorage
 
     rig = start()
-    odd = film()
+    odd = draw_film()
     with rig.sender.association(SecondaryCaptureImageStorage) as association:
         found = store_raw(association, odd, SecondaryCaptureImageStorage, odd.SOPInstanceUID)
 
@@ -240,7 +241,7 @@ def test_what_is_no_film_for_presentation_finds_no_presentation_context(
 
 def test_a_film_without_a_patients_name_gets_a_report(start: Start) -> None:
     rig = start()
-    nameless = film()
+    nameless = draw_film()
     del nameless.PatientName
 
     assert status_of(rig.sender.send(nameless)) == 0x0000
@@ -263,7 +264,7 @@ def test_only_named_titles_may_send_where_some_are_named(start: Start) -> None:
 
 def test_a_film_larger_than_allowed_ends_its_association(start: Start) -> None:
     rig = start(pacs_max_film_mb=0.001)
-    large = film()
+    large = draw_film()
     large.add_new((0x0011, 0x0010), "LO", "PRIVATE")
     large.add_new((0x0011, 0x1001), "OB", b"\0" * 3_000_000)
 
@@ -289,19 +290,16 @@ def test_the_associations_at_once_are_bounded(start: Start) -> None:
         assert other.is_established
         with rig.sender.association() as third:
             assert not third.is_established
-    until = time.monotonic() + 20
-    while not rig.sender.echoes():  # the node notices in its own time that two have left
-        assert time.monotonic() < until
+    wait_until(rig.sender.echoes)  # the node notices in its own time that two have left
 
 
 def test_a_drained_node_finishes_what_is_under_way_and_refuses_associations(start: Start) -> None:
     rig = start()
     rig.service.gate.clear()
     found: list[Any] = []
-    sending = threading.Thread(target=lambda: found.append(rig.sender.send(film())))
+    sending = threading.Thread(target=lambda: found.append(rig.sender.send(draw_film())))
     sending.start()
-    while not rig.service.films:
-        sending.join(0.01)
+    wait_until(lambda: rig.service.films)
 
     drained: list[bool] = []
     draining = threading.Thread(target=lambda: drained.append(rig.node.drain()))
@@ -324,7 +322,7 @@ def test_a_heat_map_goes_along_as_a_capture_with_words_burnt_in(start: Start) ->
     rig = start(pacs_heatmap=True)
     rig.service.replies = [(200, {**ANSWER, "heatmap": uri})]
 
-    assert status_of(rig.sender.send(film())) == 0x0000
+    assert status_of(rig.sender.send(draw_film())) == 0x0000
     report, capture = rig.archive.received
     assert capture.BurnedInAnnotation == "YES"
     assert "not for diagnosis" in capture.SeriesDescription
@@ -337,9 +335,9 @@ def test_no_value_of_an_element_reaches_the_log(
 ) -> None:
     caplog.set_level(logging.DEBUG, logger="app")
     rig = start()
-    rig.sender.send(film(PatientName="Secret^Name", PatientID="SECRET-ID"))
+    rig.sender.send(draw_film(PatientName="Secret^Name", PatientID="SECRET-ID"))
     rig.service.replies = [(422, NOT_A_CHEST)]
-    rig.sender.send(film(1, PatientName="Secret^Name", PatientID="SECRET-ID"))
+    rig.sender.send(draw_film(1, PatientName="Secret^Name", PatientID="SECRET-ID"))
     rig.node.drain()
 
     words = "\n".join(record.getMessage() for record in caplog.records if "app" in record.name)

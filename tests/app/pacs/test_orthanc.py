@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
-import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from pydicom import dcmread
 
-from tests.app.pacs.conftest import ANSWER, Rig, film, read
+from benchmarks.rig.dicom_peers import draw_film
+from tests.app.pacs.conftest import ANSWER, Rig, read
+from tests.live import reserved_port
 from tests.tools import find_tool
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-LIMIT_S = 60
 ROUTE = """
 function OnStoredInstance(instanceId, tags, metadata)
   if tags['Modality'] ~= 'SR' then
@@ -32,9 +32,8 @@ end
 class Orthanc:
     """A real archive on free ports, with its files below `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.dicom_port, http_port = free_ports(2)
+    def __init__(self, folder: Path, dicom_port: int, http_port: int) -> None:
+        self.folder, self.dicom_port = folder, dicom_port
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{http_port}", timeout=10)
         self.process: subprocess.Popen[bytes] | None = None
         (folder / "route.lua").write_text(ROUTE)
@@ -58,7 +57,7 @@ class Orthanc:
         self.process = subprocess.Popen(
             [find_tool("Orthanc"), str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        until_true(self.is_up)
+        wait_until(self.is_up)
 
     def stop(self) -> None:
         if self.process:
@@ -79,28 +78,14 @@ class Orthanc:
         return found
 
 
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
-
-
-def until_true(condition: Callable[[], Any]) -> None:
-    until = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < until, "it did not come"
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
     find_tool("Orthanc")
-    archive = Orthanc(tmp_path)
-    yield archive
-    archive.stop()
-    archive.http.close()
+    with reserved_port() as dicom_port, reserved_port() as http_port:
+        archive = Orthanc(tmp_path, dicom_port, http_port)
+        yield archive
+        archive.stop()
+        archive.http.close()
 
 
 def test_a_film_that_storescu_sends_to_orthanc_has_its_report_beside_it(
@@ -109,14 +94,14 @@ def test_a_film_that_storescu_sends_to_orthanc_has_its_report_beside_it(
     storescu, validate, to_html = map(find_tool, ("storescu", "dciodvfy", "dsr2html"))
     rig = start(pacs_destination=f"ARCHIVE@127.0.0.1:{orthanc.dicom_port}", pacs_timeout_s=20)
     orthanc.start(rig.node.address[1])
-    sent = film()
+    sent = draw_film()
     path = tmp_path / "film.dcm"
     sent.save_as(path, enforce_file_format=True)
 
     subprocess.run(
         [storescu, "-aec", "ARCHIVE", "127.0.0.1", str(orthanc.dicom_port), str(path)], check=True
     )
-    until_true(lambda: orthanc.instances("SR"))
+    wait_until(lambda: orthanc.instances("SR"))
 
     (instance,) = orthanc.instances("SR")
     study = orthanc.http.get(f"/instances/{instance}/study").json()
@@ -138,7 +123,7 @@ def test_a_destination_that_is_stopped_and_started_meanwhile_has_each_report_onc
 ) -> None:
     rig = start(pacs_destination=f"ARCHIVE@127.0.0.1:{orthanc.dicom_port}", pacs_timeout_s=20)
     orthanc.start(rig.node.address[1])
-    films = [film(seed) for seed in range(12)]
+    films = [draw_film(seed) for seed in range(12)]
     waiting = list(films)
     for number, sent in enumerate(list(waiting)):
         if number == 4:
@@ -150,5 +135,5 @@ def test_a_destination_that_is_stopped_and_started_meanwhile_has_each_report_onc
     for sent in waiting:
         assert rig.sender.send(sent).Status == 0x0000
 
-    until_true(lambda: len(orthanc.instances("SR")) >= len(films))
+    wait_until(lambda: len(orthanc.instances("SR")) >= len(films))
     assert len(orthanc.instances("SR")) == len(films)
