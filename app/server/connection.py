@@ -115,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._unparsed > MAX_HEAD_BYTES:
             self._refuse(TOO_LARGE)
-        elif self._is_idle and self._patience is None:
+        elif self.is_idle and self._patience is None:
             self._be_patient()
 
     def on_headers_complete(self) -> None:
@@ -150,14 +150,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._abort_later()
 
     @property
-    def _is_idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
     @property
     def _has_begun_to_answer(self) -> bool:
         """Whether a part of an answer may be out; of several requests the first is answered."""
-        return not self._is_idle and (self.cycle.response_started or bool(self.pipeline))
+        return not self.is_idle and (self.cycle.response_started or bool(self.pipeline))
 
     def _be_patient(self) -> None:
         self._patience = self.loop.call_later(HEAD_TIMEOUT_S, self._lose_patience)
@@ -175,7 +175,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _lose_patience(self) -> None:
         self._patience = None
-        if self._is_idle and not self.transport.is_closing():
+        if self.is_idle and not self.transport.is_closing():
             self._refuse(TOO_SLOW)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's own words

@@ -8,7 +8,7 @@ import math
 import os
 import signal
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import uvicorn
 
@@ -78,8 +78,13 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no further requests, and finish those that were accepted."""
         self._service.stop()
-        log.info("no longer listening; %d requests are finished", len(self.server_state.tasks))
+        log.info("no longer listening; %d requests are finished", self._count_unanswered())
         await super().shutdown(sockets)
+
+    def _count_unanswered(self) -> int:
+        """Requests whose answer is not all written; the task of one may end a little later."""
+        connections = cast("set[BoundedProtocol]", self.server_state.connections)
+        return sum(not connection.is_idle for connection in connections)
 
     def _note(self, refusal: Refusal, request_id: str) -> None:
         """Count and log what the application has not seen."""
@@ -104,7 +109,7 @@ class Server(uvicorn.Server):
         """Answer a signal; uvicorn's own would have it raised again at the end."""
         is_first, self._was_told_to_end = not self._was_told_to_end, True
         self._service.drain()
-        if not is_first and (unanswered := len(self.server_state.tasks)):
+        if not is_first and (unanswered := self._count_unanswered()):
             log.warning("ending at once: %d requests get no answer", unanswered)
             end_now(EXIT_UNANSWERED)
         if sig == signal.SIGTERM and self._drain_s and is_first:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from app.xray.errors import TrainingError
+from app.xray.graph.runtime import import_openvino
 from app.xray.preprocess import rescale
 from app.xray.probes import TOLERANCE, draw_probes
 
@@ -32,8 +35,20 @@ def _run_onnx(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(found)
 
 
+def import_openvino_converter() -> Any:
+    """The `openvino` module with `convert_model`, which Keras' export calls; it sends nothing.
+
+    The converter reports to `openvino_telemetry`, and does without where that is not there.
+    """
+    openvino = import_openvino()
+    if sys.modules.get("openvino.tools", sys) is None:
+        del sys.modules["openvino.tools"]
+    openvino.convert_model = import_module("openvino.tools.ovc").convert_model
+    return openvino
+
+
 def _run_openvino(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    import openvino
+    openvino = import_openvino()
 
     # Its own choice would be less than float32 where the CPU has it.
     precise = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -96,6 +111,8 @@ def export_network(network: Any, contract: ModelContract, name: str, out: Path) 
     with tempfile.TemporaryDirectory(prefix="cxr-export-") as folder:
         written = Path(folder) / f"{out.stem}{chosen.ending}"
         try:
+            if name == "openvino":
+                import_openvino_converter()
             network.export(str(written), format=chosen.keras_name, verbose=False)
             found = chosen.run(written, inputs)
         except Exception as error:  # each library raises what it likes

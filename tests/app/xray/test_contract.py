@@ -37,7 +37,7 @@ def test_the_attribute_is_a_json_object_with_the_agreed_names(
     assert set(document) == {
         "schema_version", "classes", "output", "input_size", "channels", "resize", "decode",
         "scale", "offset", "temperature", "operating_points", "ood", "precisions",
-        "known_answers", "dataset", "metrics", "trained_at", "versions",
+        "known_answers", "dataset", "metrics", "caveats", "trained_at", "versions",
     }  # fmt: skip
     assert document["schema_version"] == 2
     assert document["input_size"] == [224, 224]

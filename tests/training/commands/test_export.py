@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +36,23 @@ def test_what_is_exported_answers_as_the_network_and_carries_its_contract(
     assert found.sum(axis=1) == pytest.approx([1, 1], abs=1e-5)
     described = ModelContract.model_validate_json((tmp_path / "model.contract.json").read_text())
     assert described == read_checkpoint(tiny_checkpoint).contract
+
+
+def test_openvino_is_written_though_it_was_imported_without_its_converter_and_sends_nothing(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model.xml"
+    code = f"""
+import sys
+from app.xray.graph.runtime import import_openvino
+from training.cli import main
+import_openvino()
+assert main(["export", "--model", {str(tiny_checkpoint)!r}, "--format", "openvino",
+    "--out", {str(out)!r}]) == 0
+assert sys.modules["openvino_telemetry"] is None
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert out.is_file()
 
 
 def test_a_library_that_is_not_there_is_named(
