@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.routes.admission import upload_of
 from app.routes.openapi import REQUEST_BODY
-from app.routes.refusals import REFUSALS
+from app.routes.openapi_problems import REFUSALS
 from app.server.disconnect import unless_gone
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from app.routes.admission import service_of
-from app.routes.refusals import responses
+from app.routes.openapi_problems import responses
 from app.routes.schemas import Health, Liveness, ModelDescription, ReloadOutcome
 from app.settings import VERSION
 from app.xray import errors

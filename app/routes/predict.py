@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from app.inference.batching import QueueFull
 from app.routes.admission import slots_of, upload_of, uploads_of
 from app.routes.openapi import BATCH_BODY, REQUEST_BODY
-from app.routes.refusals import BATCH_REFUSALS, REFUSALS
+from app.routes.openapi_problems import BATCH_REFUSALS, REFUSALS
 from app.routes.schemas import BatchResponse, Layers, PredictionResponse
 from app.server.disconnect import unless_gone
 from app.server.middleware.request_log import request_id_of

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from app.routes.refusals import REFUSALS, RETRY_AFTER
+from app.routes.openapi_problems import REFUSALS, RETRY_AFTER
 
 
 class ProtocolError(BaseModel):

@@ -1,6 +1,6 @@
 /* A film under the hand: dragged, pinched, turned by the wheel, and moved by keys. */
 
-import { invert, LEVELS, moveBy, resetView, setWindow, view, zoomBy } from "./view.js";
+import { invert, LEVELS, moveBy, resetView, setWindow, view, zoomBy } from "./zoom.js";
 
 const STEP = 0.1; // of the frame's side
 const GRAY_STEP = 8;

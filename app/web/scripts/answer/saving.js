@@ -4,7 +4,7 @@ import { element } from "../dom.js";
 import { pictures } from "../pictures/list.js";
 import { contractOf } from "../service/contracts.js";
 import { percent, warningsOn } from "./verdict.js";
-import { isWindowed, windowInWords, windowLine } from "./view.js";
+import { isWindowed, windowInWords, windowLine } from "./zoom.js";
 import { shown } from "./viewer.js";
 
 const DISCLAIMER = "Research software, not a medical device";

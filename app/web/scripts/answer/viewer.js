@@ -4,7 +4,7 @@ import { element, fromTemplate, text } from "../dom.js";
 import { pictures, selected } from "../pictures/list.js";
 import { attachGestures } from "./gestures.js";
 import { percent, verdict } from "./verdict.js";
-import { invert, resetView, setWindow, showView, view, zoomBy } from "./view.js";
+import { invert, resetView, setWindow, showView, view, zoomBy } from "./zoom.js";
 
 const DEFAULT_STRENGTH = 60;
 const STEP = 1.25;
