@@ -147,7 +147,7 @@ def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) ->
             reading comes to no end or crashes.
         EngineError: as `create_engine`.
     """
-    with Apart(_be_a_reader) as reader:
+    with Apart(partial(be_expendable, _READER_BYTES)) as reader:
         checkpoint = checkpoint or _read(settings, reader)
         engine = create_engine(
             checkpoint,
@@ -202,7 +202,3 @@ def _graph_of(checkpoint: Checkpoint, *, reader: Apart) -> Graph:
         raise EngineError(f"Keras and OpenVINO cannot be loaded: {error}") from error
     finally:
         reader.end()
-
-
-def _be_a_reader() -> None:
-    be_expendable(_READER_BYTES)
