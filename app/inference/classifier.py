@@ -12,7 +12,7 @@ from app.xray.checkpoint.read import refuse_unless_distributions
 from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
 from app.xray.gate import second_look, summarise
 from app.xray.grad_cam import heat_map
-from app.xray.preprocess import negative
+from app.xray.preprocess import can_be_turned, negative
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,13 +123,16 @@ class Classifier:
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
         """Classify model inputs, float32 (n, height, width, 3), in order.
 
-        What the gate refuses gets a second look, black for white (`app.xray.gate.second_look`).
-        Where the gate takes that for a chest X-ray, it is what is answered.
+        What the gate refuses gets a second look, black for white (`app.xray.gate.second_look`),
+        where that can be told from the input (`app.xray.preprocess.can_be_turned`). Where the gate
+        takes that for a chest X-ray, it is what is answered.
 
         Raises:
             EngineError: the network gave no numbers for one of them.
         """
         predictions = self._predict(batch)
+        if not can_be_turned(self.contract):
+            return predictions
         passed = second_look(
             predictions, lambda strange: self._predict(negative(batch[strange], self.contract))
         )

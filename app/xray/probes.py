@@ -17,17 +17,17 @@ _PROBES: Final = 8
 
 
 def draw_probes(contract: ModelContract) -> NDArray[np.uint8]:
-    """X-ray-like pictures: uint8 (n, height, width, 3) of 0 to 255.
+    """X-ray-like pictures: uint8 (n, height, width, channels) of 0 to 255.
 
     Two dark lungs on a bright chest, under a texture whose power falls with the third power of
     frequency, as a radiograph's does (Burgess et al. 2001, Med. Phys. 28, 419).
     """
-    height, width = contract.input_size
+    height, width, channels = contract.input_shape
     rng = np.random.default_rng(0)
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None])
     frequency[0, 0] = np.inf
-    pictures = np.empty((_PROBES, height, width, 3), np.uint8)
+    pictures = np.empty((_PROBES, height, width, channels), np.uint8)
     for picture in pictures:
         spectrum = np.fft.fft2(rng.normal(size=(height, width))) / frequency**1.5
         texture = np.fft.ifft2(spectrum).real

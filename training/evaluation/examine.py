@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from app.xray.contract import ModelContract
     from app.xray.gate import Gate
+    from app.xray.preprocess.resize import Pixels
     from training.data.dataset import Split
     from training.network.runner import Answers, Runner
 
@@ -123,7 +124,7 @@ def examine(
     split, answers = test
     evaluation = evaluate(answers, split, contract, sources)
     masked = {
-        name: evaluate(runner.run(mask(split.pixels)), split, contract, sources)
+        name: evaluate(runner.run(mask(split.levels)), split, contract, sources)
         for name, mask in MASKS.items()
     }
     known_sources = sources_of(train[0].files, sources) if train else ()
@@ -140,7 +141,7 @@ def examine(
             contract.classes,
         )
     agreement = agreement_under_changes(
-        split.pixels, lambda pixels: contract.calibrate(runner.run(pixels).raw)
+        split.levels, lambda pixels: contract.calibrate(runner.run(pixels).raw)
     )
     gate = None
     if contract.ood:
@@ -165,7 +166,7 @@ def _judge_gate(
     answers: Answers,
     unseen: tuple[Split, Answers] | None,
 ) -> GateFigures:
-    def judge(pixels: NDArray[np.uint8], answers: Answers) -> Refused:
+    def judge(pixels: Pixels, answers: Answers) -> Refused:
         verdicts = gate.judge(answers.summaries)
         passed = second_look(
             verdicts, lambda strange: gate.judge(runner.run(255 - pixels[strange]).summaries)
@@ -174,13 +175,13 @@ def _judge_gate(
         return Refused(count, beyond / count, (beyond - len(passed)) / count)
 
     def run_and_judge(images: list[Image.Image]) -> Refused:
-        pixels = np.stack([to_pixels(image, contract) for image in images])
+        pixels: Pixels = np.stack([to_pixels(image, contract) for image in images])  # type: ignore[assignment]  # of one type
         return judge(pixels, runner.run(pixels))
 
     def judge_each(kinds: dict[str, list[Image.Image]]) -> dict[str, Refused]:
         return {kind: run_and_judge(images) for kind, images in kinds.items()}
 
-    spread = split.pixels[:: max(1, len(split) // HARD_CASES)]
+    spread = split.levels[:: max(1, len(split) // HARD_CASES)]
     return GateFigures(
         threshold=gate.threshold,
         xrays=judge(split.pixels, answers),

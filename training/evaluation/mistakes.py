@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.xray.contract import ModelContract
+    from app.xray.preprocess.resize import Pixels
     from training.data.dataset import Split
     from training.evaluation.evaluate import Evaluation
 
@@ -82,16 +83,16 @@ def surest_mistakes(
             picture=picture,
             heat=None if heat is None else np.asarray(blend(Image.fromarray(picture), heat)),
         )
-        for index, picture, heat in zip(chosen.tolist(), pixels, maps, strict=True)
+        for index, picture, heat in zip(chosen.tolist(), split.levels[chosen], maps, strict=True)
     )
 
 
 def explain(
-    network: Any, contract: ModelContract, pixels: NDArray[np.uint8], labels: NDArray[np.int64]
+    network: Any, contract: ModelContract, pixels: Pixels, labels: NDArray[np.int64]
 ) -> list[NDArray[np.float32] | None]:
     """For each picture where the network saw the class `labels` names, float32 (rows, columns).
 
-    `pixels` is uint8 (n, height, width, 3). The maps run from 0 to 1, as `heat_map` gives them;
+    `pixels` is as `Split.pixels`. The maps run from 0 to 1, as `heat_map` gives them;
     None stands for each that cannot be made.
     """
     nothing: list[NDArray[np.float32] | None] = [None] * len(pixels)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from app.xray.checkpoint import Checkpoint
     from app.xray.contract import ModelContract
     from app.xray.graph.graph import Graph
+    from app.xray.preprocess.resize import Pixels
 
     Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -35,7 +36,7 @@ LARGEST_DIFFERENCE: Final = 0.05
 _BATCH: Final = 32
 
 
-def find_cut(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> LowerPrecision | None:
+def find_cut(checkpoint: Checkpoint, pixels: Pixels) -> LowerPrecision | None:
     """The earliest layer from which on the network may be computed in bf16; None where none is.
 
     For `SAME_LABEL` of the pictures the label stays that of float32, and no probability moves by
@@ -44,7 +45,7 @@ def find_cut(checkpoint: Checkpoint, pixels: NDArray[np.uint8]) -> LowerPrecisio
 
     Args:
         checkpoint: whose file holds the weights that are judged.
-        pixels: of val, uint8 (n, height, width, 3).
+        pixels: of val, as `Split.pixels`.
 
     Returns:
         None, too, where this CPU does not compute in bf16, or OpenVINO cannot run the network.
@@ -67,9 +68,7 @@ def graph_apart(checkpoint: Checkpoint) -> Graph:
         return process.submit(export_graph, checkpoint).result()
 
 
-def find_cut_of(
-    graph: Graph, contract: ModelContract, pixels: NDArray[np.uint8]
-) -> LowerPrecision | None:
+def find_cut_of(graph: Graph, contract: ModelContract, pixels: Pixels) -> LowerPrecision | None:
     """As `find_cut`, of `graph`, on a CPU that computes in bf16."""
     exact = runner(graph, F32)
     probes = draw_probes(contract)

@@ -145,7 +145,7 @@ def fill_folder(
         history=history,
         keep=keep,
         mistakes=surest_mistakes(examination.evaluation, split, network),
-        example=split.pixels[0],
+        example=split.levels[0],
     )
 
 

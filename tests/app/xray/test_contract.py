@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from app.xray.contract import ATTRIBUTE, Estimate, ModelContract
+from app.xray.contract import ATTRIBUTE, RESIZINGS, Estimate, ModelContract
 from app.xray.errors import CheckpointRefused
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from app.xray.contract.outputs import Output
+    from app.xray.contract.picture import Channels, Resize
 
 
 def test_a_written_contract_reads_the_same(tmp_path: Path, contract: ModelContract) -> None:
@@ -35,8 +38,8 @@ def test_the_attribute_is_a_json_object_with_the_agreed_names(
         contract.write(file)
         document = json.loads(file.attrs["cxr_contract"])
     assert set(document) == {
-        "schema_version", "classes", "output", "input_size", "channels", "resize", "decode",
-        "scale", "offset", "temperature", "operating_points", "ood", "precisions",
+        "schema_version", "classes", "output", "input_size", "channels", "resize", "crop", "decode",
+        "scale", "offset", "per_picture", "temperature", "operating_points", "ood", "precisions",
         "known_answers", "dataset", "metrics", "caveats", "trained_at", "versions",
     }  # fmt: skip
     assert document["schema_version"] == 2
@@ -125,9 +128,19 @@ def test_what_is_no_contract_is_refused_by_name(tmp_path: Path, document: object
         ("classes", ["A", ""]),
         ("input_size", [0, 224]),
         ("input_size", [224, 1_000_000]),
-        ("channels", "bgr"),
+        ("channels", "rbg"),
+        ("channels", 3),
         ("resize", "magic"),
+        ("resize", "lanczos-tensorflow"),
+        ("resize", "bilinear-pillow"),
+        ("crop", "middle"),
         ("scale", float("nan")),
+        ("scale", [1 / 255, 1 / 255]),
+        ("scale", []),
+        ("scale", [1.0, 1.0, 1.0, 1.0]),
+        ("offset", [0.0]),
+        ("offset", float("inf")),
+        ("per_picture", "samplewise"),
         ("temperature", 0),
         ("temperature", 1e-3),
         ("temperature", 1e3),
@@ -138,7 +151,8 @@ def test_what_is_no_contract_is_refused_by_name(tmp_path: Path, document: object
         ("precisions", {"f16": {}}),
         ("decode", "half"),
         ("decode", "scaled"),
-        ("output", "logits"),
+        ("output", "tanh"),
+        ("output", "sigmoid-one"),
         ("stranger", 1),
     ],
     ids=str,
@@ -148,6 +162,45 @@ def test_a_field_outside_its_range_is_no_contract(
 ) -> None:
     with pytest.raises(ValidationError, match=field.split("_")[0]):
         ModelContract.model_validate({**contract.model_dump(), field: value})
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        pytest.param({"channels": "gray", "scale": [1.0] * 3}, "gray has 1", id="gray-of-three"),
+        pytest.param({"channels": "gray", "offset": [0.0] * 3}, "gray has 1", id="offsets-of-gray"),
+        pytest.param(
+            {"decode": "scaled", "resize": "area-opencv"}, "needs decode full", id="scaled-opencv"
+        ),
+        pytest.param(
+            {"decode": "scaled", "resize": "area-tensorflow"}, "decode full", id="scaled-tensorflow"
+        ),
+        pytest.param(
+            {"crop": "fit", "resize": "bilinear-opencv"}, "no meaning in OpenCV", id="fit-by-opencv"
+        ),
+    ],
+)
+def test_fields_that_contradict_each_other_are_no_contract(
+    fields: dict[str, Any], says: str, contract: ModelContract
+) -> None:
+    with pytest.raises(ValidationError, match=says):
+        ModelContract.model_validate({**contract.model_dump(), **fields})
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr", "gray"])
+@pytest.mark.parametrize("resize", RESIZINGS)
+def test_every_way_of_resizing_is_written_and_read_back(
+    resize: Resize, channels: Channels, tmp_path: Path
+) -> None:
+    numbers = (1 / 255,) if channels == "gray" else (1.0, 0.5, 1 / 255)
+    written = ModelContract(
+        classes=("A", "B"), input_size=(150, 4096), resize=resize, channels=channels,
+        scale=numbers, offset=numbers, per_picture="center", output="sigmoid-one",
+    )  # fmt: skip
+    with h5py.File(tmp_path / "file.h5", "w") as file:
+        written.write(file)
+        assert ModelContract.read(file) == written
+    assert written.input_shape == (150, 4096, len(numbers))
 
 
 def test_a_contract_cannot_be_changed(contract: ModelContract) -> None:
@@ -178,3 +231,82 @@ def test_the_extreme_temperatures_still_give_probabilities(
 def test_calibrated_probabilities_sum_to_one_closely(contract: ModelContract) -> None:
     rough = np.array([[0.3, 0.3, 0.4001], [1, 0, 0], [1e-30, 1e-38, 1]], np.float32)
     assert np.abs(contract.calibrate(rough).sum(axis=1) - 1).max() < 1e-12
+
+
+def of(output: Output, classes: str, **fields: Any) -> ModelContract:
+    """A contract whose network ends so, of classes with names of one letter."""
+    return ModelContract(
+        classes=tuple(classes), input_size=(8, 8), resize="box", scale=1.0, output=output, **fields
+    )
+
+
+def sigmoid(logits: Any) -> Any:
+    return 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
+
+
+def test_one_sigmoid_is_the_probability_of_the_second_class() -> None:
+    contract = of("sigmoid-one", "NP", temperature=2.0)
+    found = contract.probabilities_of(np.array([[0.875], [0.25]], np.float32))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[0.125, 0.875], [0.75, 0.25]]
+    assert contract.network_outputs == (1,)
+    logits = np.log(7.0), np.log(1 / 3)
+    assert np.allclose(contract.calibrate(found)[:, 1], sigmoid(np.array(logits) / 2), atol=1e-9)
+    assert np.abs(contract.calibrate(found).sum(axis=1) - 1).max() < 1e-12
+
+
+def test_logits_become_their_softmax() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (20, 3)).astype(np.float32)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.abs(of("logits", "ABC").probabilities_of(logits) - expected).max() < 1e-6
+    assert of("logits", "ABC").network_outputs == (3,)
+
+
+def test_one_logit_is_that_of_the_second_of_two_classes() -> None:
+    contract = of("logits", "AB")
+    found = contract.probabilities_of(np.array([[2.0], [-800.0], [800.0]], np.float32))
+    assert np.allclose(found[:, 1], [sigmoid(2.0), 0, 1], atol=1e-7)
+    assert contract.network_outputs == (2, 1)
+
+
+def test_a_softmax_comes_back_as_it_is() -> None:
+    given = np.array([[0.25, 0.5, 0.25]], np.float32)
+    assert of("softmax", "ABC").probabilities_of(given) is given
+
+
+def test_each_of_several_labels_is_calibrated_by_itself() -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (50, 4))
+    contract = of("sigmoid", "ABCD", temperature=2.5)
+    found = contract.calibrate(contract.probabilities_of(sigmoid(logits).astype(np.float32)))
+    assert np.abs(found - sigmoid(logits / 2.5)).max() < 1e-6
+    assert contract.multi_label
+    untouched = of("sigmoid", "ABCD").calibrate(sigmoid(logits))
+    assert np.abs(untouched - sigmoid(logits)).max() < 1e-12
+
+
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 100.0])
+def test_a_label_that_is_certain_stays_a_probability(temperature: float) -> None:
+    certain = np.array([[0.0, 1.0, 1e-30]], np.float32)
+    found = of("sigmoid", "ABC", temperature=temperature).calibrate(certain)
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+    assert (found <= 1).all()
+
+
+@pytest.mark.parametrize(
+    ("output", "row", "members", "uncertain"),
+    [
+        pytest.param("softmax", [0.7, 0.2, 0.1], "A", False, id="one-class"),
+        pytest.param("softmax", [0.4, 0.35, 0.25], "", True, id="no-class"),
+        pytest.param("sigmoid", [0.7, 0.2, 0.1], "A", False, id="one-label"),
+        pytest.param("sigmoid", [0.7, 0.9, 0.1], "AB", False, id="two-labels"),
+        pytest.param("sigmoid", [0.4, 0.3, 0.1], "", True, id="no-label"),
+    ],
+)
+def test_several_labels_are_sure_where_one_class_by_itself_would_not_be(
+    output: Output, row: list[float], members: str, uncertain: bool
+) -> None:
+    contract = of(output, "ABC")
+    sets = contract.prediction_sets(np.array([row]))
+    assert "".join(np.array(contract.classes)[sets[0]]) == members
+    assert contract.is_uncertain(np.array([row])).tolist() == [uncertain]

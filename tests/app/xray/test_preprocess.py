@@ -7,10 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.xray.contract import ModelContract
+from app.xray.contract import ModelContract, PictureContract
 from app.xray.decode import MIN_SIDE, decode
 from app.xray.errors import TooManyPixels, UnusableImage
-from app.xray.preprocess import decode_for, preprocess, rescale, to_pixels
+from app.xray.preprocess import (
+    can_be_turned,
+    decode_for,
+    negative,
+    preprocess,
+    rescale,
+    to_input,
+    to_pixels,
+)
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
@@ -157,3 +165,89 @@ def test_the_limit_of_pixels_is_that_of_the_whole_picture() -> None:
     data = encode(draw_radiograph(size=(1000, 1200)), "JPEG")
     with pytest.raises(TooManyPixels, match="1000 x 1200"):
         decode_for(data, SCALED, max_pixels=1_000_000)
+
+
+CAFFE = (-103.939, -116.779, -123.68)
+TORCH = {
+    "scale": tuple(1 / 255 / deviation for deviation in (0.229, 0.224, 0.225)),
+    "offset": tuple(
+        -mean / deviation
+        for mean, deviation in zip((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields"),
+    [
+        pytest.param("caffe", {"channels": "bgr", "scale": 1.0, "offset": CAFFE}, id="caffe"),
+        pytest.param("tf", {"scale": 1 / 127.5, "offset": -1.0}, id="tf"),
+        pytest.param("torch", TORCH, id="torch"),
+    ],
+)
+def test_a_scale_and_an_offset_a_channel_are_what_keras_preprocess_input_does(
+    mode: str, fields: dict[str, Any]
+) -> None:
+    contract = PictureContract(input_size=(64, 48), resize="bilinear", **fields)
+    image = colored()
+    as_keras_has_it = np.asarray(image.resize((48, 64), Image.Resampling.BILINEAR), np.float32)
+    expected = keras.applications.imagenet_utils.preprocess_input(as_keras_has_it, mode=mode)
+    found = to_input(image, contract)
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("per_picture", "options"),
+    [
+        ("center", {"samplewise_center": True}),
+        ("standardize", {"samplewise_center": True, "samplewise_std_normalization": True}),
+    ],
+)
+@pytest.mark.parametrize("channels", ["rgb", "gray"])
+def test_per_picture_is_what_keras_calls_samplewise(
+    channels: Any, per_picture: Any, options: dict[str, bool]
+) -> None:
+    import tensorflow as tf
+
+    contract = PictureContract(
+        input_size=(64, 48), resize="box", channels=channels, scale=1 / 255, per_picture=per_picture
+    )
+    pixels = to_pixels(colored(), contract)
+    generator = tf.keras.preprocessing.image.ImageDataGenerator(rescale=1 / 255, **options)
+    expected = generator.standardize(pixels.astype(np.float32))
+    assert np.abs(rescale(pixels, contract) - expected).max() < 1e-4
+    batch = np.stack([pixels, 255 - pixels, pixels // 2])
+    each = np.stack([rescale(picture, contract) for picture in batch])
+    assert np.array_equal(rescale(batch, contract), each), "each picture is taken by itself"
+
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "recipe-of-2022": {"scale": 1 / 255},
+    "with-an-offset": {"scale": 1 / 127.5, "offset": -1.0},
+    "an-offset-a-channel": {"channels": "bgr", "scale": 1.0, "offset": CAFFE},
+    "a-scale-a-channel": TORCH,
+    "gray": {"channels": "gray", "scale": 1 / 255},
+    "centred": {"scale": 1 / 255, "per_picture": "center"},
+    "centred-of-several-scales": {**TORCH, "per_picture": "center"},
+    "standardized": {"scale": 1 / 255, "offset": 0.25, "per_picture": "standardize"},
+    "standardized-gray": {"channels": "gray", "scale": 2.0, "per_picture": "standardize"},
+}
+
+
+@pytest.mark.parametrize("fields", FIELDS.values(), ids=FIELDS.keys())
+def test_the_negative_of_an_input_is_the_input_of_the_negative(fields: dict[str, Any]) -> None:
+    contract = PictureContract(input_size=(64, 48), resize="box", **fields)
+    assert can_be_turned(contract)
+    pixels = np.stack([to_pixels(image, contract) for image in (colored(), draw_radiograph(7))])
+    found = negative(rescale(pixels, contract), contract)
+    expected = rescale(255 - pixels, contract)
+    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+
+
+def test_the_negative_of_what_its_picture_must_be_known_for_is_not_guessed() -> None:
+    fields = {**TORCH, "per_picture": "standardize"}
+    contract = PictureContract.model_validate({"input_size": (8, 8), "resize": "box", **fields})
+    assert not can_be_turned(contract)
+    with pytest.raises(ValueError, match="no negative without the picture"):
+        negative(np.zeros((1, 8, 8, 3), np.float32), contract)

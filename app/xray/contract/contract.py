@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from app.xray.contract.figures import DatasetSummary, Estimate, LowerPrecision, Probability
+from app.xray.contract.outputs import Output, network_outputs, temper, to_probabilities
+from app.xray.contract.picture import PictureContract
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 from app.xray.gate import Gate
 
@@ -22,7 +25,7 @@ _NAMES_IN_SCHEMA_1: Final = {"color_mode": "channels", "interpolation": "resize"
 DEFAULT_CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 UNIT_SCALE = 1 / 255
 DEFAULT_OPERATING_POINT: Final = 0.5
-"""Where none was fitted: a class must be at least as likely as all others together."""
+"""Where none was fitted: a class must be at least as likely as not."""
 _FIELDS_OF_SCHEMA_1: Final = frozenset(
     """
     classes color_mode dataset input_size interpolation metrics offset ood operating_points scale
@@ -31,76 +34,31 @@ _FIELDS_OF_SCHEMA_1: Final = frozenset(
 )
 _MAX_TEXT_BYTES: Final = 1 << 24
 
-Probability = Annotated[float, Field(ge=0, le=1)]
 ClassName = Annotated[str, Field(min_length=1)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Estimate(_Frozen):
-    """A figure with its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class DatasetSummary(_Frozen):
-    """What a checkpoint was trained and judged on.
-
-    `fingerprint` is the SHA-256 over the sorted lines `SPLIT/CLASS/NAME SHA256-OF-FILE`;
-    `counts` gives pictures per split and class.
-    """
-
-    fingerprint: str
-    counts: dict[str, dict[str, int]]
-
-
-class LowerPrecision(_Frozen):
-    """What it costs to compute the layers from `from_layer` on in a lower precision.
-
-    Found on `pictures` of the validation split: the share of them that keep their label, and the
-    largest difference of a probability, before calibration.
-    """
-
-    from_layer: Annotated[str, Field(min_length=1)]
-    same_label: Probability
-    largest_difference: Probability
-    pictures: Annotated[int, Field(gt=0)]
-
-
-class ModelContract(_Frozen):
+class ModelContract(PictureContract):
     """The agreement between a checkpoint and whoever feeds it.
 
-    Model input = pixels x `scale` + `offset` in float32, shape (height, width, 3), from 8-bit
-    RGB pixels resized to `input_size` (height, width) by Pillow's method `resize`, which but for
-    "nearest" averages over what it leaves out. Where `decode` is "scaled", a JPEG much larger than
-    that is decoded at a part of its size first. Model output is one probability per entry of
-    `classes`, in that order. `known_answers` are those that the training framework gave for the
-    pictures of `app.xray.probes`, before calibration, in this order.
+    How model input is made of a picture is what `PictureContract` says. `output` says what the
+    network makes of it, and `probabilities_of` what that means for each of `classes`, in that
+    order. `known_answers` are the probabilities that the training framework gave for the pictures
+    of `app.xray.probes`, before calibration, in this order.
     """
 
     schema_version: Literal[2] = SCHEMA_VERSION
     classes: Annotated[tuple[ClassName, ...], Field(min_length=2)]
-    input_size: tuple[Annotated[int, Field(gt=0, le=4096)], Annotated[int, Field(gt=0, le=4096)]]
-    output: Literal["softmax"] = "softmax"
-    channels: Literal["rgb"] = "rgb"
-    resize: Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
-    decode: Literal["full", "scaled"] = "full"
-    scale: float
-    offset: float = 0.0
+    output: Output = "softmax"
     temperature: Annotated[float, Field(ge=0.05, le=100)] = 1.0
-    operating_points: dict[str, Probability] = {}
+    operating_points: dict[str, Probability] = Field(default_factory=dict)
     ood: Gate | None = None
-    precisions: dict[Literal["bf16"], LowerPrecision] = {}
+    precisions: dict[Literal["bf16"], LowerPrecision] = Field(default_factory=dict)
     known_answers: tuple[tuple[Probability, ...], ...] = ()
     dataset: DatasetSummary | None = None
-    metrics: dict[str, Estimate] = {}
+    metrics: dict[str, Estimate] = Field(default_factory=dict)
     caveats: tuple[str, ...] = ()
     trained_at: str | None = None
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
 
     @property
     def is_calibrated(self) -> bool:
@@ -108,22 +66,28 @@ class ModelContract(_Frozen):
         return bool(self.operating_points) or self.temperature != 1.0
 
     @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one model input: (height, width, channels)."""
-        return (*self.input_size, 3)
+    def multi_label(self) -> bool:
+        """Whether each class is judged by itself, so that probabilities need not sum to 1."""
+        return self.output == "sigmoid"
+
+    @property
+    def network_outputs(self) -> tuple[int, ...]:
+        """How many numbers the network may give for a picture."""
+        return network_outputs(self.output, len(self.classes))
+
+    def probabilities_of(self, numbers: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """The probabilities (n, classes) in what the network gave, (n, outputs): see `Output`.
+
+        They are of the type of `numbers`, and not calibrated.
+        """
+        return to_probabilities(numbers, self.output)
 
     def calibrate(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Temperature-scaled probabilities, float64 (n, classes), each row summing to 1.
+        """Temperature-scaled probabilities, float64 (n, classes), see `outputs.temper`.
 
-        Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2. The logarithm of
-        a softmax is its logits but for a constant, which the next softmax takes out again, so a
-        checkpoint that ends in a softmax need not be cut open.
+        Each row sums to 1, unless `multi_label`.
         """
-        floor = np.finfo(np.float64).tiny
-        logits = np.log(np.maximum(probabilities.astype(np.float64), floor)) / self.temperature
-        powers: NDArray[np.float64] = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        powers /= powers.sum(axis=-1, keepdims=True)
-        return powers
+        return temper(probabilities, self.temperature, multi_label=self.multi_label)
 
     def prediction_sets(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """The classes that reach their operating points, bool (n, classes).
@@ -144,10 +108,14 @@ class ModelContract(_Frozen):
     ) -> NDArray[np.bool_]:
         """Of which pictures the prediction set is not exactly the likeliest class, bool (n,).
 
+        Where several classes may be there (`multi_label`): of which no class reaches its point.
         `probabilities` (n, classes) are calibrated; `sets` are their `prediction_sets`, where
         somebody has them already.
         """
         sets = self.prediction_sets(probabilities) if sets is None else sets
+        if self.multi_label:
+            nothing: NDArray[np.bool_] = np.logical_not(sets.any(axis=1))
+            return nothing
         likeliest = sets[np.arange(len(sets)), np.argmax(probabilities, axis=1)]
         uncertain: NDArray[np.bool_] = ~(likeliest & (sets.sum(axis=1) == 1))
         return uncertain
@@ -171,8 +139,11 @@ class ModelContract(_Frozen):
             raise ValueError(f"operating points for unknown classes: {', '.join(strangers)}")
         if any(len(answer) != len(self.classes) for answer in self.known_answers):
             raise ValueError(f"each known answer needs {len(self.classes)} probabilities")
-        if self.decode == "scaled" and self.resize == "nearest":
-            raise ValueError("nearest neighbour takes single pixels: it needs decode full")
+        if self.output == "sigmoid-one" and len(self.classes) != 2:
+            raise ValueError(
+                f"output sigmoid-one is of two classes, not of {len(self.classes)}; in order: that "
+                "of 0, that of 1"
+            )
         return self
 
     @classmethod

@@ -1,0 +1,21 @@
+"""An 8-bit picture -> model input: the door. The only place that resizes or rescales."""
+
+from app.xray.preprocess.resize import to_pixels
+from app.xray.preprocess.road import (
+    can_be_turned,
+    decode_for,
+    negative,
+    preprocess,
+    rescale,
+    to_input,
+)
+
+__all__ = [
+    "can_be_turned",
+    "decode_for",
+    "negative",
+    "preprocess",
+    "rescale",
+    "to_input",
+    "to_pixels",
+]
