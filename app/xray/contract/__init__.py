@@ -2,6 +2,7 @@
 
 from app.xray.contract.contract import ATTRIBUTE, DEFAULT_CLASSES, ModelContract, read_text
 from app.xray.contract.figures import DatasetSummary, Estimate, LowerPrecision
+from app.xray.contract.input_text import parse_input, spell_input
 from app.xray.contract.picture import RESIZINGS, PictureContract
 
 __all__ = [
@@ -13,5 +14,7 @@ __all__ = [
     "LowerPrecision",
     "ModelContract",
     "PictureContract",
+    "parse_input",
     "read_text",
+    "spell_input",
 ]

@@ -46,7 +46,8 @@ Pillow's average over what they leave out ("antialiasing"), but for "nearest". O
 TensorFlow's look at the pixels around each centre alone, but for "area".
 """
 
-Side = Annotated[int, Field(gt=0, le=4096)]
+MAX_SIDE: Final = 4096
+Side = Annotated[int, Field(gt=0, le=MAX_SIDE)]
 PerChannel = float | Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
 """One number for all channels, or one for each in their order."""
 
