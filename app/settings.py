@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.xray.contract import DEFAULT_CLASSES
+from app.xray.contract import parse_input
 from app.xray.decode import MAX_PIXELS
 from app.xray.errors import SettingsError
 
@@ -48,8 +48,10 @@ class Settings(BaseSettings):
     """The checkpoint that is served."""
     model_sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
     """When set, the digest that the checkpoint must have; compared before it is parsed."""
-    classes: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode] = DEFAULT_CLASSES
+    classes: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], NoDecode] | None = None
     """Outputs in order, separated by commas, for a checkpoint that carries no contract."""
+    input: str | None = None
+    """How its input is made of a picture, for such a one: see `app.xray.contract.parse_input`."""
     engine: Literal["auto", "openvino", "tensorflow"] = "auto"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     precision: PrecisionSetting = "auto"
@@ -119,9 +121,18 @@ class Settings(BaseSettings):
             raise ValueError("a key consists of printable ASCII characters, no spaces or commas")
         return value
 
+    @field_validator("input")
+    @classmethod
+    def _can_be_read(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_input(value)
+        return value
+
     @field_validator("classes")
     @classmethod
-    def _are_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is None:
+            return None
         if len(value) < 2 or len(set(value)) != len(value):
             raise ValueError("needs two or more different names, separated by commas")
         return value

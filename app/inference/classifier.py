@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from app.xray.checkpoint.read import refuse_unless_distributions
+from app.xray.checkpoint.read import refuse_unless_probabilities
 from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
 from app.xray.gate import second_look, summarise
 from app.xray.grad_cam import heat_map
@@ -41,13 +41,13 @@ NEGATIVE: Final = (
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one radiograph; `probabilities` in contract order, summing to 1.
+    """The answer for one radiograph; `probabilities` in contract order.
 
-    `prediction_set` has the classes that reach their operating points, in contract order. An answer
-    is `uncertain` unless that set is exactly the label. `verdict` is None where no gate was asked;
-    `is_negative` says that the answer is for the picture's negative. `feature_map`, float32 (rows,
-    columns, channels), and `pooled`, float32 (features,), are what the network made of it, None
-    where it has no map.
+    They sum to 1, unless the contract is `multi_label`. `prediction_set` has the classes that reach
+    their operating points, in contract order. An answer is `uncertain` as `ModelContract` has it.
+    `verdict` is None where no gate was asked; `is_negative` says that the answer is for the
+    picture's negative. `feature_map`, float32 (rows, columns, channels), and `pooled`, float32
+    (features,), are what the network made of it, None where it has no map.
     """
 
     label: str
@@ -85,6 +85,8 @@ class Classifier:
         self.engine = engine
         self._gate = None if ood == "off" else self.contract.ood
         self._warnings: tuple[str, ...] = ()
+        if checkpoint.assumption is not None:
+            self._warnings += (checkpoint.assumption,)
         if not self.contract.is_calibrated:
             self._warnings += (UNCALIBRATED,)
         if ood != "off" and self.contract.ood is None:
@@ -98,7 +100,7 @@ class Classifier:
         So that no client waits for what is built lazily.
 
         Raises:
-            CheckpointCorrupt: the answer is no distribution over the classes, or the gate is not
+            CheckpointCorrupt: the answer is no probabilities of the classes, or the gate is not
                 that of this network.
         """
         for size in self.engine.batching.sizes:
@@ -118,10 +120,10 @@ class Classifier:
             raise CheckpointCorrupt(
                 f"{self.checkpoint.path}: the model cannot be run: {error}"
             ) from error
-        refuse_unless_distributions(output.probabilities, self.checkpoint)
+        refuse_unless_probabilities(output.probabilities, self.checkpoint)
 
     def predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
-        """Classify model inputs, float32 (n, height, width, 3), in order.
+        """Classify model inputs, float32 (n, height, width, channels), in order.
 
         What the gate refuses gets a second look, black for white (`app.xray.gate.second_look`),
         where that can be told from the input (`app.xray.preprocess.can_be_turned`). Where the gate

@@ -8,8 +8,12 @@ from PIL import ImageOps
 
 from app.inference.overlay import gray_layer, heat_layer, overlay
 from app.xray.errors import NotExplainable
+from app.xray.heat import within
+from app.xray.preprocess import seen_part
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
     from app.inference.classifier import Classifier, Prediction
@@ -42,9 +46,9 @@ def explain(
     Raises:
         NotExplainable: the model's answers cannot be led back to places.
     """
-    heat = classifier.heat_maps(prediction)[name]
-    probability = prediction.probabilities[name]
     shown = _as_answered(picture, prediction)
+    heat = _over(shown, classifier.heat_maps(prediction)[name], classifier)
+    probability = prediction.probabilities[name]
     return Explanation(prediction, overlay(shown, heat, label=name, probability=probability))
 
 
@@ -57,8 +61,19 @@ def explain_in_layers(
         maps = classifier.heat_maps(prediction)
     except NotExplainable:
         return LayeredExplanation(prediction, gray_layer(shown), None)
-    heat = {name: heat_layer(heat, shown.size) for name, heat in maps.items() if heat.any()}
+    heat = {
+        name: heat_layer(_over(shown, heat, classifier), shown.size)
+        for name, heat in maps.items()
+        if heat.any()
+    }
     return LayeredExplanation(prediction, gray_layer(shown), heat)
+
+
+def _over(
+    picture: Image.Image, heat: NDArray[np.float32], classifier: Classifier
+) -> NDArray[np.float32]:
+    """The heat of what the network saw of `picture`, as that of all of it."""
+    return within(heat, seen_part(picture.size, classifier.contract), picture.size)
 
 
 def _as_answered(picture: Image.Image, prediction: Prediction) -> Image.Image:

@@ -15,6 +15,7 @@ from app.inference.engines import create_engine
 from app.runtime.children import Apart, be_expendable, return_freed_memory
 from app.settings import VERSION
 from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import parse_input
 from app.xray.errors import CheckpointCorrupt, EngineError, InferenceStopped, ReloadFailed
 from app.xray.graph.export import export_graph
 from app.xray.graph.runtime import import_openvino
@@ -164,7 +165,13 @@ def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) ->
 
 def _read(settings: Settings, reader: Apart) -> Checkpoint:
     path = settings.model_path
-    read = partial(read_checkpoint, path, sha256=settings.model_sha256, classes=settings.classes)
+    read = partial(
+        read_checkpoint,
+        path,
+        sha256=settings.model_sha256,
+        classes=settings.classes,
+        said=None if settings.input is None else parse_input(settings.input),
+    )
     try:
         reading = reader.begin(read, within_s=_READING_LIMIT_S)
         if settings.engine != "tensorflow":

@@ -98,7 +98,7 @@ class Pipeline:
 
         Raises:
             InferenceStopped: no answer within `within_s`, or a batch has been running for longer.
-            CheckpointError, EngineError: the answer is no distribution over the classes.
+            CheckpointError, EngineError: the answer is no probabilities of the classes.
         """
         longest_s = self._batcher.longest_run_s
         if longest_s > within_s:
@@ -122,7 +122,7 @@ class Pipeline:
         return prediction
 
     async def classify_input(self, model_input: NDArray[np.float32]) -> Prediction:
-        """What the model says of one model input, float32 (height, width, 3), as it is.
+        """What the model says of one model input, float32 (height, width, channels), as it is.
 
         Raises:
             QueueFull, NotAChestXray: as `classify`.

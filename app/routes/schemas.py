@@ -26,6 +26,10 @@ class ModelIdentity(BaseModel):
     name: str = Field(examples=["best_model"])
     sha256: str = Field(description="SHA-256 of the checkpoint file")
     calibrated: bool = Field(description="Whether its probabilities were calibrated")
+    multi_label: bool = Field(
+        description="Whether it judges each class by itself: none, one or several may be there, "
+        "and probabilities need not sum to 1"
+    )
 
     @classmethod
     def of(cls, classifier: Classifier) -> Self:
@@ -35,6 +39,7 @@ class ModelIdentity(BaseModel):
             name=checkpoint.name,
             sha256=checkpoint.sha256,
             calibrated=checkpoint.contract.is_calibrated,
+            multi_label=checkpoint.contract.multi_label,
         )
 
 
@@ -63,7 +68,8 @@ class PredictionResponse(BaseModel):
     label: str = Field(description="The likeliest class", examples=["PNEUMONIA"])
     confidence: float = Field(description="Its probability", examples=[0.93])
     probabilities: dict[str, float] = Field(
-        description="Every class, in the model's order; they sum to 1",
+        description="Every class, in the model's order; they sum to 1, unless the model is "
+        "`multi_label`",
         examples=[{"COVID": 0.02, "NORMAL": 0.05, "PNEUMONIA": 0.93}],
     )
     prediction_set: tuple[str, ...] = Field(
@@ -71,7 +77,10 @@ class PredictionResponse(BaseModel):
         "that cannot be excluded",
         examples=[["PNEUMONIA"]],
     )
-    uncertain: bool = Field(description="True unless the prediction set is exactly the label")
+    uncertain: bool = Field(
+        description="True unless the prediction set is exactly the label; where the model is "
+        "`multi_label`: where it is empty"
+    )
     warnings: tuple[str, ...] = Field(description="What to mind about this answer")
     model: ModelIdentity
     request_id: str
@@ -162,7 +171,7 @@ class ModelDescription(ModelContract):
         return cls(
             **classifier.contract.model_dump(exclude={"ood"}),
             ood=gate and GateDescription.model_validate(gate, from_attributes=True),
-            **ModelIdentity.of(classifier).model_dump(),
+            **ModelIdentity.of(classifier).model_dump(exclude={"multi_label"}),  # `output` says it
             carries_contract=classifier.checkpoint.carries_contract,
             engine=EngineDescription.of(classifier),
         )
@@ -197,6 +206,10 @@ class Health(BaseModel):
     engine: str | None = Field(examples=["openvino"])
     device: str | None = Field(examples=["cpu"])
     precision: str | None = Field(examples=["f32"])
+    assumed: str | None = Field(
+        description="What was assumed of a checkpoint that carries no contract, or said by the "
+        "settings, which its answers warn of; None where it carries one"
+    )
     reason: str | None = Field(description="Why the model cannot be served, where it cannot")
     reload: ReloadOutcome | None = Field(description="None where none was asked for")
 
@@ -211,6 +224,7 @@ class Health(BaseModel):
             engine=loaded.engine.name if loaded else None,
             device=loaded.engine.device if loaded else None,
             precision=loaded.engine.precision if loaded else None,
+            assumed=loaded.checkpoint.assumption if loaded else None,
             reason=None if service.failure is None else public_message(service.failure),
             reload=reload and ReloadOutcome.of(reload),
         )

@@ -35,6 +35,21 @@ def blend(picture: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
     return Image.composite(colored(levels), picture.convert("RGB"), opacity)
 
 
+def within(
+    heat: NDArray[np.float32], box: tuple[float, float, float, float], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """`heat` of a part of a picture as that of the whole: float32, no heat outside the part.
+
+    `box` (left, top, right, bottom) is where that part lies in a picture of `size` (width, height).
+    """
+    left, top, right, bottom = map(round, box)
+    if (left, top, right, bottom) == (0, 0, *size):
+        return heat
+    whole = Image.new("L", size)
+    whole.paste(stretch(heat, (max(1, right - left), max(1, bottom - top))), (left, top))
+    return np.asarray(whole, np.float32) / np.float32(255)
+
+
 def stretch(heat: NDArray[np.float32], size: tuple[int, int]) -> Image.Image:
     """`heat`, float32 (rows, columns), 0 to 1, as levels 0 to 255 of `size` (width, height)."""
     levels = Image.fromarray((heat * 255).round().astype(np.uint8))

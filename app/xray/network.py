@@ -44,7 +44,8 @@ def import_keras() -> Any:
 def build_network(checkpoint: Checkpoint) -> Any:
     """Rebuild the network and load its weights; the optimizer's state is never read.
 
-    Returns a `keras.Model` from float32 (n, height, width, 3) to float32 (n, classes).
+    Returns a `keras.Model` from float32 (n, height, width, channels) to float32 (n, outputs),
+    of which `ModelContract.probabilities_of` makes probabilities.
 
     Raises:
         CheckpointCorrupt: configuration, weights and contract do not fit together, or the file
@@ -79,16 +80,16 @@ def expose_features(
     Models within the model are laid open on the way.
 
     Args:
-        network: from float32 (n, height, width, channels) to float32 (n, classes).
+        network: from float32 (n, height, width, channels) to float32 (n, outputs).
         layout: how layers are called where they are called otherwise than they are; the maps of
             the network that is given back have their channels where it puts them.
         before: of which layers what goes into them is given back too, where it is one map.
 
     Returns:
-        A `keras.Model` from one picture, float32 (n, height, width, 3) but for `layout`, to a
-        dictionary of float32: "probabilities" (n, classes), "feature_map" (n, rows, columns,
-        channels), the last that still has an extent, "pooled" (n, features), what is made of that
-        map, and "before/NAME" for each layer that `before` names.
+        A `keras.Model` from one picture, float32 (n, height, width, channels) but for `layout`, to
+        a dictionary of float32: "probabilities", what it gives, (n, outputs), "feature_map" (n,
+        rows, columns, channels), the last that still has an extent, "pooled" (n, features), what
+        is made of that map, and "before/NAME" for each layer that `before` names.
     """
     keras = import_keras()
     layout = layout or _AsItIs()

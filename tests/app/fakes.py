@@ -133,7 +133,6 @@ def fake_classifier(
         sha256=SHA256,
         config={},
         contract=ModelContract.model_validate(fields),
-        carries_contract=True,
     )
     return Classifier(checkpoint, engine or FakeEngine(), ood=policy)
 

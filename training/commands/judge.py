@@ -60,7 +60,8 @@ class Judge:
         judged = self.dataset.splits[split]
         pixels = judged.pixels
         if alter is not None:
-            pixels = np.stack([np.rint(alter(picture)).astype(np.uint8) for picture in pixels])
+            altered = (np.rint(alter(picture)) for picture in judged.levels)
+            pixels = np.stack([picture.astype(np.uint8) for picture in altered])
         answers = self.runner.run(pixels)
         return evaluate(answers, judged, self.checkpoint.contract, self.sources)
 

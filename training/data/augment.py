@@ -84,8 +84,8 @@ def augment(
 def apply_change(pixels: NDArray[np.uint8], change: Change) -> NDArray[np.float32]:
     """Rotate, zoom, stretch and shift about the centre, then change contrast and brightness.
 
-    Takes one picture, uint8 (height, width, 3), and gives float32 of that shape, 0 to 255; what
-    comes in from outside the picture is black, as beyond the collimator.
+    Takes one picture, uint8 (height, width, 3 or 1), and gives float32 of that shape, 0 to 255;
+    what comes in from outside the picture is black, as beyond the collimator.
 
     Raises:
         TypeError: the pixels are not uint8.
@@ -95,7 +95,7 @@ def apply_change(pixels: NDArray[np.uint8], change: Change) -> NDArray[np.float3
     cosine, sine = np.cos(angle) * (1 - change.zoom), np.sin(angle) * (1 - change.zoom)
     wide, high = 1 - change.stretch, 1 + change.stretch
     x, y = width / 2, height / 2
-    moved = Image.fromarray(pixels).transform(
+    moved = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels).transform(
         (width, height),
         Image.Transform.AFFINE,
         (
@@ -106,7 +106,7 @@ def apply_change(pixels: NDArray[np.uint8], change: Change) -> NDArray[np.float3
         ),
         Image.Resampling.BILINEAR,
     )  # fmt: skip
-    levels: NDArray[np.float32] = np.asarray(moved, dtype=np.float32)
+    levels: NDArray[np.float32] = np.array(moved, dtype=np.float32).reshape(pixels.shape)
     mean = levels.mean()
     levels = (levels - mean) * np.float32(1 + change.contrast) + mean
     levels += np.float32(change.brightness * 255)

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import Image
 
 from app.xray.gate import second_look
-from app.xray.preprocess import to_pixels
+from app.xray.preprocess import to_image, to_pixels
 from training.data.folder import UNSEEN
 from training.data.manifest import UNKNOWN, sources_of
 from training.evaluation.evaluate import Evaluation, evaluate
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from app.xray.contract import ModelContract
     from app.xray.gate import Gate
@@ -186,7 +186,7 @@ def _judge_gate(
         threshold=gate.threshold,
         xrays=judge(split.pixels, answers),
         strangers=judge_each(strangers()),
-        hard_cases=judge_each(hard_cases([Image.fromarray(picture) for picture in spread])),
+        hard_cases=judge_each(hard_cases([to_image(picture, contract) for picture in spread])),
         unseen=judge(unseen[0].pixels, unseen[1]) if unseen else None,
     )
 

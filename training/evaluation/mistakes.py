@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import Image
 
 from app.xray.errors import EngineError, NotExplainable
 from app.xray.grad_cam import heat_map, take_head
 from app.xray.heat import blend
 from app.xray.network import expose_features
-from app.xray.preprocess import rescale
+from app.xray.preprocess import rescale, to_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,6 +70,8 @@ def surest_mistakes(
     if not len(chosen):
         return ()
     pixels = split.pixels[chosen]
+    seen = (to_image(levels, evaluation.contract) for levels in split.levels[chosen])
+    pictures = [image.convert("RGB") for image in seen]
     maps = explain(network, evaluation.contract, pixels, answers[chosen])
     return tuple(
         Mistake(
@@ -80,10 +81,10 @@ def surest_mistakes(
             answer=evaluation.classes[answers[index]],
             probability=float(sureness[index]),
             of_truth=float(evaluation.probabilities[index, evaluation.labels[index]]),
-            picture=picture,
-            heat=None if heat is None else np.asarray(blend(Image.fromarray(picture), heat)),
+            picture=np.asarray(picture),
+            heat=None if heat is None else np.asarray(blend(picture, heat)),
         )
-        for index, picture, heat in zip(chosen.tolist(), split.levels[chosen], maps, strict=True)
+        for index, picture, heat in zip(chosen.tolist(), pictures, maps, strict=True)
     )
 
 
@@ -99,7 +100,8 @@ def explain(
     exposed = expose_features(network)
     found = exposed.predict_on_batch(rescale(pixels, contract))
     try:
-        head = take_head(exposed, found.get("pooled"), found["probabilities"])
+        probabilities = contract.probabilities_of(found["probabilities"])
+        head = take_head(exposed, found.get("pooled"), probabilities, contract.output)
         slopes = head.gradients(found["pooled"])
         return [
             heat_map(feature_map, slope, label)

@@ -62,7 +62,7 @@ class Agreement:
 
 
 def black_out_lungs(pixels: Pixels) -> Pixels:
-    """A copy with the lungs black: uint8 (n, height, width, 3), as given and as the network sees.
+    """A copy with the lungs black: uint8 (n, height, width, channels), as the network sees.
 
     The rectangle from 6 to 90 % of the height and 5 to 95 % of the width covers the lungs of nearly
     all radiographs; by eye, only of the most tightly cropped does the outermost margin show. What
@@ -83,7 +83,7 @@ def black_out_lungs(pixels: Pixels) -> Pixels:
 
 
 def keep_border(pixels: Pixels) -> Pixels:
-    """A copy in which all but the outermost frame is black: uint8 (n, height, width, 3), as given.
+    """A copy in which all but the outermost frame is black: uint8 (n, height, width, channels).
 
     The frame is 4 % of the sides wide, 9 pixels of 224: letters, collimation and the scanner's
     edge, and too little of anybody to answer from.
@@ -107,8 +107,9 @@ def add_grain(picture: Pixels) -> NDArray[np.float32]:
 
 def soften(picture: Pixels) -> NDArray[np.float32]:
     """The picture a little less sharp."""
-    softer = Image.fromarray(picture).filter(ImageFilter.GaussianBlur(SOFTNESS))
-    return np.asarray(softer, np.float32)
+    channels = (Image.fromarray(np.ascontiguousarray(one)) for one in np.moveaxis(picture, 2, 0))
+    softer = [channel.filter(ImageFilter.GaussianBlur(SOFTNESS)) for channel in channels]
+    return np.stack([np.asarray(channel) for channel in softer], axis=2).astype(np.float32)
 
 
 def _by(**change: float) -> Alter:
@@ -139,9 +140,9 @@ def agreement_under_changes(
 ) -> dict[str, Agreement]:
     """For each change by its name, how far the answers stay what they were.
 
-    `pixels` is uint8 (n, height, width, 3). `predict` gets at most `chunk` of them at once, uint8
-    as they are or float32 changed, 0 to 255 and not yet rescaled, and gives finite probabilities,
-    float64 (chunk, classes). The memory taken beside `pixels` does not grow with n.
+    `pixels` is uint8 (n, height, width, channels). `predict` gets at most `chunk` of them at once,
+    uint8 as they are or float32 changed, 0 to 255 and not yet rescaled, and gives finite
+    probabilities, float64 (chunk, classes). The memory taken beside `pixels` does not grow with n.
 
     Raises:
         ValueError: the pixels have another shape or type or are none; `chunk` is not positive.
@@ -167,9 +168,9 @@ def agreement_under_changes(
 
 
 def _check_pixels(pixels: Pixels) -> None:
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] not in (1, 3):
         raise ValueError(
-            f"expected uint8 (n, height, width, 3), found {pixels.dtype} {pixels.shape}"
+            f"expected uint8 (n, height, width, 1 or 3), found {pixels.dtype} {pixels.shape}"
         )
 
 

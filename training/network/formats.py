@@ -93,9 +93,10 @@ FORMATS: Final = {
 def export_network(network: Any, contract: ModelContract, name: str, out: Path) -> float:
     """Write `network` in the format called `name` to `out`, if what is written answers alike.
 
-    The file takes model inputs, float32 (n, height, width, 3), and gives probabilities (n,
-    classes), not calibrated. Gives the largest difference of a probability on the probe pictures,
-    0 to 1. OpenVINO's weights lie in a file beside `out`, `.bin`.
+    The file takes model inputs, float32 (n, height, width, channels), and gives what the network
+    gives: probabilities (n, classes), not calibrated, unless the contract says otherwise. Gives
+    the largest difference of a probability on the probe pictures, 0 to 1. OpenVINO's weights lie
+    in a file beside `out`, `.bin`.
 
     Raises:
         TrainingError: a package is not there, the library cannot convert the network, what it
@@ -117,6 +118,7 @@ def export_network(network: Any, contract: ModelContract, name: str, out: Path) 
             found = chosen.run(written, inputs)
         except Exception as error:  # each library raises what it likes
             raise TrainingError(f"--format {name}: cannot be converted: {error}") from error
+        found, expected = (contract.probabilities_of(numbers) for numbers in (found, expected))
         apart = float(np.abs(found - expected).max())
         if not apart <= TOLERANCE:
             raise TrainingError(

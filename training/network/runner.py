@@ -62,7 +62,7 @@ class Runner:
         return tuple(tuple(map(float, answer)) for answer in answers)
 
     def run(self, pixels: NDArray[np.uint8] | NDArray[np.float32]) -> Answers:
-        """Answers for pictures (n, height, width, 3) of 0 to 255.
+        """Answers for pictures (n, height, width, channels) of 0 to 255.
 
         Raises:
             TrainingError: the network gives no numbers, as one does whose training diverged.
@@ -73,7 +73,8 @@ class Runner:
             batch = rescale(pixels[index * self._batch : (index + 1) * self._batch], self._contract)
             outputs = self._exposed.predict_on_batch(batch)
             summaries = summarise(outputs["feature_map"])
-            found.append((outputs["probabilities"], outputs["pooled"], summaries))
+            raw = self._contract.probabilities_of(outputs["probabilities"])
+            found.append((raw, outputs["pooled"], summaries))
         answers = Answers(*map(np.concatenate, zip(*found, strict=True)))
         if not np.isfinite(answers.raw).all():
             raise TrainingError("the network's probabilities are not finite; its training diverged")

@@ -7,7 +7,10 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from app.xray.errors import TrainingError
+from app.xray.preprocess import to_image
 from training.evaluation.mistakes import surest_mistakes
 from training.report.page import write_report
 from training.report.pictures.plots import plot_evaluation, plot_history
@@ -145,7 +148,7 @@ def fill_folder(
         history=history,
         keep=keep,
         mistakes=surest_mistakes(examination.evaluation, split, network),
-        example=split.levels[0],
+        example=np.asarray(to_image(split.levels[0], contract).convert("RGB")),
     )
 
 

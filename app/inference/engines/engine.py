@@ -65,7 +65,7 @@ class Engine(Protocol):
     batching: Batching
 
     def predict(self, batch: NDArray[np.float32], *, with_features: bool = False) -> Output:
-        """Run model inputs, float32 (n, height, width, 3), n at least 1."""
+        """Run model inputs, float32 (n, height, width, channels), n at least 1."""
         ...
 
     def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -123,7 +123,7 @@ class _Runner:
             request.infer()
 
     def run(self, picture: NDArray[np.float32], names: Sequence[str]) -> list[NDArray[np.float32]]:
-        """The named outputs, copied, for model input (1, height, width, 3)."""
+        """The named outputs, copied, for model input (1, height, width, channels)."""
         self._input.data[...] = picture
         for request in self._requests:
             request.infer()

@@ -69,7 +69,9 @@ class TensorFlowEngine:
             batch = np.pad(batch, [(0, size - count), (0, 0), (0, 0), (0, 0)])
         found = self._forward(batch)
         names = tuple(found) if with_features else ("probabilities",)
-        return Output(**{name: found[name].numpy()[:count] for name in names})
+        numbers = {name: found[name].numpy()[:count] for name in names}
+        numbers["probabilities"] = self._contract.probabilities_of(numbers["probabilities"])
+        return Output(**numbers)
 
     def gradients(self, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
         """As `Engine.gradients`."""
@@ -84,7 +86,7 @@ class TensorFlowEngine:
         probes = rescale(draw_probes(self._contract), self._contract)
         seen = self.predict(probes, with_features=True)
         try:
-            return take_head(self._network, seen.pooled, seen.probabilities)
+            return take_head(self._network, seen.pooled, seen.probabilities, self._contract.output)
         except NotExplainable as error:
             return error
 

@@ -111,6 +111,15 @@ def declared_outputs(model: dict[str, Any]) -> int | None:
     return None
 
 
+def layers_of(model: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind and settings of each layer, in order, also of models within the model."""
+    for layer in model["config"]["layers"]:
+        if layer["class_name"] in MODELS:
+            yield from layers_of(layer)
+        else:
+            yield layer["class_name"], layer["config"]
+
+
 def _input_of(layer: dict[str, Any]) -> tuple[int | None, ...] | None:
     if layer["class_name"] in MODELS:
         return declared_input(layer)

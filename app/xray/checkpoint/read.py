@@ -15,13 +15,19 @@ from typing import TYPE_CHECKING, Any, Final
 import h5py
 import numpy as np
 
-from app.xray.checkpoint.architecture import declared_input, declared_outputs, read_architecture
+from app.xray.checkpoint.architecture import (
+    declared_input,
+    declared_outputs,
+    layers_of,
+    read_architecture,
+)
+from app.xray.checkpoint.assumed import Outline, assume
 from app.xray.checkpoint.hdf5 import look_through, refuse_repeated_weights
-from app.xray.contract import DEFAULT_CLASSES, ModelContract, read_text
+from app.xray.contract import ModelContract, read_text
 from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,15 +44,20 @@ class Checkpoint:
     """An inspected checkpoint.
 
     `sha256` is that of the whole file; `config` is Keras' model configuration, mended so that
-    Keras 3 reads it; `carries_contract` is False where `contract` was assumed, as for a file
-    of 2022.
+    Keras 3 reads it; `assumption` is a sentence that says what of `contract` was assumed or said
+    by somebody, None where the file carries it.
     """
 
     path: Path
     sha256: str
     config: dict[str, Any]
     contract: ModelContract
-    carries_contract: bool
+    assumption: str | None = None
+
+    @property
+    def carries_contract(self) -> bool:
+        """Whether the file says itself what it takes and gives."""
+        return self.assumption is None
 
     @property
     def name(self) -> str:
@@ -55,7 +66,11 @@ class Checkpoint:
 
 
 def read_checkpoint(
-    path: Path, *, sha256: str | None = None, classes: Sequence[str] = DEFAULT_CLASSES
+    path: Path,
+    *,
+    sha256: str | None = None,
+    classes: Sequence[str] | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
     """Read and inspect the .h5 at `path` without deserializing anything of it.
 
@@ -63,13 +78,16 @@ def read_checkpoint(
         path: a whole model as Keras 2 or Keras 3 saves it, with or without optimizer state.
         sha256: 64 hexadecimal digits that the file must have; compared before it is parsed.
         classes: names of the outputs in order, for a file that carries no contract.
+        said: how a picture becomes an input, as `app.xray.contract.parse_input` gives it, for a
+            file that carries no contract; the network of 2022 needs it not.
 
     Raises:
         CheckpointMissing: no file at `path`.
         CheckpointCorrupt: not HDF5, no whole Keras model, or one whose configuration takes or
             gives another shape than the contract says.
         CheckpointRefused: another ending or digest, a layer that could run code or is of absurd
-            size, a link out of the file, contents that Keras does not write.
+            size, a link out of the file, contents that Keras does not write; no contract, and not
+            all of it known or said (see `app.xray.checkpoint.assumed`).
     """
     if path.suffix not in _ENDINGS or path.name.endswith(".weights.h5"):
         raise CheckpointRefused(
@@ -90,13 +108,13 @@ def read_checkpoint(
         raise type(error)(f"{path}: {brief(error)}") from error
     except Exception as error:  # h5py documents no closed set of errors for corrupt files
         raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {brief(error)}") from error
-    checkpoint = Checkpoint(
-        path=path,
-        sha256=digest,
-        config=config,
-        contract=contract or ModelContract.recipe_of_2022(classes),
-        carries_contract=contract is not None,
-    )
+    assumption = None
+    if contract is None:
+        try:
+            contract, assumption = assume(_outline(config), classes, said)
+        except CheckpointRefused as error:
+            raise CheckpointRefused(f"{path}: {error}") from error
+    checkpoint = Checkpoint(path, digest, config, contract, assumption)
     _refuse_other_shapes(checkpoint)
     return checkpoint
 
@@ -115,7 +133,7 @@ def refuse_unless_shapes(inputs: object, outputs: object, checkpoint: Checkpoint
         raise CheckpointCorrupt(
             f"{checkpoint.path}: the model takes {brief(inputs)}, the contract says {expected}"
         )
-    if outputs != (None, len(contract.classes)):
+    if outputs not in [(None, count) for count in contract.network_outputs]:
         hint = "" if checkpoint.carries_contract else "; CXR_CLASSES names the service's"
         raise CheckpointCorrupt(
             f"{checkpoint.path}: the model gives {brief(outputs)}, the contract has "
@@ -123,23 +141,25 @@ def refuse_unless_shapes(inputs: object, outputs: object, checkpoint: Checkpoint
         )
 
 
-def refuse_unless_distributions(answers: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> None:
-    """Hold what a network gave, (n, classes), against what a softmax gives.
+def refuse_unless_probabilities(answers: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> None:
+    """Hold the probabilities, (n, classes), in what a network gave against what they must be.
+
+    That is 0 to 1, and in each row a sum of 1, unless each class is judged by itself.
 
     Raises:
         CheckpointCorrupt: the answers are no probabilities of the contract's classes.
     """
-    count = len(checkpoint.contract.classes)
-    is_one = (
-        answers.ndim == 2
-        and answers.shape[1] == count
-        and bool(np.all(answers >= 0))
-        and bool(np.all(np.abs(answers.sum(axis=1) - 1) < 1e-3))
-    )
+    contract = checkpoint.contract
+    count = len(contract.classes)
+    is_one = answers.ndim == 2 and answers.shape[1] == count and bool(np.all(answers >= 0))
+    if contract.multi_label:
+        is_one = is_one and bool(np.all(answers <= 1))
+    else:
+        is_one = is_one and bool(np.all(np.abs(answers.sum(axis=1) - 1) < 1e-3))
     if not is_one:
         raise CheckpointCorrupt(
             f"{checkpoint.path}: the model answers {answers[0].tolist()}, no probabilities of "
-            f"{count} classes; it must end in a softmax"
+            f"{count} classes; its contract says that it ends in {contract.output}"
         )
 
 
@@ -173,9 +193,14 @@ def _model_config(file: h5py.File) -> dict[str, Any]:
     return read_architecture(read_text(file, "model_config"), is_keras_2=is_keras_2)
 
 
+def _outline(config: dict[str, Any]) -> Outline:
+    shape = declared_input(config)
+    return Outline(list(layers_of(config)), shape and shape[1:], declared_outputs(config))
+
+
 def _refuse_other_shapes(checkpoint: Checkpoint) -> None:
     """Hold what the configuration says of its ends against the contract, before it is built."""
     contract = checkpoint.contract
     inputs = declared_input(checkpoint.config) or (None, *contract.input_shape)
-    outputs = declared_outputs(checkpoint.config) or len(contract.classes)
+    outputs = declared_outputs(checkpoint.config) or contract.network_outputs[0]
     refuse_unless_shapes(inputs, (None, outputs), checkpoint)

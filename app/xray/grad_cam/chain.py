@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from app.xray.errors import EngineError, NotExplainable
-from app.xray.grad_cam.activations import Elu, Rectify, by_name
-from app.xray.grad_cam.head import Head, Scale, Softmax, Weigh
+from app.xray.grad_cam.activations import Elu, Rectify, Smooth, by_name
+from app.xray.grad_cam.head import Complement, Head, Pair, Scale, Softmax, Weigh
 from app.xray.network import import_keras
 from app.xray.probes import TOLERANCE
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from app.xray.contract.outputs import Output
     from app.xray.grad_cam.head import Step
 
 _SUMMARIES: Final = frozenset(
@@ -43,14 +44,19 @@ _IDENTITIES: Final = frozenset(
 
 
 def take_head(
-    network: Any, pooled: NDArray[np.float32] | None, probabilities: NDArray[np.float32]
+    network: Any,
+    pooled: NDArray[np.float32] | None,
+    probabilities: NDArray[np.floating[Any]],
+    output: Output = "softmax",
 ) -> Head:
     """The layers that follow the last map, as numbers, see `Head`.
 
     Args:
         network: as `expose_features` gives it, its channels last.
         pooled: what it gave for some pictures, float32 (m, features); None without a map.
-        probabilities: what else it gave for them, (m, classes), to hold the head against.
+        probabilities: those of the classes in what else it gave for them, (m, classes), to hold
+            the head against.
+        output: how the network ends, by the name in its contract.
 
     Raises:
         NotExplainable: there is no map, the head is no chain of layers, has one that is not known
@@ -59,9 +65,11 @@ def take_head(
     """
     if pooled is None:
         raise NotExplainable("no layer makes a map into a vector")
-    head = Head(tuple(step for layer in _find_head(network) for step in _steps(layer)))
-    if not head.steps:
+    steps = [step for layer in _find_head(network) for step in _steps(layer)]
+    if not steps:
         raise NotExplainable("no layer follows the last map's summary")
+    ending = _ending(steps, output, classes=probabilities.shape[1])
+    head = Head((*steps, *ending), multi_label=output == "sigmoid")
     found = head.probabilities(pooled)
     if found.shape != probabilities.shape:
         raise NotExplainable(f"its head alone gives {found.shape[1]} numbers")
@@ -107,6 +115,22 @@ def heat_map(
     evidence: NDArray[np.float64] = (feature_map.astype(np.float64) @ weights).clip(0, None)
     peak = evidence.max()
     return (evidence / peak if peak > 0 else evidence).astype(np.float32)
+
+
+def _ending(steps: list[Step], output: Output, classes: int) -> list[Step]:
+    """What makes the probabilities of the classes of what `steps`, the network's own, give.
+
+    A sigmoid that stands alone is taken out of `steps`, since its logit is that of the pair.
+    """
+    if output == "sigmoid-one":
+        if steps[-1] != Smooth("sigmoid"):
+            return [Complement()]
+        steps.pop()
+        return [Pair(), Softmax()]
+    if output == "logits":
+        is_alone = classes == 2 and isinstance(steps[-1], Weigh) and steps[-1].kernel.shape[1] == 1
+        return [Pair(), Softmax()] if is_alone else [Softmax()]
+    return []
 
 
 def _find_head(network: Any) -> list[Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from app.xray.grad_cam.activations import Smooth
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -86,10 +88,42 @@ class Softmax:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """One logit to those of two classes: 0 and itself, whose softmax is 1 - p and p."""
+
+    def forward(self, values: Numbers) -> Numbers:
+        """As `Step.forward`."""
+        return np.concatenate([np.zeros_like(values), values], axis=1)
+
+    def backward(self, values: Numbers, slopes: Numbers) -> Numbers:
+        """As `Step.backward`."""
+        del values
+        return slopes[..., 1:]
+
+
+@dataclass(frozen=True)
+class Complement:
+    """One probability to those of two classes: 1 - p and p."""
+
+    def forward(self, values: Numbers) -> Numbers:
+        """As `Step.forward`."""
+        return np.concatenate([1 - values, values], axis=1)
+
+    def backward(self, values: Numbers, slopes: Numbers) -> Numbers:
+        """As `Step.backward`."""
+        del values
+        return slopes[..., 1:] - slopes[..., :1]
+
+
+@dataclass(frozen=True)
 class Head:
-    """A chain of steps from "pooled" to the probabilities, see `expose_features`; picklable."""
+    """A chain of steps from "pooled" to the probabilities, see `expose_features`; picklable.
+
+    With `multi_label` each class is judged by itself, and its probabilities need not sum to 1.
+    """
 
     steps: tuple[Step, ...] = field(repr=False)
+    multi_label: bool = False
 
     def probabilities(self, pooled: NDArray[np.float32]) -> Numbers:
         """What the network gives, float64 (n, classes), for what its head sees, (n, features)."""
@@ -99,24 +133,33 @@ class Head:
         """How each class's logit depends on each feature, float32 (n, classes, features).
 
         The logit of a class is taken as log p_c less the mean of all log p_j: what a softmax was
-        made of, centred. It does not level out as p_c comes near 1, as p_c itself does.
+        made of, centred. With `multi_label` it is log p_c - log (1 - p_c). It does not level out
+        as p_c comes near 1, as p_c itself does.
         """
         steps = list(self.steps)
-        ends_in_softmax = isinstance(steps[-1], Softmax)
-        if ends_in_softmax:  # its logits are what it takes, which no rounding has cut off
+        has_logits = steps[-1] == (Smooth("sigmoid") if self.multi_label else Softmax())
+        if has_logits:  # they are what it takes, which no rounding has cut off
             steps.pop()
         taken = [_widen(pooled)]
         for step in steps:
             taken.append(step.forward(taken[-1]))
         answers = taken.pop()
         count = answers.shape[1]
-        slopes = np.broadcast_to(np.eye(count) - 1 / count, (len(pooled), count, count))
-        if not ends_in_softmax:
-            positive = np.maximum(answers, _LEAST)
-            slopes = slopes * ((answers > _LEAST) / positive)[:, None]
+        of_logits = np.eye(count) if self.multi_label else np.eye(count) - 1 / count
+        slopes = np.broadcast_to(of_logits, (len(pooled), count, count))
+        if not has_logits:
+            slopes = slopes * _slope_of_logarithm(answers)[:, None]
+            if self.multi_label:
+                slopes = slopes + of_logits * _slope_of_logarithm(1 - answers)[:, None]
         for step, values in zip(reversed(steps), reversed(taken), strict=True):
             slopes = step.backward(values, slopes)
         return slopes.astype(np.float32)
+
+
+def _slope_of_logarithm(values: Numbers) -> Numbers:
+    """Of each of `values`, 0 to 1: 1 / value, and 0 where there is none."""
+    slopes: Numbers = (values > _LEAST) / np.maximum(values, _LEAST)
+    return slopes
 
 
 def _widen(pooled: NDArray[np.float32]) -> Numbers:

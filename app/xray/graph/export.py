@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from app.xray.checkpoint.read import brief, refuse_unless_distributions
+from app.xray.checkpoint.read import brief, refuse_unless_probabilities
 from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
 from app.xray.grad_cam import take_head
 from app.xray.graph.graph import INPUT, OUTPUTS, Graph, cut_name
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.xray.checkpoint import Checkpoint
+    from app.xray.contract import ModelContract
 
     Answers = dict[str, NDArray[np.float32]]
 
@@ -93,7 +94,7 @@ def export_graph(checkpoint: Checkpoint) -> Graph:
     traced = _trace(plain, checkpoint)
     probes = rescale(draw_probes(checkpoint.contract), checkpoint.contract)
     expected = _answers(traced, probes, checkpoint)
-    refuse_unless_distributions(expected["probabilities"], checkpoint)
+    refuse_unless_probabilities(expected["probabilities"], checkpoint)
     chosen, reason, difference = traced, None, None
     try:
         turned = _turn(network, checkpoint)
@@ -107,7 +108,8 @@ def export_graph(checkpoint: Checkpoint) -> Graph:
             reason = f"its answers then depart by up to {difference:.2g}"
     head: Any
     try:
-        head = take_head(plain, expected.get("pooled"), expected["probabilities"])
+        output = checkpoint.contract.output
+        head = take_head(plain, expected.get("pooled"), expected["probabilities"], output)
         not_explainable = None
     except NotExplainable as error:
         head, not_explainable = None, str(error)
@@ -167,7 +169,10 @@ def _trace(exposed: Any, checkpoint: Checkpoint) -> Any:
     results = []
     for name in OUTPUTS:
         if name in made:
-            result = operations.result(made[name].output)
+            output = made[name].output
+            if name == "probabilities":
+                output = _probabilities(output, checkpoint.contract, operations)
+            result = operations.result(output)
             result.set_friendly_name(name)
             result.output(0).get_tensor().add_names({name})
             results.append(result)
@@ -176,6 +181,18 @@ def _trace(exposed: Any, checkpoint: Checkpoint) -> Any:
     # it several times need not do so each time, and hold each result.
     apply_moc_transformations(model, cf=True)
     return model
+
+
+def _probabilities(numbers: Any, contract: ModelContract, operations: Any) -> Any:
+    """As `ModelContract.probabilities_of`, in OpenVINO's operations."""
+    one = np.ones((1, 1), np.float32)
+    if contract.output == "sigmoid-one":
+        return operations.concat([operations.subtract(one, numbers), numbers], 1).output(0)
+    if contract.output == "logits":
+        if numbers.get_partial_shape()[1] == 1:
+            numbers = operations.concat([operations.multiply(0 * one, numbers), numbers], 1)
+        return operations.softmax(numbers, 1).output(0)
+    return numbers
 
 
 def _answers(model: Any, probes: NDArray[np.float32], checkpoint: Checkpoint) -> Answers:

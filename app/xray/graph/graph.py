@@ -16,7 +16,7 @@ where the network has a map."""
 
 
 class Graph(NamedTuple):
-    """A network for one picture: float32 (1, height, width, 3) in, `OUTPUTS` out.
+    """A network for one picture: float32 (1, height, width, channels) in, `OUTPUTS` out.
 
     In either layout pictures and maps go in and come out with their channels last.
     """

@@ -1,6 +1,6 @@
 """An 8-bit picture -> model input: the door. The only place that resizes or rescales."""
 
-from app.xray.preprocess.resize import to_pixels
+from app.xray.preprocess.resize import seen_part, to_image, to_pixels
 from app.xray.preprocess.road import (
     can_be_turned,
     decode_for,
@@ -16,6 +16,8 @@ __all__ = [
     "negative",
     "preprocess",
     "rescale",
+    "seen_part",
+    "to_image",
     "to_input",
     "to_pixels",
 ]

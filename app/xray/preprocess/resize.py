@@ -53,6 +53,30 @@ def to_pixels(image: Image.Image, contract: PictureContract) -> Pixels:
     return np.ascontiguousarray(np.broadcast_to(pixels, contract.input_shape))
 
 
+def seen_part(
+    size: tuple[int, int], contract: PictureContract
+) -> tuple[float, float, float, float]:
+    """Which part of a picture of `size` (width, height) the network sees, in its pixels.
+
+    As Pillow has a box: left, top, right, bottom. All of it, unless `contract` crops.
+    """
+    width, height = size
+    target_height, target_width = contract.input_size
+    if contract.crop == "none":
+        return 0, 0, width, height
+    across = min(width, height * target_width / target_height)
+    down = min(height, width * target_height / target_width)
+    left, top = (width - across) / 2, (height - down) / 2
+    return left, top, left + across, top + down
+
+
+def to_image(levels: NDArray[np.uint8], contract: PictureContract) -> Image.Image:
+    """What the network sees as a picture for a person: uint8 (height, width, channels)."""
+    if contract.channels == "gray":
+        return Image.fromarray(levels[..., 0])
+    return Image.fromarray(levels[..., ::-1].copy() if contract.channels == "bgr" else levels)
+
+
 def _by_pillow(image: Image.Image, contract: PictureContract) -> NDArray[np.uint8]:
     height, width = contract.input_size
     resample = Image.Resampling[contract.resize.upper()]

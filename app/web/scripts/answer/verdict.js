@@ -19,6 +19,7 @@ export function verdict(answer) {
   const others = names.filter((name) => name !== label).toSorted((a, b) => probabilities[b] - probabilities[a]);
   const close = others.filter((name) => !set.includes(name) && probabilities[name] >= CLOSE * confidence);
   const nearby = nearbyOf(close);
+  if (answer.model.multi_label) return verdictOnEach(answer);
   if (!uncertain) {
     return {
       short: close.length ? `${label}, then ${listed(close)}` : label,
@@ -52,6 +53,27 @@ export function verdict(answer) {
     meaning: set.includes(label)
       ? `${likeliest}. ${listed(found)} ${reach}, too, and cannot be excluded. ${nearby}`
       : `${likeliest}, but below its operating point. ${listed(found)} ${reach} and cannot be excluded. ${nearby}`,
+  };
+}
+
+// Of a model that looks for each class by itself: none, one or several may be there.
+function verdictOnEach(answer) {
+  const { label, confidence, probabilities, prediction_set: set } = answer;
+  if (!set.length) {
+    return {
+      short: "Uncertain",
+      title: "Uncertain: no class reaches its operating point",
+      meaning: "The model looks for each class by itself and finds none of them, which does not say that the " +
+        `picture is normal. ${label} is the likeliest, with ${percent(confidence)}.`,
+    };
+  }
+  const found = set.toSorted((a, b) => probabilities[b] - probabilities[a]);
+  const shares = found.map((name) => `${name} ${percent(probabilities[name])}`);
+  return {
+    short: listed(found),
+    title: `Looks like ${listed(found)}`,
+    meaning: "The model looks for each class by itself, so several may be there, and their figures need not sum " +
+      `to 100 %: ${listed(shares)}.${answer.model.calibrated ? "" : " They are not calibrated."}`,
   };
 }
 

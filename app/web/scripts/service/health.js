@@ -49,7 +49,7 @@ async function readHealth() {
 }
 
 function showState() {
-  const { status, engine, device, precision, model, version, reason } = health;
+  const { status, engine, device, precision, model, version, reason, assumed } = health;
   const numbers = precision === "f32" ? "" : ` in ${precision}`;
   const where = status === "ready" ? `, ${spelled(engine)} on ${spelled(device)}${numbers}` : "";
   const words = `${STATES[status]}${where}${reason ? `: ${reason}` : ""}`;
@@ -59,7 +59,8 @@ function showState() {
   if (model) {
     const calibrated = model.calibrated ? "calibrated" : "not calibrated";
     byId("model").textContent =
-      `Model ${model.name}, SHA-256 ${model.sha256.slice(0, 12)}, ${calibrated}; service ${version}.`;
+      `Model ${model.name}, SHA-256 ${model.sha256.slice(0, 12)}, ${calibrated}; service ${version}.` +
+      (assumed ? ` ${assumed}` : "");
   }
 }
 
