@@ -16,6 +16,8 @@ from tests.networks import build_tiny, network_of_2022
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+
 SAID = "channels=rgb scale=1/255 resize=bilinear-opencv"
 
 

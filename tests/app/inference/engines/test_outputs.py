@@ -13,6 +13,7 @@ from app.inference.engines.openvino import OpenVINOEngine
 from app.inference.engines.tensorflow import TensorFlowEngine
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
+from app.xray.errors import CheckpointCorrupt
 from app.xray.graph.plan import F32
 from tests.graphs import graph_of
 from tests.networks import write_tiny_checkpoint
@@ -136,7 +137,5 @@ def test_a_contract_that_says_another_end_is_refused(tmp_path: Path) -> None:
         classes=("A", "B", "C"), input_size=(SIDE, SIDE), channels="gray", resize="box", scale=1.0
     )
     path = write_tiny_checkpoint(tmp_path / "m.h5", contract, network=build(3, "sigmoid", 1))
-    from app.xray.errors import CheckpointCorrupt
-
     with pytest.raises(CheckpointCorrupt, match="its contract says that it ends in softmax"):
         graph_of(read_checkpoint(path))
