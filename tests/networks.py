@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.xray.contract import ModelContract
+from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import DEFAULT_CLASSES, ModelContract, parse_input
 from app.xray.gate import Gate, PackedArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from app.xray.checkpoint import Checkpoint
+
+
+AS_IN_2022 = parse_input("size=224 channels=rgb scale=1/255 resize=nearest output=softmax")
+
+
+def read_as_in_2022(path: Path, classes: Sequence[str] = DEFAULT_CLASSES) -> Checkpoint:
+    """The checkpoint at `path`; where it carries no contract, as if 2022's had been said."""
+    return read_checkpoint(path, classes=classes, said=AS_IN_2022)
 
 
 def build_tiny(keras: Any, classes: int = 3) -> Any:

@@ -14,7 +14,7 @@ def test_the_defaults_serve_the_committed_checkpoint_to_this_machine_only() -> N
     assert settings.model_path == Path("models/best_model.h5")
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.max_upload_bytes == 101_000_000
-    assert settings.classes == ("COVID", "NORMAL", "PNEUMONIA")
+    assert (settings.classes, settings.input) == (None, None)
 
 
 def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +110,9 @@ def test_every_setting_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch
         ("CXR_MODEL_SHA256", "abc", "pattern"),
         ("CXR_CLASSES", "COVID", "two or more different names"),
         ("CXR_CLASSES", "A,A", "two or more different names"),
+        ("CXR_INPUT", "", "nothing is said"),
+        ("CXR_INPUT", "size=150 resize=linear", "resize=linear: expected nearest, box"),
+        ("CXR_INPUT", "scale=1/0", "scale=1/0: expected a number"),
         ("CXR_CLASSES", "A,,B", "at least 1 character"),
         ("CXR_DECODE_TIMEOUT_S", "0", "greater than 0"),
         ("CXR_MAX_QUEUE_MB", "100.9", "at least one upload of CXR_MAX_UPLOAD_MB=101"),

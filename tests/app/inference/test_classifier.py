@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import pytest
 
-from app.inference.classifier import IMPRECISE, NEGATIVE, STRANGE, UNCALIBRATED, UNGATED
+from app.inference.classifier import (
+    IMPRECISE,
+    NEGATIVE,
+    STRANGE,
+    UNCALIBRATED,
+    UNGATED,
+    Classifier,
+)
 from app.inference.engines.engine import Batching
 from app.inference.loading import load_classifier
 from app.settings import read_settings
@@ -178,7 +186,7 @@ def test_a_heat_map_is_of_the_class_that_is_asked_for(name: str, place: tuple[in
     ],
 )
 def test_a_model_that_gives_no_distribution_fails_its_warm_up(answer: tuple[float, ...]) -> None:
-    with pytest.raises(CheckpointCorrupt, match="it must end in a softmax"):
+    with pytest.raises(CheckpointCorrupt, match="says that it ends in softmax"):
         fake_classifier(FakeEngine(answer)).warm_up()
 
 
@@ -298,3 +306,39 @@ def test_a_network_that_breaks_its_reader_is_the_machines_fault_and_told(
     monkeypatch.setattr("app.inference.loading._GRAPH_LIMIT_S", 0.5)
     with pytest.raises(EngineError, match=rf"tiny\.h5: .*{message}"):
         load_classifier(read_settings(model_path=tiny_checkpoint))
+
+
+def test_of_several_labels_each_is_judged_by_itself() -> None:
+    engine = FakeEngine((0.8, 0.3, 0.9))
+    classifier = fake_classifier(engine, output="sigmoid", operating_points={"COVID": 0.7})
+    (found,) = classifier.predict(model_inputs(1))
+    assert list(found.probabilities.values()) == pytest.approx([0.8, 0.3, 0.9], abs=1e-6)
+    assert (found.label, found.prediction_set) == ("PNEUMONIA", ("COVID", "PNEUMONIA"))
+    assert not found.uncertain
+    unsure = fake_classifier(FakeEngine((0.1, 0.3, 0.2)), output="sigmoid")
+    (nothing,) = unsure.predict(model_inputs(1))
+    assert (nothing.label, nothing.prediction_set, nothing.uncertain) == ("NORMAL", (), True)
+    classifier.answer_canary()
+
+
+def test_a_probability_above_one_is_none_of_several_labels() -> None:
+    classifier = fake_classifier(FakeEngine((0.8, 1.3, 0.9)), output="sigmoid")
+    with pytest.raises(CheckpointCorrupt, match="its contract says that it ends in sigmoid"):
+        classifier.answer_canary()
+
+
+def test_what_was_said_of_a_checkpoint_stands_in_every_answer() -> None:
+    known = fake_classifier()
+    said = dataclasses.replace(known.checkpoint, assumption="Somebody said so.")
+    classifier = Classifier(said, known.engine)
+    (found,) = classifier.predict(model_inputs(1))
+    assert found.warnings[0] == "Somebody said so."
+
+
+def test_a_negative_that_cannot_be_told_is_not_looked_at() -> None:
+    scales = (1 / 255, 1 / 200, 1 / 255)
+    fields = {"scale": scales, "per_picture": "standardize"}
+    classifier = fake_classifier(BrightnessEngine(), ood=gate_at(9.0, within=0.2), **fields)
+    (found,) = classifier.predict(model_inputs(1))
+    assert found.is_strange
+    assert not found.is_negative

@@ -21,6 +21,7 @@ NOTHING_LOADED = {
     "engine": None,
     "device": None,
     "precision": None,
+    "assumed": None,
 }
 
 

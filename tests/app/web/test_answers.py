@@ -271,3 +271,34 @@ def test_the_verdict_does_not_wait_for_the_operating_points(open_page: Open) -> 
     expect(page.locator(".bars .tick")).to_have_count(3)
     expect(page.locator(HEADLINE)).to_have_text("Not clear-cut: PNEUMONIA or COVID")
     expect(page.locator(".judged")).not_to_be_empty()
+
+
+@pytest.mark.parametrize(
+    ("shares", "found", "headline"),
+    [
+        pytest.param(
+            (0.9, 0.2, 0.8), ["COVID", "PNEUMONIA"], "Looks like COVID and PNEUMONIA", id="two"
+        ),
+        pytest.param((0.1, 0.8, 0.3), ["NORMAL"], "Looks like NORMAL", id="one"),
+        pytest.param(
+            (0.1, 0.4, 0.3), [], "Uncertain: no class reaches its operating point", id="none"
+        ),
+    ],
+)
+def test_of_a_model_of_several_labels_each_is_said_by_itself(
+    shares: tuple[float, ...], found: list[str], headline: str, open_page: Open
+) -> None:
+    page = open_page()
+    label = CLASSES[shares.index(max(shares))]
+    change_answers(
+        page,
+        probabilities=dict(zip(CLASSES, shares, strict=True)),
+        label=label,
+        confidence=max(shares),
+        prediction_set=found,
+        uncertain=not found,
+        model={"name": "m", "sha256": "0" * 64, "calibrated": True, "multi_label": True},
+    )
+    choose(page, file_of(PICTURE))
+    expect(page.locator(HEADLINE)).to_have_text(headline)
+    expect(page.locator("#news")).to_contain_text("looks for each class by itself")

@@ -19,7 +19,7 @@ from app.xray.checkpoint import read_checkpoint
 from app.xray.checkpoint.architecture import declared_input, declared_outputs
 from app.xray.contract import ModelContract
 from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
-from tests.networks import build_tiny, write_tiny_checkpoint
+from tests.networks import AS_IN_2022, build_tiny, write_tiny_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,10 +56,10 @@ def test_a_checkpoint_tells_its_name_digest_and_contract(checkpoint: Path) -> No
     assert found.carries_contract
 
 
-def test_without_a_contract_the_recipe_of_2022_is_assumed(checkpoint: Path) -> None:
+def test_without_a_contract_what_is_said_stands_for_it(checkpoint: Path) -> None:
     with h5py.File(checkpoint, "r+") as file:
         del file.attrs["cxr_contract"]
-    found = read_checkpoint(checkpoint, classes=["SICK", "WELL", "OTHER"])
+    found = read_checkpoint(checkpoint, classes=["SICK", "WELL", "OTHER"], said=AS_IN_2022)
     assert found.contract == ModelContract.recipe_of_2022(["SICK", "WELL", "OTHER"])
     assert not found.carries_contract
 
@@ -281,11 +281,11 @@ def test_other_ends_than_the_contracts_are_told_from_the_configuration(
         outputs = library.layers.Activation("softmax")(library.layers.Dropout(0.1)(hidden))
         network = library.Model(network.input, outputs)
     network.save(tmp_path / "model.h5")
-    found = read_checkpoint(tmp_path / "model.h5", classes="ABCD")
+    found = read_checkpoint(tmp_path / "model.h5", classes="ABCD", said=AS_IN_2022)
     assert declared_input(found.config) == (None, 224, 224, 3)
     assert declared_outputs(found.config) == 4
     with pytest.raises(CheckpointCorrupt, match=r"gives \(None, 4\), the contract has 3 classes"):
-        read_checkpoint(tmp_path / "model.h5")
+        read_checkpoint(tmp_path / "model.h5", classes="ABC", said=AS_IN_2022)
 
 
 def test_another_input_than_the_contracts_is_told_from_the_configuration(

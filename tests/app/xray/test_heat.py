@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from app.xray.heat import blend
+from app.xray.heat import blend, within
 
 
 def test_heat_is_laid_over_where_it_is_and_nowhere_else() -> None:
@@ -16,3 +16,17 @@ def test_heat_is_laid_over_where_it_is_and_nowhere_else() -> None:
     assert changed[:20, 40:].all()
     assert not changed[45:].any()
     assert not changed[:, :25].any()
+
+
+def test_the_heat_of_a_part_lies_where_that_part_is_in_the_whole() -> None:
+    heat = np.ones((3, 3), np.float32)
+    whole = within(heat, (50, 0, 150, 100), (200, 100))
+    assert whole.shape == (100, 200)
+    assert (whole[:, 50:150] == 1).all()
+    assert (whole[:, :50] == 0).all()
+    assert (whole[:, 150:] == 0).all()
+
+
+def test_the_heat_of_all_of_a_picture_stays_as_it_is() -> None:
+    heat = np.ones((3, 3), np.float32)
+    assert within(heat, (0, 0, 200, 100), (200, 100)) is heat

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import tf_keras
 
-from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 from app.xray.network import build_network, expose_features
 from tests.bounds import TINY_PROBABILITIES
-from tests.networks import build_tiny, model_inputs, write_tiny_checkpoint
+from tests.networks import build_tiny, model_inputs, read_as_in_2022, write_tiny_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +71,7 @@ def test_a_whole_model_with_optimizer_state_gives_its_own_predictions(
         inputs = library.Input((224, 224, 3))
         network = library.Model(inputs, network(library.layers.ReLU()(inputs)))
     expected = save(network, tmp_path / "old.h5")
-    loaded = build_network(read_checkpoint(tmp_path / "old.h5"))
+    loaded = build_network(read_as_in_2022(tmp_path / "old.h5"))
     assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < TINY_PROBABILITIES
 
     exposed = expose_features(loaded).predict(model_inputs(), verbose=0)
@@ -96,7 +95,7 @@ def test_configurations_from_before_modules_were_named_are_read(tmp_path: Path) 
     expected = save(build_tiny(tf_keras), path)
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(strip(json.loads(file.attrs["model_config"])))
-    loaded = build_network(read_checkpoint(path))
+    loaded = build_network(read_as_in_2022(path))
     assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < TINY_PROBABILITIES
 
 
@@ -106,7 +105,7 @@ def test_weights_that_do_not_fit_are_corrupt(tiny_checkpoint: Path, tmp_path: Pa
         weights = file["model_weights"]
         del weights[next(iter(weights))]
     with pytest.raises(CheckpointCorrupt, match=r"model\.h5: Keras cannot rebuild the model"):
-        build_network(read_checkpoint(path))
+        build_network(read_as_in_2022(path))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +124,7 @@ def test_a_configuration_that_describes_no_network_is_corrupt(
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(config)
     with pytest.raises(CheckpointCorrupt, match=r"model\.h5: Keras cannot rebuild the model"):
-        build_network(read_checkpoint(path))
+        build_network(read_as_in_2022(path))
 
 
 def hide_ends(keras: Any, network: Any) -> Any:
@@ -141,13 +140,13 @@ def test_fewer_classes_than_outputs_are_corrupt(form: str, tmp_path: Path) -> No
     contract = ModelContract.recipe_of_2022(["A", "B"])
     path = write_tiny_checkpoint(tmp_path / "model.h5", contract, network=network)
     with pytest.raises(CheckpointCorrupt, match=r"gives \(None, 3\), the contract has 2 classes"):
-        build_network(read_checkpoint(path))
+        build_network(read_as_in_2022(path))
 
 
 def test_a_network_whose_ends_are_not_declared_is_built_all_the_same(tmp_path: Path) -> None:
     network = hide_ends(keras, build_tiny(keras))
     path = write_tiny_checkpoint(tmp_path / "model.h5", network=network)
-    assert build_network(read_checkpoint(path)).output_shape == (None, 3)
+    assert build_network(read_as_in_2022(path)).output_shape == (None, 3)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +194,7 @@ def test_what_would_take_gigabytes_is_refused_before_it_takes_any(
         text = json.dumps({"class_name": "Sequential", "config": config})
         del file.attrs["model_config"]
         file.attrs["model_config"] = text
-    inspected = read_checkpoint(path)
+    inspected = read_as_in_2022(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(CheckpointRefused, match=rf"model\.h5: {message} [\d,]+ bytes"):
         build_network(inspected)
@@ -207,7 +206,7 @@ def test_a_file_replaced_after_its_inspection_is_not_served_under_the_old_digest
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     path = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
-    inspected = read_checkpoint(path)
+    inspected = read_as_in_2022(path)
     with h5py.File(path, "r+") as file:
         file.attrs["note"] = "replaced"
     with pytest.raises(CheckpointCorrupt, match="changed while it was read"):

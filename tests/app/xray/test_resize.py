@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from app.xray.contract import RESIZINGS, PictureContract
-from app.xray.preprocess import to_pixels
+from app.xray.preprocess import seen_part, to_pixels
 from benchmarks.rig.corpus.drawing import draw_radiograph
 
 if TYPE_CHECKING:
@@ -138,6 +138,26 @@ def test_pillows_methods_crop_as_image_ops_fit_does(resize: Any, size: tuple[int
     found = to_pixels(image, asked_for(resize, (224, 224), crop="fit"))
     expected = ImageOps.fit(image, (224, 224), Image.Resampling[resize.upper()])
     assert np.array_equal(found, np.asarray(expected))
+
+
+@pytest.mark.parametrize(
+    ("size", "target", "box"),
+    [
+        pytest.param((300, 200), (100, 100), (50, 0, 250, 200), id="wide"),
+        pytest.param((200, 300), (100, 100), (0, 50, 200, 250), id="high"),
+        pytest.param((300, 200), (200, 300), (0, 0, 300, 200), id="of-its-aspect"),
+        pytest.param((200, 200), (100, 50), (50, 0, 150, 200), id="narrower"),
+    ],
+)
+def test_the_part_that_is_seen_is_the_one_that_is_cut_out(
+    size: tuple[int, int], target: tuple[int, int], box: tuple[int, ...]
+) -> None:
+    contract = asked_for("nearest", target, crop="fit")
+    assert seen_part(size, contract) == box
+    image = Image.new("L", size)
+    image.paste(255, tuple(map(round, seen_part(size, contract))))
+    assert (to_pixels(image, contract) == 255).all()
+    assert seen_part(size, asked_for("bilinear", target)) == (0, 0, *size)
 
 
 @pytest.mark.parametrize("resize", RESIZINGS)

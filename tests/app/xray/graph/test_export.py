@@ -185,5 +185,5 @@ def test_a_network_without_a_softmax_is_refused(tmp_path: Path) -> None:
     path = write_tiny_checkpoint(
         tmp_path / "model.h5", CONTRACT, network=keras.Model(inputs, outputs)
     )
-    with pytest.raises(CheckpointCorrupt, match="it must end in a softmax"):
+    with pytest.raises(CheckpointCorrupt, match="says that it ends in softmax"):
         graph_of(read_checkpoint(path))
