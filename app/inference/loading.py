@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
-
-from pebble import ProcessExpired
 
 from app.inference.classifier import Classifier
 from app.inference.engines import create_engine
-from app.runtime.children import Apart, be_expendable, return_freed_memory
+from app.inference.reader import Reader
+from app.runtime.children import return_freed_memory
 from app.settings import VERSION
-from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import parse_input
-from app.xray.errors import CheckpointCorrupt, EngineError, InferenceStopped, ReloadFailed
-from app.xray.graph.export import export_graph
+from app.xray.errors import InferenceStopped, ReloadFailed
 from app.xray.graph.runtime import import_openvino
 
 if TYPE_CHECKING:
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
     from app.runtime.metrics import Metrics
     from app.settings import Settings
     from app.xray.checkpoint import Checkpoint
-    from app.xray.graph.graph import Graph
 
 log = logging.getLogger(__name__)
 
@@ -125,21 +120,11 @@ def say_terms(settings: Settings, classifier: Classifier) -> None:
     log.info("serving: %s", ", ".join(f"{k} {v}" for k, v in terms.items()), extra=terms)
 
 
-_READING_LIMIT_S: Final = 15
-"""A gigabyte of weights, the most that is read, took 3 s on two busy cores."""
-_GRAPH_LIMIT_S: Final = 300
-"""The largest networks of keras.applications, of a thousand layers, take a minute."""
-_READER_BYTES: Final = 8 << 30
-"""The largest weights several times over: as Keras holds them, in both layouts, and compiled."""
-
-
 def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
     """Build an engine for the checkpoint that the settings name, and warm it up.
 
-    What comes of the checkpoint is read, and built by Keras, in a process of its own, since a few
-    wrong bytes can send HDF5's library round and round for ever, and with it everything that waits
-    for the interpreter. That process hands back data; here neither Keras nor TensorFlow is loaded,
-    but for the engine that is TensorFlow.
+    The checkpoint is read, and built by Keras, in a process of its own (`app.inference.reader`).
+    Here neither Keras nor TensorFlow is loaded, but for the engine that is TensorFlow.
 
     `checkpoint` is one that was read already, for a new engine in place of one that broke.
 
@@ -148,64 +133,23 @@ def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) ->
             reading comes to no end or crashes.
         EngineError: as `create_engine`.
     """
-    with Apart(partial(be_expendable, _READER_BYTES)) as reader:
-        checkpoint = checkpoint or _read(settings, reader)
+    with Reader() as reader:
+        checkpoint = checkpoint or reader.read(
+            settings.model_path,
+            sha256=settings.model_sha256,
+            classes=settings.classes,
+            said=None if settings.input is None else parse_input(settings.input),
+            # It takes a while too.
+            meanwhile=import_openvino if settings.engine != "tensorflow" else lambda: None,
+        )
         engine = create_engine(
             checkpoint,
             settings.engine,
             device=settings.device,
             precision=settings.precision,
-            graph_of=partial(_graph_of, reader=reader),
+            graph_of=reader.graph_of,
         )
     classifier = Classifier(checkpoint, engine, ood=settings.ood)
     classifier.warm_up()
     return_freed_memory()
     return classifier
-
-
-def _read(settings: Settings, reader: Apart) -> Checkpoint:
-    path = settings.model_path
-    read = partial(
-        read_checkpoint,
-        path,
-        sha256=settings.model_sha256,
-        classes=settings.classes,
-        said=None if settings.input is None else parse_input(settings.input),
-    )
-    try:
-        reading = reader.begin(read, within_s=_READING_LIMIT_S)
-        if settings.engine != "tensorflow":
-            import_openvino()  # meanwhile: it takes a while too
-        return reading.result()
-    except TimeoutError as error:
-        raise CheckpointCorrupt(
-            f"{path}: not a readable HDF5 file: reading it takes more than {_READING_LIMIT_S} s"
-        ) from error
-    except ProcessExpired as error:
-        raise CheckpointCorrupt(
-            f"{path}: not a readable HDF5 file: the process that read it crashed"
-        ) from error
-
-
-def _graph_of(checkpoint: Checkpoint, *, reader: Apart) -> Graph:
-    """OpenVINO's graph of `checkpoint`; the reader ends with it, and gives its memory back.
-
-    Raises:
-        CheckpointError, EngineError: as `export_graph`, and where it comes to no end or the
-            process dies.
-    """
-    try:
-        return reader.begin(export_graph, checkpoint, within_s=_GRAPH_LIMIT_S).result()
-    except TimeoutError as error:
-        raise EngineError(
-            f"{checkpoint.path}: OpenVINO's graph of it is not made within {_GRAPH_LIMIT_S} s"
-        ) from error
-    except (MemoryError, ProcessExpired) as error:
-        raise EngineError(
-            f"{checkpoint.path}: the process that made OpenVINO's graph of it died; it takes "
-            "0.4 GB of memory, and seven times what the weights take"
-        ) from error
-    except ImportError as error:
-        raise EngineError(f"Keras and OpenVINO cannot be loaded: {error}") from error
-    finally:
-        reader.end()

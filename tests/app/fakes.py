@@ -131,7 +131,6 @@ def fake_classifier(
     checkpoint = Checkpoint(
         path=Path("models/fake.h5"),
         sha256=SHA256,
-        config={},
         contract=ModelContract.model_validate(fields),
     )
     return Classifier(checkpoint, engine or FakeEngine(), ood=policy)

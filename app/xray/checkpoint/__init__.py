@@ -1,5 +1,18 @@
 """A checkpoint file, inspected before anything in it is believed: the door."""
 
-from app.xray.checkpoint.read import Checkpoint, file_sha256, read_checkpoint
+from app.xray.checkpoint.container import file_sha256, write_contract
+from app.xray.checkpoint.read import (
+    Checkpoint,
+    Inspected,
+    inspect_checkpoint,
+    read_checkpoint,
+)
 
-__all__ = ["Checkpoint", "file_sha256", "read_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "Inspected",
+    "file_sha256",
+    "inspect_checkpoint",
+    "read_checkpoint",
+    "write_contract",
+]

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
+from app.xray.checkpoint.architecture import add_up
 from app.xray.contract import DEFAULT_CLASSES, ModelContract, spell_input
 from app.xray.contract.input_text import EXAMPLE
 from app.xray.errors import CheckpointRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from app.xray.checkpoint.architecture import Architecture
 
 _NO_WEIGHT: Final = frozenset(
     """
@@ -39,6 +42,24 @@ class Outline(NamedTuple):
     input_shape: tuple[int | None, ...] | None
     """(height, width, channels); None where the file leaves an extent, or all of it, open."""
     outputs: int | None
+
+
+def outline_of(network: Architecture, said: Mapping[str, Any]) -> Outline:
+    """What the file says of its network; where it leaves the size open, for the size `said`.
+
+    Raises:
+        CheckpointError: it takes too much, or its layers do not fit together.
+    """
+    height, width, channels = network.input_shape
+    size = said.get("input_size") or (224, 224)
+    picture = (height or size[0], width or size[1], channels or 3)
+    given = add_up(network, picture).shape(network.output, picture)
+    layers = [network.layers[call.layer] for call in network.calls]
+    return Outline(
+        [(layer.kind, layer.settings) for layer in layers],
+        network.input_shape,
+        given[0] if len(given) == 1 else None,
+    )
 
 
 def assume(

@@ -1,58 +1,60 @@
 """A checkpoint file, inspected before anything in it is believed.
 
-Deserializing a Keras .h5 can run code: a Lambda layer carries it, and a layer of another
-module imports it. So the file is first read as plain HDF5; only Keras' own layers, of the kinds
-that image classifiers are made of, go on to Keras.
+Deserializing a Keras model can run code: a Lambda layer carries it, and a layer of another module
+imports it. So nothing is deserialized. The file is read as plain HDF5 or zip, its configuration as
+plain JSON, and of that only what Keras' own layers for images need goes on.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import h5py
 import numpy as np
+from pydantic import ValidationError
 
 from app.xray.checkpoint.architecture import (
-    declared_input,
-    declared_outputs,
-    layers_of,
+    BYTES_A_NUMBER,
+    Architecture,
+    Sums,
+    add_up,
     read_architecture,
 )
-from app.xray.checkpoint.assumed import Outline, assume
-from app.xray.checkpoint.hdf5 import look_through, refuse_repeated_weights
-from app.xray.contract import ModelContract, read_text
-from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
+from app.xray.checkpoint.assumed import assume, outline_of
+from app.xray.checkpoint.container import Contents, file_sha256, opened
+from app.xray.checkpoint.weights import find_weights
+from app.xray.contract import ATTRIBUTE, ModelContract
+from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-_ENDINGS: Final = frozenset({".h5", ".hdf5"})
-_MAX_FILE_BYTES: Final = 1 << 32
-"""Weights, and the optimizer's two numbers for each."""
-_MAX_MESSAGE: Final = 1_000
-"""Characters of a message that may quote a checkpoint, which may have names of any length."""
+from app.xray.checkpoint.container import Format
+
+_MAX_MESSAGE: Final = 300
+"""Characters of what a message quotes, so that it stays on a line."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """An inspected checkpoint.
 
-    `sha256` is that of the whole file; `config` is Keras' model configuration, mended so that
-    Keras 3 reads it; `assumption` is a sentence that says what of `contract` was assumed or said
-    by somebody, None where the file carries it.
+    `sha256` is that of the whole file; `assumption` is a sentence that says what of `contract` was
+    assumed or said by somebody, None where the file carries it. `weight_bytes` and `alive_bytes`
+    are what the network takes: its weights, and the most that is held at once of one picture.
     """
 
     path: Path
     sha256: str
-    config: dict[str, Any]
     contract: ModelContract
     assumption: str | None = None
+    weight_bytes: int = 0
+    alive_bytes: int = 0
 
     @property
     def carries_contract(self) -> bool:
@@ -65,6 +67,41 @@ class Checkpoint:
         return self.path.stem
 
 
+class Inspected(NamedTuple):
+    """What a file says of its model by itself."""
+
+    sha256: str
+    format: Format
+    architecture: Architecture
+    contract: ModelContract | None
+
+
+class OpenedCheckpoint(NamedTuple):
+    """An open file, and the network that it describes."""
+
+    contents: Contents
+    architecture: Architecture
+
+
+def inspect_checkpoint(path: Path) -> Inspected:
+    """What the file at `path`, of either format, says of its model, contract or none.
+
+    Nothing of it is built. `architecture.input_shape` is (height, width, channels), None for what
+    the file leaves open; `architecture.last()` is the layer that gives its output; `add_up` tells
+    every shape for a picture of a size, and refuses what is too large.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`, but for the digest and the contract's shapes.
+    """
+    digest = file_sha256(path)
+    try:
+        with opened_checkpoint(path) as (contents, architecture):
+            contract = _contract(contents)
+            return Inspected(digest, contents.format, architecture, contract)
+    except CheckpointError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
 def read_checkpoint(
     path: Path,
     *,
@@ -72,10 +109,11 @@ def read_checkpoint(
     classes: Sequence[str] | None = None,
     said: Mapping[str, Any] | None = None,
 ) -> Checkpoint:
-    """Read and inspect the .h5 at `path` without deserializing anything of it.
+    """Read and inspect the .h5 or .keras at `path` without deserializing anything of it.
 
     Args:
-        path: a whole model as Keras 2 or Keras 3 saves it, with or without optimizer state.
+        path: a whole model as Keras 2 or Keras 3 saves it, with or without optimizer state. Its
+            name does not matter.
         sha256: 64 hexadecimal digits that the file must have; compared before it is parsed.
         classes: names of the outputs in order, for a file that carries no contract.
         said: how a picture becomes an input, as `app.xray.contract.parse_input` gives it, for a
@@ -83,62 +121,74 @@ def read_checkpoint(
 
     Raises:
         CheckpointMissing: no file at `path`.
-        CheckpointCorrupt: not HDF5, no whole Keras model, or one whose configuration takes or
-            gives another shape than the contract says.
-        CheckpointRefused: another ending or digest, a layer that could run code or is of absurd
-            size, a link out of the file, contents that Keras does not write; no contract, and not
-            all of it known or said (see `app.xray.checkpoint.assumed`).
+        CheckpointCorrupt: neither HDF5 nor zip, no whole Keras model, weights that its layers do
+            not take, or a network that takes or gives another shape than the contract says.
+        CheckpointRefused: another format (says which, and what converts it), another digest, a
+            layer that could run code or is not known, more memory or computing than is spent, a
+            link out of the file, contents that Keras does not write; no contract, and not all of
+            it known or said (see `app.xray.checkpoint.assumed`).
     """
-    if path.suffix not in _ENDINGS or path.name.endswith(".weights.h5"):
-        raise CheckpointRefused(
-            f"{path}: Keras tells formats by their names; a whole model's is NAME.h5"
-        )
-    if path.is_file() and path.stat().st_size > _MAX_FILE_BYTES:
-        raise CheckpointRefused(f"{path}: more than {_MAX_FILE_BYTES:,} bytes")
     digest = file_sha256(path)
     if sha256 is not None and not hmac.compare_digest(digest, sha256.lower()):
         raise CheckpointRefused(f"{path}: SHA-256 is {digest}, but {sha256.lower()} is demanded")
     try:
-        with h5py.File(path, "r") as file:
-            look_through(file)
-            config = _model_config(file)
-            refuse_repeated_weights(file)
-            contract = ModelContract.read(file)
+        with opened_checkpoint(path) as (contents, architecture):
+            contract, assumption = _contract(contents), None
+            if contract is None:
+                contract, assumption = assume(outline_of(architecture, said or {}), classes, said)
+            checkpoint = Checkpoint(path, digest, contract, assumption)
+            sums = refuse_unless_shapes(architecture, checkpoint)
+            find_weights(contents, architecture, sums)
+            return replace(
+                checkpoint,
+                weight_bytes=sums.weights * BYTES_A_NUMBER,
+                alive_bytes=sums.alive * BYTES_A_NUMBER,
+            )
     except CheckpointError as error:
         raise type(error)(f"{path}: {brief(error)}") from error
+
+
+@contextmanager
+def opened_checkpoint(path: Path) -> Iterator[OpenedCheckpoint]:
+    """The file at `path`, looked through, and its network, while the block lasts.
+
+    Raises:
+        CheckpointError: as `read_checkpoint`, without the path.
+    """
+    try:
+        with opened(path) as contents:
+            yield OpenedCheckpoint(
+                contents, read_architecture(contents.config, contents.keras_version)
+            )
+    except (CheckpointError, MemoryError):
+        raise
     except Exception as error:  # h5py documents no closed set of errors for corrupt files
-        raise CheckpointCorrupt(f"{path}: not a readable HDF5 file: {brief(error)}") from error
-    assumption = None
-    if contract is None:
-        try:
-            contract, assumption = assume(_outline(config), classes, said)
-        except CheckpointRefused as error:
-            raise CheckpointRefused(f"{path}: {error}") from error
-    checkpoint = Checkpoint(path, digest, config, contract, assumption)
-    _refuse_other_shapes(checkpoint)
-    return checkpoint
+        raise CheckpointCorrupt(f"not a readable HDF5 file: {brief(error)}") from error
 
 
-def refuse_unless_shapes(inputs: object, outputs: object, checkpoint: Checkpoint) -> None:
-    """Hold a network's shapes, (None, height, width, channels) and (None, classes).
-
-    They are tuples where the network has one input and one output; others do not pass.
+def refuse_unless_shapes(network: Architecture, checkpoint: Checkpoint) -> Sums:
+    """Hold what a network takes and gives against the contract; tells what it takes in all.
 
     Raises:
         CheckpointCorrupt: the contract says another shape, or has another number of classes.
+        CheckpointRefused: the network takes too much memory or computing.
     """
     contract = checkpoint.contract
-    expected = (None, *contract.input_shape)
-    if inputs != expected:
+    picture = contract.input_shape
+    declared = network.input_shape
+    if any(is_open not in (None, said) for is_open, said in zip(declared, picture, strict=True)):
         raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model takes {brief(inputs)}, the contract says {expected}"
+            f"the model takes {(None, *declared)}, the contract says {(None, *picture)}"
         )
-    if outputs not in [(None, count) for count in contract.network_outputs]:
+    sums = add_up(network, picture)
+    given = sums.shape(network.output, picture)
+    if given not in [(count,) for count in contract.network_outputs]:
         hint = "" if checkpoint.carries_contract else "; CXR_CLASSES names the service's"
         raise CheckpointCorrupt(
-            f"{checkpoint.path}: the model gives {brief(outputs)}, the contract has "
-            f"{len(contract.classes)} classes ({', '.join(contract.classes)}){hint}"
+            f"the model gives {brief((None, *given))}, the contract has "
+            f"{len(contract.classes)} classes ({brief(', '.join(contract.classes))}){hint}"
         )
+    return sums
 
 
 def refuse_unless_probabilities(answers: NDArray[np.floating[Any]], checkpoint: Checkpoint) -> None:
@@ -164,43 +214,26 @@ def refuse_unless_probabilities(answers: NDArray[np.floating[Any]], checkpoint: 
 
 
 def brief(subject: object) -> str:
-    """`subject` as text, cut where a hostile checkpoint would fill the log with it."""
-    text = str(subject)
-    return text if len(text) <= _MAX_MESSAGE else f"{text[:_MAX_MESSAGE]}..."
+    """`subject` as text on one line, cut in its middle where a checkpoint would fill the log."""
+    text = " ".join(str(subject).split())
+    if len(text) <= _MAX_MESSAGE:
+        return text
+    return f"{text[: _MAX_MESSAGE - 100]} ... {text[-90:]}"
 
 
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a checkpoint file, in hexadecimal.
+def _contract(contents: Contents) -> ModelContract | None:
+    """The contract that the file carries.
 
-    Raises `CheckpointMissing` where it cannot be read.
+    Raises `CheckpointRefused` where it is none of a schema that this version knows.
     """
+    if contents.contract is None:
+        return None
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise CheckpointMissing(f"{path}: no such file") from error
-    except OSError as error:
-        raise CheckpointMissing(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _model_config(file: h5py.File) -> dict[str, Any]:
-    if "model_config" not in file.attrs or "model_weights" not in file:
-        raise CheckpointCorrupt(
-            "no whole Keras model inside; save it with model.save('NAME.h5'), not save_weights"
-        )
-    version = read_text(file, "keras_version") if "keras_version" in file.attrs else ""
-    is_keras_2 = version[:2] in ("2.", b"2.")
-    return read_architecture(read_text(file, "model_config"), is_keras_2=is_keras_2)
-
-
-def _outline(config: dict[str, Any]) -> Outline:
-    shape = declared_input(config)
-    return Outline(list(layers_of(config)), shape and shape[1:], declared_outputs(config))
-
-
-def _refuse_other_shapes(checkpoint: Checkpoint) -> None:
-    """Hold what the configuration says of its ends against the contract, before it is built."""
-    contract = checkpoint.contract
-    inputs = declared_input(checkpoint.config) or (None, *contract.input_shape)
-    outputs = declared_outputs(checkpoint.config) or contract.network_outputs[0]
-    refuse_unless_shapes(inputs, (None, outputs), checkpoint)
+        return ModelContract.model_validate_json(contents.contract)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise CheckpointRefused(
+            f"the attribute {ATTRIBUTE} is no contract of schema version 1 or 2: "
+            f"{where[:60]}: {first['msg']}"
+        ) from error

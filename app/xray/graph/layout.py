@@ -27,6 +27,13 @@ _ELEMENTWISE: Final = frozenset(
     """.split()
 )
 """Layers to which all places and channels are alike, if all that they take are maps."""
+_ELEMENTWISE_OPERATIONS: Final = frozenset(
+    """
+    Absolute Add Divide Maximum Minimum Multiply Negative Relu Relu6 Sigmoid Silu Sqrt Square
+    Subtract Tanh TrueDivide
+    """.split()
+)
+"""Operations of Keras of which the same is true."""
 _OVER_CHANNELS: Final = frozenset({"softmax", "log_softmax", "glu", "sparsemax"})
 """Activations that look at more than one number, along the last axis."""
 _TURNED_AXIS: Final = {1: 2, 2: 3, 3: 1}
@@ -50,19 +57,22 @@ class ChannelsFirst:
         return _is_map(tensor) and tensor.shape[2:] != (1, 1)
 
     def call(self, layer: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
-        """What `layer` makes of `inputs`, a tensor or a list of them."""
+        """What `layer`, or an operation, makes of `inputs`: a tensor or a list of them."""
         keras = import_keras()
-        taken = keras.tree.flatten(inputs)
-        is_certain = not rest and all(_is_map(tensor) for tensor in taken)
+        taken = keras.tree.flatten((inputs, rest, options))
         if not any(_is_map(tensor) for tensor in (*taken, *keras.tree.flatten(layer.output))):
             return layer(inputs, *rest, **options)
-        if is_certain and (changes := _changes(layer)) is not None:
+        is_certain = all(_is_map(tensor) for tensor in taken)
+        if not isinstance(layer, keras.Layer):
+            if is_certain and type(layer).__name__ in _ELEMENTWISE_OPERATIONS:
+                return layer(inputs, *rest, **options)
+        elif is_certain and not rest and (changes := _changes(layer)) is not None:
             return self._anew(layer, changes)(inputs, **options)
         if _is_expansion(layer, taken):
             (channels,) = taken[0].shape[1:]
             return keras.layers.Reshape((channels, 1, 1))(inputs)
-        turned_back = keras.tree.map_structure(channels_last, inputs)
-        return keras.tree.map_structure(channels_first, layer(turned_back, *rest, **options))
+        inputs, rest, options = keras.tree.map_structure(channels_last, (inputs, rest, options))
+        return keras.tree.map_structure(channels_first, layer(inputs, *rest, **options))
 
     def _anew(self, layer: Any, changes: dict[str, Any]) -> Any:
         if id(layer) not in self._turned:

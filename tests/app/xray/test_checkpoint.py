@@ -15,8 +15,8 @@ import tf_keras
 from pebble import ProcessPool
 
 from app.runtime.children import be_expendable, end
-from app.xray.checkpoint import read_checkpoint
-from app.xray.checkpoint.architecture import declared_input, declared_outputs
+from app.xray.checkpoint import inspect_checkpoint, read_checkpoint
+from app.xray.checkpoint.architecture import add_up
 from app.xray.contract import ModelContract
 from app.xray.errors import CheckpointCorrupt, CheckpointError, CheckpointMissing, CheckpointRefused
 from tests.networks import AS_IN_2022, build_tiny, write_tiny_checkpoint
@@ -192,7 +192,7 @@ def test_an_object_among_a_layers_inputs_is_refused_too(checkpoint: Path) -> Non
         last_layer(config)["inbound_nodes"] = [{"args": [{"class_name": "__lambda__"}]}]
 
     rewrite_config(checkpoint, change)
-    with pytest.raises(CheckpointRefused, match=r"layer 'dense\w*' is or holds a __lambda__"):
+    with pytest.raises(CheckpointRefused, match=r"is or holds a __lambda__"):
         read_checkpoint(checkpoint)
 
 
@@ -250,9 +250,8 @@ def test_a_chunk_larger_than_memory_is_refused_whatever_the_shape(checkpoint: Pa
 
 
 @pytest.mark.parametrize("name", ["model", "model.keras", "model.weights.h5", "model.h5.bak"])
-def test_a_name_that_keras_takes_for_another_format_is_refused(name: str, checkpoint: Path) -> None:
-    with pytest.raises(CheckpointRefused, match=r"a whole model's is NAME\.h5"):
-        read_checkpoint(checkpoint.rename(checkpoint.parent / name))
+def test_names_of_files_say_nothing(name: str, checkpoint: Path) -> None:
+    assert read_checkpoint(checkpoint.rename(checkpoint.parent / name)).carries_contract
 
 
 def test_a_contract_of_a_later_schema_is_refused(checkpoint: Path) -> None:
@@ -281,9 +280,11 @@ def test_other_ends_than_the_contracts_are_told_from_the_configuration(
         outputs = library.layers.Activation("softmax")(library.layers.Dropout(0.1)(hidden))
         network = library.Model(network.input, outputs)
     network.save(tmp_path / "model.h5")
+    network = inspect_checkpoint(tmp_path / "model.h5").architecture
+    assert network.input_shape == (224, 224, 3)
+    assert add_up(network, (224, 224, 3)).shape(network.output, (224, 224, 3)) == (4,)
     found = read_checkpoint(tmp_path / "model.h5", classes="ABCD", said=AS_IN_2022)
-    assert declared_input(found.config) == (None, 224, 224, 3)
-    assert declared_outputs(found.config) == 4
+    assert not found.carries_contract
     with pytest.raises(CheckpointCorrupt, match=r"gives \(None, 4\), the contract has 3 classes"):
         read_checkpoint(tmp_path / "model.h5", classes="ABC", said=AS_IN_2022)
 
@@ -309,17 +310,39 @@ def test_without_a_contract_the_remedy_for_other_classes_is_named(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("units", 10**12), ("units", 1e30), ("kernel_size", [3, 10**9]), ("padding", [[0, 10**7]])],
+    [
+        ("units", 10**12),
+        ("units", 1e30),
+        ("kernel_size", [3, 10**9]),
+        ("padding", [[0, 10**7]] * 2),
+    ],
     ids=str,
 )
 def test_a_layer_of_absurd_size_is_refused_by_name(
     checkpoint: Path, name: str, value: object
 ) -> None:
-    rewrite_config(checkpoint, lambda config: last_layer(config)["config"].update({name: value}))
+    kinds = {"kernel_size": "DepthwiseConv2D", "padding": "ZeroPadding2D"}
+
+    def change(config: dict[str, Any]) -> None:
+        layer = last_layer(config)
+        if name in kinds:
+            layer["class_name"] = kinds[name]
+            layer["config"] = {"name": "dense", "trainable": True}
+            layer["inbound_nodes"] = config["config"]["layers"][1]["inbound_nodes"]
+        layer["config"][name] = value
+
+    rewrite_config(checkpoint, change)
     with pytest.raises(
         CheckpointRefused, match=rf"layer 'dense\w*' declares {name} .* up to 65,536"
     ):
         read_checkpoint(checkpoint)
+
+
+def named(count: int) -> list[dict[str, Any]]:
+    return [
+        {"class_name": "ReLU", "config": {"name": f"extra_{i}", "trainable": True}}
+        for i in range(count)
+    ]
 
 
 def nest(depth: int) -> dict[str, Any]:
@@ -333,23 +356,16 @@ def nest(depth: int) -> dict[str, Any]:
     ("extend", "message"),
     [
         pytest.param(
-            lambda layers: layers.extend([{"class_name": "ReLU", "config": {}}] * 2_600),
+            lambda layers: layers.extend(named(2_600)),
             "more than 2,500 layers",
             id="layers",
         ),
         pytest.param(
             lambda layers: layers.append(
-                {"class_name": "Sequential", "config": {"layers": [nest(0)] * 130}}
-            ),
-            "more than 15,000 calls of layers",
-            id="a-sequential-that-runs-anew-with-each-layer",
-        ),
-        pytest.param(
-            lambda layers: layers.append(
                 {
-                    "class_name": "Functional",
-                    "config": {"layers": [nest(0)] * 100},
-                    "inbound_nodes": [[["input", 0, 0, {}]]] * 200,
+                    "class_name": "Sequential",
+                    "config": {"name": "inner", "layers": named(100)},
+                    "inbound_nodes": [layers[-1]["inbound_nodes"][0]] * 200,
                 }
             ),
             "more than 15,000 calls of layers",
@@ -357,11 +373,11 @@ def nest(depth: int) -> dict[str, Any]:
         ),
         pytest.param(
             lambda layers: layers[0]["config"].update(odd=[0] * 1_000_001),
-            r"layer 'input_layer\w*' lies deeper than .* or behind more than 1,000,000 values",
+            "lies deeper than .* or has more than 1,000,000 values",
             id="values",
         ),
         pytest.param(
-            lambda layers: layers.append(nest(40)), "layer 'outer' lies deeper than", id="depth"
+            lambda layers: layers.append(nest(40)), "model_config lies deeper than", id="depth"
         ),
         pytest.param(
             lambda layers: layers[0]["config"].update(name="x" * 5_000_000),
@@ -386,16 +402,16 @@ def test_a_name_without_end_does_not_fill_the_log(checkpoint: Path) -> None:
     rewrite_config(checkpoint, change)
     with pytest.raises(CheckpointRefused, match="layer 'xxx") as caught:
         read_checkpoint(checkpoint)
-    assert len(str(caught.value)) < 2_000
+    assert len(str(caught.value)) < 500
+    assert "Evil" in str(caught.value)
 
 
-def test_a_batch_of_fixed_size_is_another_input_than_the_contracts(checkpoint: Path) -> None:
+def test_a_batch_of_fixed_size_is_no_hindrance(checkpoint: Path) -> None:
     def change(config: dict[str, Any]) -> None:
         config["config"]["layers"][0]["config"]["batch_shape"][0] = 8
 
     rewrite_config(checkpoint, change)
-    with pytest.raises(CheckpointCorrupt, match=r"takes \(8, 224, 224, 3\)"):
-        read_checkpoint(checkpoint)
+    assert read_checkpoint(checkpoint).carries_contract
 
 
 @pytest.mark.parametrize("name", ["model_config", "cxr_contract"])
@@ -456,18 +472,14 @@ def test_a_file_larger_than_any_checkpoint_is_not_even_read(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("version", ["2.15.0", np.bytes_(b"2.2.4")], ids=repr)
 def test_the_version_of_keras_2_may_be_text_or_bytes(checkpoint: Path, version: Any) -> None:
-    def change(config: dict[str, Any]) -> None:
-        last_layer(config)["class_name"] = "DepthwiseConv2D"
-        last_layer(config)["config"]["groups"] = 1
-        for layer in config["config"]["layers"]:  # in the form of Keras 2
-            layer["inbound_nodes"] = []
-        config["config"]["input_layers"] = [["input", 0, 0]]
-        config["config"]["output_layers"] = [["output", 0, 0]]
-
-    rewrite_config(checkpoint, change)
+    """What Keras 2 calls hard_sigmoid is another function, made of two layers here."""
+    rewrite_config(
+        checkpoint, lambda config: last_layer(config)["config"].update(activation="hard_sigmoid")
+    )
     with h5py.File(checkpoint, "r+") as file:
         file.attrs["keras_version"] = version
-    assert "groups" not in last_layer(read_checkpoint(checkpoint).config)["config"]
+    layers = inspect_checkpoint(checkpoint).architecture.layers
+    assert [layer.kind for layer in layers[-3:]] == ["Dense", "Rescaling", "ReLU"]
 
 
 def test_compressed_values_are_refused_and_the_remedy_is_named(checkpoint: Path) -> None:
@@ -486,18 +498,21 @@ def test_an_array_of_texts_is_no_weight(checkpoint: Path) -> None:
         read_checkpoint(checkpoint)
 
 
-@pytest.mark.parametrize("alias", ["name", "layer"])
-def test_an_array_that_is_named_over_and_over_is_refused(checkpoint: Path, alias: str) -> None:
+def test_values_that_are_declared_and_not_stored_are_refused(checkpoint: Path) -> None:
+    """HDF5 gives zeros for what nobody wrote: gigabytes of weights in a file of kilobytes."""
     with h5py.File(checkpoint, "r+") as file:
-        weights = file["model_weights"]
-        # Keras numbers a layer's name by how many it has made in this process.
-        layer = next(name for name in weights if name.startswith("conv2d"))
-        weights[layer].create_dataset("large", (1 << 24,), "f4")  # 64 MB, of which none is stored
-        weights[layer].attrs["weight_names"] = [b"large"] * (20 if alias == "name" else 1)
-        if alias == "layer":
-            weights.attrs["layer_names"] = [layer.encode()] * 20
-    with pytest.raises(CheckpointRefused, match=r"layer b?'conv2d\w*' names arrays of more than"):
+        file["model_weights"].create_dataset("large", (1 << 24,), "f4")
+    with pytest.raises(
+        CheckpointRefused, match="/model_weights/large declares 67,108,864 bytes and stores 0"
+    ):
         read_checkpoint(checkpoint)
+
+
+def test_the_optimizers_state_does_not_count(checkpoint: Path) -> None:
+    with h5py.File(checkpoint, "r+") as file:
+        slots = file.create_group("optimizer_weights")
+        slots.create_dataset("adam", (1 << 30,), "f4")  # of which none is stored
+    assert read_checkpoint(checkpoint).carries_contract
 
 
 def mutate(sound: bytes, rng: np.random.Generator) -> bytes:

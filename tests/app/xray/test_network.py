@@ -103,28 +103,41 @@ def test_weights_that_do_not_fit_are_corrupt(tiny_checkpoint: Path, tmp_path: Pa
     path = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         weights = file["model_weights"]
-        del weights[next(iter(weights))]
-    with pytest.raises(CheckpointCorrupt, match=r"model\.h5: Keras cannot rebuild the model"):
-        build_network(read_as_in_2022(path))
+        del weights[next(name for name in weights if name.startswith("dense"))]
+    with pytest.raises(
+        CheckpointCorrupt,
+        match=r"model\.h5: layer 'dense\w*', a Dense, takes weights of 8x3, 3, the file has none",
+    ):
+        read_as_in_2022(path)
 
 
 @pytest.mark.parametrize(
-    "config",
+    ("config", "message"),
     [
-        pytest.param({"class_name": "Functional"}, id="without-settings"),
-        pytest.param({"class_name": "Functional", "config": {}}, id="without-layers"),
-        pytest.param({"class_name": "Sequential", "config": {"layers": [1]}}, id="of-numbers"),
-        pytest.param({"class_name": "Sequential", "config": {"layers": []}}, id="of-no-layer"),
+        pytest.param({"class_name": "Functional"}, "KeyError 'config'", id="without-settings"),
+        pytest.param(
+            {"class_name": "Functional", "config": {}}, "KeyError 'layers'", id="without-layers"
+        ),
+        pytest.param(
+            {"class_name": "Sequential", "config": {"layers": [1]}},
+            "model_config is not one of a Keras model",
+            id="of-numbers",
+        ),
+        pytest.param(
+            {"class_name": "Sequential", "config": {"layers": []}},
+            "describes a network without layers",
+            id="of-no-layer",
+        ),
     ],
 )
 def test_a_configuration_that_describes_no_network_is_corrupt(
-    config: dict[str, Any], tiny_checkpoint: Path, tmp_path: Path
+    config: dict[str, Any], message: str, tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     path = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(config)
-    with pytest.raises(CheckpointCorrupt, match=r"model\.h5: Keras cannot rebuild the model"):
-        build_network(read_as_in_2022(path))
+    with pytest.raises(CheckpointCorrupt, match=rf"model\.h5: .*{message}"):
+        read_as_in_2022(path)
 
 
 def hide_ends(keras: Any, network: Any) -> Any:
@@ -154,17 +167,20 @@ def test_a_network_whose_ends_are_not_declared_is_built_all_the_same(tmp_path: P
     [
         pytest.param(
             lambda layers: [layers.Flatten(), layers.Dense(60_000), layers.Dense(3)],
-            "the weights would take",
+            "weights would take",
             id="dense-behind-a-large-map",
         ),
         pytest.param(
-            lambda layers: [layers.Dense(60_000), layers.Dense(50_000), layers.Dense(3)],
-            "the weights would take",
+            lambda layers: [
+                layers.GlobalMaxPooling2D(),
+                *(layers.Dense(60_000), layers.Dense(50_000), layers.Dense(3)),
+            ],
+            "weights would take",
             id="two-wide-layers",
         ),
         pytest.param(
             lambda layers: [layers.UpSampling2D(100), layers.GlobalMaxPooling2D(), layers.Dense(3)],
-            "the output of a layer for one picture would take",
+            "the output of one layer would take",
             id="large-map",
         ),
         pytest.param(
@@ -172,12 +188,12 @@ def test_a_network_whose_ends_are_not_declared_is_built_all_the_same(tmp_path: P
                 layers.SeparableConv2D(3, 1, depth_multiplier=60_000),
                 layers.GlobalMaxPooling2D(),
             ],
-            "the output of a layer for one picture would take",
+            "the output of one layer would take",
             id="half-a-layer-that-shows-in-no-output",
         ),
         pytest.param(
             lambda layers: [layers.ZeroPadding2D(60_000), layers.GlobalMaxPooling2D()],
-            "the output of a layer for one picture would take",
+            "the output of one layer would take",
             id="wide-border",
         ),
     ],
@@ -194,10 +210,11 @@ def test_what_would_take_gigabytes_is_refused_before_it_takes_any(
         text = json.dumps({"class_name": "Sequential", "config": config})
         del file.attrs["model_config"]
         file.attrs["model_config"] = text
-    inspected = read_as_in_2022(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointRefused, match=rf"model\.h5: {message} [\d,]+ bytes"):
-        build_network(inspected)
+    with pytest.raises(
+        CheckpointRefused, match=rf"model\.h5: up to layer '\w+', {message} more than [\d,]+ bytes"
+    ):
+        read_as_in_2022(path)
     grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown_kb < 200_000
 

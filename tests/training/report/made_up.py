@@ -149,4 +149,4 @@ def mistakes() -> tuple[Mistake, ...]:
 
 def checkpoint(contract: ModelContract) -> Checkpoint:
     """Of which there is no file."""
-    return Checkpoint(Path("models/best_model.h5"), "cd" * 32, {}, contract)
+    return Checkpoint(Path("models/best_model.h5"), "cd" * 32, contract)
