@@ -11,7 +11,7 @@ RECIPES ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve score test lint format train search bench soak fuzz requirements sbom image check-deploy clean
+.PHONY: help install serve adopt score test lint format train search bench soak fuzz requirements sbom image check-deploy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,11 @@ install: .venv/installed-$(USE) ## .venv with the pinned requirements of USE=ser
 serve: ## serve models/best_model.h5 on port 8000; CXR_ settings, or ARGS="--port 9000"
 	@$(MAKE) --no-print-directory install USE=serve
 	$(BIN)/python -m app $(ARGS)
+
+adopt: ## give somebody's MODEL=FILE.h5|FILE.keras a contract; ARGS="--classes A,B --like xray.jpg=0.12,0.88 --out models/mine.h5"
+	@test -n "$(MODEL)" || { echo "make adopt MODEL=FILE.h5 ARGS=\"--classes A,B --like xray.jpg=0.12,0.88 --out models/mine.h5\"" >&2; exit 2; }
+	@$(MAKE) --no-print-directory install USE=serve
+	$(BIN)/python -m app.adopt "$(MODEL)" $(ARGS)
 
 score: ## an archive SOURCE=DIR|PATTERN|LIST.txt into the table OUT=FILE.parquet, on where it was stopped
 	@test -n "$(SOURCE)" -a -n "$(OUT)" || { echo "make score SOURCE=DIR OUT=FILE.parquet" >&2; exit 2; }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeVar
 from pebble import ProcessExpired
 
 from app.runtime.children import Apart, be_expendable
-from app.xray.checkpoint import Checkpoint, read_checkpoint
+from app.xray.checkpoint import Checkpoint, inspect_checkpoint, read_checkpoint
 from app.xray.checkpoint.read import brief
 from app.xray.errors import (
     CheckpointCorrupt,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from app.xray.checkpoint import Inspected
     from app.xray.graph.graph import Graph
 
 T = TypeVar("T")
@@ -94,23 +95,16 @@ class Reader:
                 memory or crashes.
         """
         read = partial(read_checkpoint, path, sha256=sha256, classes=classes, said=said)
-        limit = min(_READING_BYTES + 3 * _size(path), _MOST_BYTES)
-        try:
-            reading = self._process.begin(_guarded, limit, read, within_s=READING_LIMIT_S)
-            meanwhile()
-            found: Checkpoint = _unwrapped(reading.result(), path)
-        except TimeoutError as error:
-            raise CheckpointCorrupt(
-                f"{path}: not a readable file: reading it takes more than {READING_LIMIT_S} s"
-            ) from error
-        except ProcessExpired as error:
-            raise CheckpointCorrupt(
-                f"{path}: not a readable file: the process that read it crashed"
-            ) from error
-        except MemoryError as error:
-            raise CheckpointRefused(
-                f"{path}: reading it takes more than {limit:,} bytes of memory"
-            ) from error
+        found: Checkpoint = self._look(path, read, meanwhile)
+        return found
+
+    def inspect(self, path: Path) -> Inspected:
+        """As `inspect_checkpoint`, with the limits of `read`.
+
+        Raises:
+            CheckpointError: as `inspect_checkpoint`, and where `read` raises it too.
+        """
+        found: Inspected = self._look(path, partial(inspect_checkpoint, path))
         return found
 
     def graph_of(self, checkpoint: Checkpoint, *, ends: bool = True) -> Graph:
@@ -145,6 +139,30 @@ class Reader:
             if ends:
                 self._process.end()
         return graph
+
+    def _look(
+        self,
+        path: Path,
+        function: Callable[[], object],
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Any:
+        limit = min(_READING_BYTES + 3 * _size(path), _MOST_BYTES)
+        try:
+            reading = self._process.begin(_guarded, limit, function, within_s=READING_LIMIT_S)
+            meanwhile()
+            return _unwrapped(reading.result(), path)
+        except TimeoutError as error:
+            raise CheckpointCorrupt(
+                f"{path}: not a readable file: reading it takes more than {READING_LIMIT_S} s"
+            ) from error
+        except ProcessExpired as error:
+            raise CheckpointCorrupt(
+                f"{path}: not a readable file: the process that read it crashed"
+            ) from error
+        except MemoryError as error:
+            raise CheckpointRefused(
+                f"{path}: reading it takes more than {limit:,} bytes of memory"
+            ) from error
 
 
 def _guarded(limit: int, function: Callable[[], T]) -> T | _Failure:

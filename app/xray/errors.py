@@ -16,6 +16,7 @@
     │   │   ├── CheckpointCorrupt         not readable as what it claims to be
     │   │   ├── CheckpointRefused         readable, but unsafe or another than demanded
     │   │   └── NotExplainable            it can be served, but not say where it looked
+    │   ├── AdoptionError             a checkpoint whose preprocessing cannot be told yet
     │   ├── DatasetError              a folder of X-rays that cannot be trained on
     │   ├── TrainingError             settings or weights that training cannot use
     │   ├── ScoringError              an archive or a table that cannot be worked on
@@ -106,6 +107,10 @@ class CheckpointRefused(CheckpointError):
 
 class NotExplainable(CheckpointError):
     """The network classifies, but its layers do not let its heat map be computed."""
+
+
+class AdoptionError(OperatorError):
+    """How a checkpoint's author prepares pictures cannot be told from what was said of it."""
 
 
 class DatasetError(OperatorError):

@@ -1,0 +1,99 @@
+"""A project of the zoo, adopted and served as a stranger would, and how far its answers are off."""
+
+from __future__ import annotations
+
+import io
+import re
+from contextlib import contextmanager, redirect_stderr
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from starlette.testclient import TestClient
+
+from app.adopt.__main__ import main
+from app.main import create_app
+from app.settings import read_settings
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import httpx
+    from numpy.typing import NDArray
+
+    from tests.zoo.projects import Project
+
+_DIGITS: Final = 8
+"""With which NumPy, and so `print(model.predict(x))`, prints float32."""
+
+
+class Outcome(NamedTuple):
+    """What became of a project."""
+
+    project: Project
+    found: str | None
+    """The input that was found, as --input says it; None where it was refused."""
+    said: str
+    """All that `adopt` said."""
+    difference: float | None
+    """The largest, of any probability of the pictures that were not given to `adopt`."""
+
+    @property
+    def is_right(self) -> bool:
+        return self.difference is not None and self.difference <= 1e-3
+
+
+def adopt_and_serve(project: Project, folder: Path, *more: str) -> Outcome:
+    """Make the project's file, adopt it by the first of its pictures, and ask for the others.
+
+    `more` are further flags of `adopt`.
+    """
+    pictures = project.pictures(folder)
+    theirs, answers = project.make(folder, pictures)
+    out = folder / f"adopted-{theirs.name}"
+    arguments = [str(theirs), "--classes", ",".join(project.classes), "--out", str(out)]
+    like = f"{pictures[0]}={','.join(f'{number:.{_DIGITS}g}' for number in answers[0])}"
+    status, said = run_adopt([*arguments, "--like", like, *more])
+    if status:
+        assert status == 2, said
+        assert not out.exists()
+        return Outcome(project, None, said, None)
+    (found,) = re.findall(r"^found: (.+)$", said, re.MULTILINE)
+    with _served(out) as client:
+        difference = largest_difference(client, project, pictures[1:], answers[1:])
+    return Outcome(project, found, said, difference)
+
+
+def run_adopt(arguments: Sequence[str]) -> tuple[int, str]:
+    """The exit code of `python -m app.adopt`, and what it says."""
+    said = io.StringIO()
+    with redirect_stderr(said):
+        status = main(arguments)
+    return status, said.getvalue()
+
+
+@contextmanager
+def _served(model: Path) -> Iterator[httpx.Client]:
+    """A client of the service with `model`, in this process."""
+    with TestClient(create_app(read_settings(model_path=model, engine="openvino"))) as client:
+        wait_until(lambda: client.get("/health/ready").status_code == 200, limit_s=300)
+        yield client
+
+
+def largest_difference(
+    client: httpx.Client,
+    project: Project,
+    pictures: Sequence[Path],
+    answers: NDArray[np.float64],
+) -> float:
+    """How far `POST /predict` is off the author's `answers` for `pictures`, at most."""
+    off = 0.0
+    for picture, said in zip(pictures, answers, strict=True):
+        answer = client.post("/predict", content=picture.read_bytes())
+        assert answer.status_code == 200, answer.text
+        given = answer.json()["probabilities"]
+        wanted = [1 - said[0], said[0]] if project.output == "sigmoid-one" else said
+        assert tuple(given) == project.classes
+        off = max(off, float(np.abs(np.array(list(given.values())) - wanted).max()))
+    return off
