@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READING_LIMIT_S: Final = 15
-"""A gigabyte of weights, the most that is read, took 3 s on two busy cores."""
+"""Of a file of no size; see `_BYTES_A_SECOND`."""
+_BYTES_A_SECOND: Final = 20_000_000
+"""What is read on a machine with other work: half a gigabyte took 15 s, three times what it takes
+on one without."""
 _GRAPH_LIMIT_S: Final = 300
 """The largest networks of keras.applications, of a thousand layers, take a minute."""
 _MOST_BYTES: Final = 12 << 30
@@ -88,7 +91,7 @@ class Reader:
         said: Mapping[str, Any] | None = None,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> Checkpoint:
-        """As `read_checkpoint`, within `READING_LIMIT_S`; calls `meanwhile` while it is read.
+        """As `read_checkpoint`, in limited time; calls `meanwhile` while it is read.
 
         Raises:
             CheckpointError: as `read_checkpoint`, and where reading comes to no end, takes too much
@@ -146,14 +149,16 @@ class Reader:
         function: Callable[[], object],
         meanwhile: Callable[[], object] = lambda: None,
     ) -> Any:
-        limit = min(_READING_BYTES + 3 * _size(path), _MOST_BYTES)
+        size = _size(path)
+        limit = min(_READING_BYTES + 3 * size, _MOST_BYTES)
+        within_s = READING_LIMIT_S + size / _BYTES_A_SECOND
         try:
-            reading = self._process.begin(_guarded, limit, function, within_s=READING_LIMIT_S)
+            reading = self._process.begin(_guarded, limit, function, within_s=within_s)
             meanwhile()
             return _unwrapped(reading.result(), path)
         except TimeoutError as error:
             raise CheckpointCorrupt(
-                f"{path}: not a readable file: reading it takes more than {READING_LIMIT_S} s"
+                f"{path}: not a readable file: reading it takes more than {within_s:.0f} s"
             ) from error
         except ProcessExpired as error:
             raise CheckpointCorrupt(

@@ -305,7 +305,7 @@ def test_without_a_contract_the_remedy_for_other_classes_is_named(tmp_path: Path
     with h5py.File(path, "r+") as file:
         del file.attrs["cxr_contract"]
     with pytest.raises(CheckpointCorrupt, match="CXR_CLASSES names the service"):
-        read_checkpoint(path)
+        read_checkpoint(path, classes="ABC", said=AS_IN_2022)
 
 
 @pytest.mark.parametrize(
