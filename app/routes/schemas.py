@@ -27,8 +27,9 @@ class ModelIdentity(BaseModel):
     sha256: str = Field(description="SHA-256 of the checkpoint file")
     calibrated: bool = Field(description="Whether its probabilities were calibrated")
     multi_label: bool = Field(
+        False,
         description="Whether it judges each class by itself: none, one or several may be there, "
-        "and probabilities need not sum to 1"
+        "and probabilities need not sum to 1",
     )
 
     @classmethod

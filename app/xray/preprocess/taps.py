@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Parts = Iterator[NDArray[Any]]
     Combine = Callable[[Parts, NDArray[Any]], NDArray[Any]]
 
-_BLOCK_NUMBERS: Final = 1 << 24
+_BLOCK_NUMBERS: Final = 1 << 22
 """How many numbers are worked on at a time, so that memory is bounded."""
 
 
