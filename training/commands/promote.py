@@ -82,8 +82,8 @@ def promote(
     are now val or test; the card says so.
 
     Raises:
-        TrainingError: `run`, `beside` or `notes` lacks what is needed, or `data` is not what `run`
-            was trained on.
+        TrainingError: `run`, `beside` or `notes` lacks what is needed, `data` is not what `run`
+            was trained on, or `run` left sources out.
         CheckpointError, DatasetError: as `Judge`.
     """
     find_files(data, splits_in(data))
@@ -98,6 +98,11 @@ def promote(
         if path.is_dir():
             raise TrainingError(f"{path}: a folder where a file is to be written")
     settings = _read_settings(run)
+    if settings.leave_out:
+        raise TrainingError(
+            f"{run}: was trained without {', '.join(settings.leave_out)}, to calibrate another by; "
+            "it is not to be served"
+        )
     text = _read_text(notes) if notes else ""
     candidate = Judge(run / "best_model.h5", data, splits_in(data), console)
     described = candidate.checkpoint.contract.dataset

@@ -59,6 +59,11 @@ class Split:
         """How many pictures."""
         return len(self.files)
 
+    def choose(self, chosen: NDArray[np.bool_]) -> Split:
+        """Those pictures for which `chosen`, bool (n,), is true."""
+        files = tuple(file for file, is_chosen in zip(self.files, chosen, strict=True) if is_chosen)
+        return Split(files, self.labels[chosen], self.pixels[chosen])
+
 
 @dataclass(frozen=True)
 class Dataset:

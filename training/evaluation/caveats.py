@@ -36,6 +36,16 @@ def all_caveats(
     return (*few_pictures(classes, val), *_one_class(classes, *train), *_not_compared(audit))
 
 
+def without_sources(names: Sequence[str]) -> tuple[str, ...]:
+    """What a checkpoint says of itself that was trained without the sources `names`."""
+    if not names:
+        return ()
+    return (
+        f"it was trained without the pictures of {', '.join(names)}, to calibrate another by: it "
+        "is not to be served",
+    )
+
+
 def few_pictures(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
     """What a val split with these `labels` is too small for."""
     found = []

@@ -66,11 +66,14 @@ def refuse_other_run(config: FitConfig, contract: ModelContract, console: Consol
         TrainingError: there is no such run, or it is another: names what differs.
     """
     document = _read_config(config.out)
-    before, now = document["settings"], config.model_dump(mode="json")
+    now = config.model_dump(mode="json")
+    # A setting that there was not when the run was begun was what it is by default.
+    defaults = type(config)(data=config.data, out=config.out).model_dump(mode="json")
+    before = {**defaults, **document["settings"]}
     for name, value in now.items():
-        if name not in _NOT_OF_THE_RESULT and before.get(name) != value:
+        if name not in _NOT_OF_THE_RESULT and before[name] != value:
             raise TrainingError(
-                f"{config.out}: the run that was stopped has {name} {json.dumps(before.get(name))},"
+                f"{config.out}: the run that was stopped has {name} {json.dumps(before[name])},"
                 f" not {json.dumps(value)}; resume it with the flags that it was begun with"
             )
     if contract.dataset and document["dataset"]["fingerprint"] != contract.dataset.fingerprint:
