@@ -71,6 +71,20 @@ class LowerPrecision(_Frozen):
     pictures: Annotated[int, Field(gt=0)]
 
 
+class CalibratedOn(_Frozen):
+    """What temperature and operating points were fitted on, and the share of sets with the truth.
+
+    `pictures` of `split`; those of `sources_left_out` were answered by networks that had not seen
+    these sources. `coverage_found` is on pictures that the points were not fitted on.
+    """
+
+    split: Annotated[str, Field(min_length=1)]
+    pictures: Annotated[int, Field(gt=0)]
+    sources_left_out: tuple[str, ...] = ()
+    coverage_asked: Probability
+    coverage_found: Probability | None = None
+
+
 class ModelContract(_Frozen):
     """The agreement between a checkpoint and whoever feeds it.
 
@@ -93,6 +107,7 @@ class ModelContract(_Frozen):
     offset: float = 0.0
     temperature: Annotated[float, Field(ge=0.05, le=100)] = 1.0
     operating_points: dict[str, Probability] = {}
+    calibrated_on: CalibratedOn | None = None
     ood: Gate | None = None
     precisions: dict[Literal["bf16"], LowerPrecision] = {}
     known_answers: tuple[tuple[Probability, ...], ...] = ()
