@@ -128,6 +128,7 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
     from training.evaluation.caveats import all_caveats, without_sources
     from training.evaluation.examine import examine
     from training.evaluation.precision import find_cut
+    from training.evaluation.sample import Sample
     from training.network.device import precision
     from training.network.export import export_checkpoint, rewrite_contract
     from training.network.mobilenet import build_mobilenet
@@ -201,7 +202,8 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
     found += without_sources(config.leave_out)
     report_caveats(found, console)
     contract = contract.model_copy(update={"caveats": found})
-    contract = calibrate(contract, val.labels, answers["val"], answers["train"])
+    sample = Sample.of_split(val.labels, answers["val"].raw, sources_of(val.files, sources))
+    contract = calibrate(contract, sample, answers["val"], answers["train"])
     judged = {name: (split, answers[name]) for name, split in dataset.splits.items()}
     examination = examine(
         runner, contract, judged["train"], judged["test"], sources, judged.get(UNSEEN)

@@ -46,10 +46,12 @@ def without_sources(names: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def few_pictures(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
-    """What a val split with these `labels` is too small for."""
+def few_pictures(
+    classes: Sequence[str], labels: NDArray[np.int64], *, gate: bool = True
+) -> list[str]:
+    """What a val split with these `labels` is too small for; of a gate only where one is fitted."""
     found = []
-    if len(labels) < _ENOUGH_FOR_GATE:
+    if gate and len(labels) < _ENOUGH_FOR_GATE:
         found.append(
             f"val has {len(labels)} pictures: with fewer than {_ENOUGH_FOR_GATE} the gate refuses "
             f"more than {REFUSED_SHARE:.0%} of chest X-rays"

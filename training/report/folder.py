@@ -7,8 +7,11 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ValidationError
+
 from app.xray.errors import TrainingError
 from training.evaluation.mistakes import surest_mistakes
+from training.recipes.config import FitConfig
 from training.report.page import write_report
 from training.report.pictures.plots import plot_evaluation, plot_history
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from training.data.audit.audit import Audit
     from training.data.dataset import Dataset, Split
     from training.evaluation.examine import Examination
-    from training.recipes.config import FitConfig
     from training.report.pictures.plots import History, Keep
 
 _NOT_OF_THE_RESULT: Final = frozenset({"data", "out", "tensorboard"})
@@ -68,7 +70,7 @@ def refuse_other_run(config: FitConfig, contract: ModelContract, console: Consol
     document = _read_config(config.out)
     now = config.model_dump(mode="json")
     # A setting that there was not when the run was begun was what it is by default.
-    defaults = type(config)(data=config.data, out=config.out).model_dump(mode="json")
+    defaults = FitConfig(data=config.data, out=config.out).model_dump(mode="json")
     before = {**defaults, **document["settings"]}
     for name, value in now.items():
         if name not in _NOT_OF_THE_RESULT and before[name] != value:
@@ -94,6 +96,19 @@ def read_keep(folder: Path) -> Keep:
     if not (folder / "config.json").exists():
         return "best"
     return "last" if _read_config(folder)["settings"].get("keep") == "last" else "best"
+
+
+def read_settings(folder: Path) -> FitConfig:
+    """What a run was told, from the `config.json` in its folder.
+
+    Raises:
+        TrainingError: there is none, or it is not what `fit` writes.
+    """
+    try:
+        return FitConfig.model_validate(_read_config(folder)["settings"])
+    except ValidationError as error:
+        path = folder / "config.json"
+        raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from rich.padding import Padding
@@ -10,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from app.xray.errors import DatasetError
+from training.evaluation.sample import OWN
 from training.report.document import Caution, Table
 from training.report.words.audit import (
     describe_leaks,
@@ -18,6 +20,7 @@ from training.report.words.audit import (
     spell_leak,
     spell_verdict,
 )
+from training.report.words.calibration import ADVICE, spell_ground
 from training.report.words.examination import sections
 
 if TYPE_CHECKING:
@@ -25,10 +28,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from app.xray.contract import ModelContract
     from training.data.audit.audit import Audit
     from training.data.dataset import Dataset
     from training.data.leaving_out import LeftOut
     from training.evaluation.examine import Examination
+    from training.evaluation.sample import Found
     from training.recipes.config import FitConfig
     from training.recipes.trials import Trial
     from training.report.document import Block, Section
@@ -79,6 +84,33 @@ def report_caveats(sentences: Iterable[str], console: Console) -> None:
     """Say what the data are too few for."""
     for sentence in sentences:
         console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_sets(
+    found: Found, before: ModelContract, contract: ModelContract, console: Console
+) -> None:
+    """What prediction sets come to, by source and class, and what they did by the old points."""
+    sample, asked = found.sample, contract.calibrated_on
+    if asked is None or found.coverage is None:
+        console.print("too few pictures to tell how many sets hold the truth", style="yellow")
+    else:
+        as_it_was = before.prediction_sets(before.calibrate(sample.raw))
+        was = replace(found, sets=as_it_was)
+        console.print(
+            f"sets hold the truth in {found.coverage:.1%} ({asked.coverage_asked:.0%} asked), with "
+            f"{found.size:.2f} classes; as it was: {was.coverage:.1%}, {was.size:.2f}. "
+            f"{spell_ground(contract)}",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        rows = tuple(
+            (f"{source} / {contract.classes[label]}", f"{count:,}", f"{holds:.3f}", f"{size:.2f}")
+            for source, label, count, holds, size in found.pairs()
+        )
+        if rows:
+            head = ("pictures of", "number", "sets with the truth", "classes in a set")
+            console.print(_table(Table(head, rows)))
+    if not asked or asked.split != OWN:
+        console.print(ADVICE, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_examination(examination: Examination, console: Console) -> None:
