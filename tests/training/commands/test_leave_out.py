@@ -9,9 +9,11 @@ import pytest
 import training.network.mobilenet
 import training.train.loop
 from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import ModelContract
 from benchmarks.rig.corpus.drawing import write_dataset
-from tests.networks import build_tiny
+from tests.networks import build_tiny, write_taught_checkpoint
 from training.cli import main
+from training.data.dataset import load_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,6 +95,18 @@ def test_a_run_says_what_it_left_out_wherever_somebody_looks(run: Run) -> None:
     assert contract.dataset is not None
     assert contract.dataset.counts["train"] == {"COVID": 2, "NORMAL": 2, "PNEUMONIA": 2}
     assert contract.dataset.counts["test"] == {"COVID": 2, "NORMAL": 2, "PNEUMONIA": 2}
+
+
+def test_it_calibrates_a_model_that_knows_all_sources(run: Run, tmp_path: Path) -> None:
+    contract = ModelContract.recipe_of_2022()
+    contract = contract.model_copy(update={"dataset": load_dataset(run.data, contract).summary})
+    model = write_taught_checkpoint(tmp_path / "model.h5", run.data, contract)
+    flags = ["--model", str(model), "--data", str(run.data), "--left-out", str(run.out)]
+    assert main(["calibrate", *flags]) == 0
+    ground = read_checkpoint(model).contract.calibrated_on
+    assert ground is not None
+    assert ground.sources_left_out == ("b", "c")
+    assert ground.pictures == 6 + 9
 
 
 def test_it_is_judged_on_the_whole_of_test(run: Run) -> None:
