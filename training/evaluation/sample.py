@@ -60,16 +60,21 @@ class Sample:
     def pooled(cls, val: Sample, others: Sequence[Sample]) -> Self:
         """`val`, and what networks answered for sources that they did not know, one in each other.
 
-        The weights: each pair of source and class weighs alike, however many pictures it has, and
-        so does each class of val, which is one more source for that. A threshold for a class is a
-        promise for the next hospital that sends such pictures. Of hospitals there are a handful, of
-        pictures thousands, and those of one hospital are alike. So a hospital is what is drawn:
-        with pictures weighing alike the largest archive would speak for all others (Dunn,
-        Wasserman and Ramdas 2022, "Distribution-Free Prediction Sets for Two-Layer Hierarchical
-        Models", section on pooling CDFs). Sources weigh alike though two may be of one hospital:
-        they were chosen, scanned and stored apart. Val is among them, for a user may be a known
-        hospital too. A pair of fewer than `WHOLE_PAIR` pictures weighs so much less: three
-        pictures do not tell what is low for 95 %, and should not set the point for everybody.
+        Each pair of source and class weighs alike, however many pictures it has, and so does each
+        class of val, which is one more source for that. A threshold for a class is a promise for
+        the next hospital that sends such pictures; of hospitals there are a handful, of pictures
+        thousands, and those of one hospital are alike. With pictures weighing alike the largest
+        archive would speak for all others (Dunn, Wasserman and Ramdas 2022, "Distribution-Free
+        Prediction Sets for Two-Layer Hierarchical Models": pooling CDFs). Val is among them, for a
+        user's may be a known hospital too.
+
+        Sources weigh alike though two may be of one hospital: they were chosen, scanned and stored
+        apart. A source has its weight once, however many networks answered for it. So where one
+        that did not know a whole hospital lacks what no real one would (adults who are well, say),
+        one that did not know a collection of it alone halves what that counts for.
+
+        A pair of fewer than `WHOLE_PAIR` pictures weighs so much less: three pictures do not tell
+        what is low for 95 %, and should not set the point for everybody.
         """
         parts = [val, *others]
         labels = np.concatenate([part.labels for part in parts])
