@@ -28,7 +28,7 @@ def answered(shift: float, count: int, seed: int, split: str = "val", name: str 
 
 
 def test_each_pair_of_source_and_class_weighs_alike_and_val_as_one_more() -> None:
-    val = answered(2, 50, 0)
+    val = answered(2, 50, 0, name="large")
     others = [answered(1, 400, 1, name="large"), answered(1, 30, 2, name="small")]
     pool = Sample.pooled(val, others)
     assert pool.weights.sum() == pytest.approx(1)
