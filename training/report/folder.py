@@ -105,17 +105,19 @@ def read_settings(folder: Path) -> FitConfig:
         TrainingError: there is none, or it is not what `fit` writes.
     """
     try:
-        return FitConfig.model_validate(_read_config(folder)["settings"])
+        return FitConfig.model_validate(_read_config(folder, ("settings",))["settings"])
     except ValidationError as error:
         path = folder / "config.json"
         raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def _read_config(
+    folder: Path, expected: tuple[str, ...] = ("settings", "dataset", "versions")
+) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("settings", "dataset", "versions"):
+        for name in expected:
             dict(document[name])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
