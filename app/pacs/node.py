@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from app.pacs import status
+from app.pacs.connection import end_connection, prepare_connection, server_tls
 from app.pacs.reporter import Film
 from app.runtime.listening import cannot_listen
 from app.xray.decode.dicom.frame import TRANSFER_SYNTAXES
-from app.xray.errors import SettingsError
 
 if TYPE_CHECKING:
     from pynetdicom.transport import ThreadedAssociationServer
@@ -43,6 +42,8 @@ SYNTAXES: Final = tuple(map(UID, sorted(TRANSFER_SYNTAXES)))
 """The transfer syntaxes in which the service reads a film."""
 _FRAMING: Final = 1_000_000
 """Bytes that commands, PDU headers and elements may take beside a film."""
+_PARTING_S: Final = 1.0
+"""How long a peer whose association is aborted is given to read that."""
 _SUCCESS: Final = 0x0000
 
 
@@ -98,6 +99,8 @@ class Node:
         """
         where = (self._settings.pacs_host, self._settings.pacs_port)
         handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, prepare_connection, [self._settings.pacs_stall_s]),
+            (evt.EVT_ABORTED, self._cut_off),
             (evt.EVT_ACCEPTED, self._begin),
             (evt.EVT_REJECTED, self._reject),
             (evt.EVT_DATA_RECV, self._count_bytes),
@@ -106,13 +109,11 @@ class Node:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_CONN_CLOSE, self._end),
         ]
+        tls = server_tls(self._settings)
         try:
-            tls = _server_tls(self._settings)
             self._server = self._entity.start_server(
                 where, block=False, ssl_context=tls, evt_handlers=handlers
             )
-        except ssl.SSLError as error:
-            raise SettingsError("CXR_PACS_TLS_CERTIFICATE and its key do not fit") from error
         except (OSError, UnicodeError) as error:
             raise cannot_listen(*where, error, "CXR_PACS_HOST", "CXR_PACS_PORT") from error
 
@@ -157,6 +158,15 @@ class Node:
         film = Film(event.encoded_dataset(), str(event.request.AffectedSOPClassUID))
         return self._reporter.report(film)
 
+    def _cut_off(self, event: evt.Event) -> None:
+        """Close a connection a little after its association was aborted.
+
+        Whoever sends a PDU byte by byte keeps the thread busy that would close it.
+        """
+        timer = threading.Timer(_PARTING_S, end_connection, [event.assoc])
+        timer.daemon = True
+        timer.start()
+
     def _begin(self, event: evt.Event) -> None:
         visit = self._visits[event.assoc] = _Visit(next(self._numbers))
         self._watch.count_association("accepted")
@@ -195,13 +205,3 @@ class Node:
             time.monotonic() - visit.begun,
         )
 
-
-def _server_tls(settings: PacsSettings) -> ssl.SSLContext | None:
-    if settings.pacs_tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.pacs_tls_certificate, settings.pacs_tls_key)
-    if settings.pacs_tls_authority:
-        context.load_verify_locations(settings.pacs_tls_authority)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -72,7 +72,8 @@ class Reporter:
         if isinstance(answer, Refusal):
             if not self._settings.pacs_report_refusals:
                 return status.REFUSED._replace(comment=answer.title)
-            self._destination.send([report_of_refusal(header, answer, version=self._version)])
+            report = report_of_refusal(header, answer, version=self._version)
+            self._destination.send([report], until=until)
             return status.REFUSAL_REPORTED
         model = self._service.model(answer, until=until)
         documents = [report_of_answer(header, answer, model, version=self._version)]
@@ -86,5 +87,5 @@ class Reporter:
                     version=self._version,
                 )
             )
-        self._destination.send(documents)
+        self._destination.send(documents, until=until)
         return status.REPORTED

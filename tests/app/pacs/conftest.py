@@ -160,7 +160,7 @@ class Rig:
 
 @pytest.fixture
 def start(service: FakeService, archive: Archive) -> Iterator[Callable[..., Rig]]:
-    nodes = []
+    started = []
 
     def start_one(**settings: Any) -> Rig:
         named = {
@@ -173,16 +173,18 @@ def start(service: FakeService, archive: Archive) -> Iterator[Callable[..., Rig]
         found = read_pacs_settings(**named)
         client = ServiceClient(found, version="1.2.3")
         watch = Watch(version="1.2.3", is_service_ready=client.is_ready)
-        reporter = Reporter(found, client, destination_of(found), version="1.2.3")
-        node = Node(found, reporter, watch)
+        destination = destination_of(found)
+        node = Node(found, Reporter(found, client, destination, version="1.2.3"), watch)
         node.start()
-        nodes.append(node)
+        started.append((node, client, destination))
         return Rig(node, watch, service, archive)
 
     yield start_one
-    for node in nodes:
+    for node, client, destination in started:
         node.drain()
         node.close()
+        client.close()
+        destination.close()
 
 
 def read(document: Dataset) -> dict[str, list[str]]:

@@ -10,8 +10,9 @@ import yaml
 from kubernetes_validate import validate
 
 from app.pacs.node import SOP_CLASSES, SYNTAXES
-from app.pacs.settings import PREFIX, PacsSettings, read_pacs_settings
+from app.pacs.settings import PacsSettings, read_pacs_settings
 from app.pacs.status import OUTCOMES
+from app.settings import PREFIX
 from tests.live import ROOT
 
 PAGE = (ROOT / "docs/pacs.md").read_text()
