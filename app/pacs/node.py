@@ -68,6 +68,8 @@ class Node:
         self._watch = watch
         self._numbers = count(1)
         self._visits: dict[Any, _Visit] = {}
+        self._unheard: dict[Any, threading.Timer] = {}
+        """Connections on which no association was asked for yet, and what will close them."""
         self._is_draining = False
         self._under_way = 0
         self._changed = threading.Condition()
@@ -99,10 +101,11 @@ class Node:
         """
         where = (self._settings.pacs_host, self._settings.pacs_port)
         handlers: list[Any] = [
-            (evt.EVT_CONN_OPEN, prepare_connection, [self._settings.pacs_stall_s]),
+            (evt.EVT_CONN_OPEN, self._open),
             (evt.EVT_ABORTED, self._cut_off),
             (evt.EVT_ACCEPTED, self._begin),
             (evt.EVT_REJECTED, self._reject),
+            (evt.EVT_REQUESTED, self._hear),
             (evt.EVT_DATA_RECV, self._count_bytes),
             (evt.EVT_DIMSE_RECV, self._end_message),
             (evt.EVT_C_ECHO, lambda _: _SUCCESS),
@@ -158,14 +161,27 @@ class Node:
         film = Film(event.encoded_dataset(), str(event.request.AffectedSOPClassUID))
         return self._reporter.report(film)
 
-    def _cut_off(self, event: evt.Event) -> None:
-        """Close a connection a little after its association was aborted.
+    def _open(self, event: evt.Event) -> None:
+        prepare_connection(event, self._settings.pacs_stall_s)
+        self._unheard[event.assoc] = self._end_in(self._settings.pacs_stall_s, event.assoc)
 
-        Whoever sends a PDU byte by byte keeps the thread busy that would close it.
+    def _hear(self, event: evt.Event) -> None:
+        if timer := self._unheard.pop(event.assoc, None):
+            timer.cancel()
+
+    def _cut_off(self, event: evt.Event) -> None:
+        self._end_in(_PARTING_S, event.assoc)
+
+    @staticmethod
+    def _end_in(seconds: float, association: Any) -> threading.Timer:
+        """Close a connection in a while, whatever is being read from it.
+
+        Whoever sends a PDU byte by byte keeps the thread busy that would notice how long it takes.
         """
-        timer = threading.Timer(_PARTING_S, end_connection, [event.assoc])
+        timer = threading.Timer(seconds, end_connection, [association])
         timer.daemon = True
         timer.start()
+        return timer
 
     def _begin(self, event: evt.Event) -> None:
         visit = self._visits[event.assoc] = _Visit(next(self._numbers))
@@ -192,6 +208,7 @@ class Node:
             visit.arriving = 0
 
     def _end(self, event: evt.Event) -> None:
+        self._hear(event)
         visit = self._visits.pop(event.assoc, None)
         if visit is None:
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom import Dataset, dcmread
@@ -20,6 +20,11 @@ from pynetdicom import AE, evt
 from benchmarks.rig.corpus.dicoms import write_dicom
 from benchmarks.rig.corpus.drawing import draw_radiograph
 
+if TYPE_CHECKING:
+    import ssl
+
+    from pynetdicom.association import Association
+
 PICTURES = 8
 """So many different ones are drawn; the films of more share them."""
 
@@ -27,13 +32,18 @@ PICTURES = 8
 class Archive:
     """An application entity that keeps what it is sent, and answers with `status`.
 
-    It can be stopped, and started where it was.
+    It can be stopped, and started where it was; `hang_ups` is how often it aborts instead of
+    answering. With `tls` it speaks that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.status = 0x0000
+        self.hang_ups = 0
         self.received: list[Dataset] = []
+        self.associations = 0
+        """How many there were."""
         self.port = 0
+        self._tls = tls
         self._server: Any = None
 
     def start(self) -> None:
@@ -42,19 +52,38 @@ class Archive:
         entity.maximum_associations = 100
         for kind in (ComprehensiveSRStorage, SecondaryCaptureImageStorage):
             entity.add_supported_context(kind)
-        handlers: list[Any] = [(evt.EVT_C_STORE, self._keep)]
+        handlers: list[Any] = [(evt.EVT_C_STORE, self._keep), (evt.EVT_ACCEPTED, self._count)]
         self._server = entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers, ssl_context=self._tls
         )
         self.port = self._server.socket.getsockname()[1]
 
     def stop(self) -> None:
-        """Refuse everything from now on."""
+        """Refuse everything from now on, and end what is under way."""
         if self._server:
             self._server.shutdown()
+            self.hang_up()
             self._server = None
 
+    def hang_up(self) -> None:
+        """Abort the associations that are open."""
+        for association in self.open_associations:
+            association.abort()
+
+    @property
+    def open_associations(self) -> list[Association]:
+        """Those that somebody has with it now."""
+        found: list[Association] = self._server.active_associations
+        return found
+
+    def _count(self, _: evt.Event) -> None:
+        self.associations += 1
+
     def _keep(self, event: evt.Event) -> int:
+        if self.hang_ups:
+            self.hang_ups -= 1
+            event.assoc.abort(block=False)
+            return 0xC000
         if self.status == 0x0000:
             document = event.dataset
             document.file_meta = event.file_meta

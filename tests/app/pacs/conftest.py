@@ -28,6 +28,7 @@ from app.pacs.watch import Watch
 from benchmarks.rig.dicom_peers import Archive
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from pydicom import Dataset
@@ -87,8 +88,8 @@ class FakeService:
 class Sender:
     """A modality that sends films to the node, an association for each call."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.port, self.tls = port, tls
 
     @contextmanager
     def association(
@@ -98,7 +99,12 @@ class Sender:
         entity.add_requested_context(Verification)
         for kind in kinds or (DigitalXRayImageStorageForPresentation,):
             entity.add_requested_context(kind, ExplicitVRLittleEndian)
-        made = entity.associate("127.0.0.1", self.port, ae_title=title)
+        made = entity.associate(
+            "127.0.0.1",
+            self.port,
+            ae_title=title,
+            tls_args=(self.tls, "127.0.0.1") if self.tls else None,
+        )
         try:
             yield made
         finally:
@@ -119,16 +125,18 @@ class Sender:
 
 
 @contextmanager
-def serving(application: Starlette) -> Iterator[str]:
-    """The address of `application`, served in a thread."""
+def serving(application: Starlette, **options: Any) -> Iterator[str]:
+    """The address of `application`, served in a thread; `options` are uvicorn's."""
     import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="off"))
+    config = uvicorn.Config(application, log_config=None, lifespan="off", **options)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        scheme = "https" if config.is_ssl else "http"
+        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)
