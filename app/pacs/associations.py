@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from pynetdicom import AE, evt
@@ -12,7 +13,7 @@ from app.pacs.connection import prepare_connection
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pynetdicom.association import Association
     from pynetdicom.presentation import PresentationContext
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
 
 KEPT_S: Final = 5.0
 """How long an association that nobody uses stays open."""
+MOST: Final = 4
+"""So many associations at once: more than one node's reports need, and no burden to an archive."""
 _CONNECT_S: Final = 5.0
 
 
 class Associations:
-    """Lends associations with `peer`, each to one borrower at a time; closes those left idle.
+    """Lends up to `MOST` associations with `peer`, each to one borrower; closes those left idle.
 
     Negotiating one takes several times as long as storing a report on it.
     """
@@ -48,27 +51,43 @@ class Associations:
         self._entity.acse_timeout = stall_s
         self._entity.dimse_timeout = stall_s
         self._entity.network_timeout = max(stall_s, 2 * KEPT_S)  # closing the idle is done here
+        self._room = threading.BoundedSemaphore(MOST)
         self._lock = threading.Lock()
         self._idle: list[tuple[float, Association]] = []
         self._sweeper: threading.Timer | None = None
         self._is_closed = False
 
-    def borrow(self) -> tuple[Association, bool]:
-        """An association of the borrower's own, and whether it is new; maybe not established.
+    @contextmanager
+    def one(self, *, until: float) -> Iterator[tuple[Association, bool] | None]:
+        """An association of the caller's own, and whether it is new; None where none comes free.
 
-        One that is not new may turn out to have been left by the peer a moment ago.
+        Waits for one until `until` of `time.monotonic`. A new one may not be established, and one
+        that is not new may turn out to have been left by the peer a moment ago.
         """
+        if not self._room.acquire(timeout=max(0.0, until - time.monotonic())):
+            yield None
+            return
+        try:
+            association, is_new = self._borrow()
+            try:
+                yield association, is_new
+            finally:
+                self._give_back(association)
+        finally:
+            self._room.release()
+
+    def _borrow(self) -> tuple[Association, bool]:
         with self._lock:
             while self._idle:
                 _, association = self._idle.pop()
-                if association.is_established:
+                # Its thread ends a moment before the association is marked as ended.
+                if association.is_established and association.dul.is_alive():
                     return association, False
         return self._request(), True
 
-    def give_back(self, association: Association) -> None:
-        """Keep `association` for the next borrower, or let it go where it cannot be used."""
+    def _give_back(self, association: Association) -> None:
         with self._lock:
-            if association.is_established and not self._is_closed:
+            if association.is_established and association.dul.is_alive() and not self._is_closed:
                 self._idle.append((time.monotonic(), association))
                 if self._sweeper is None:
                     self._sweep_later()
@@ -117,7 +136,7 @@ class Associations:
 
 
 def _end(association: Association) -> None:
-    if association.is_established:
+    if association.is_established and association.dul.is_alive():
         association.release()
-    elif not association.is_released and not association.is_rejected:
+    elif not (association.is_released or association.is_rejected or association.is_aborted):
         association.abort()

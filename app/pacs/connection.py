@@ -1,4 +1,4 @@
-"""A connection that carries an association: without delays of its own, bounded in time, over TLS."""
+"""The connection under an association: no delays of its own, bounded in time, over TLS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def prepare_connection(event: evt.Event, stall_s: float) -> None:
-    """Handler of `EVT_CONN_OPEN`: send what is there at once, and wait `stall_s` for a peer at most.
+    """Handler of `EVT_CONN_OPEN`: send at once, and wait `stall_s` for a peer at most.
 
     pynetdicom writes a message in pieces, and Nagle's algorithm keeps the second back until the
     first is acknowledged, which a peer may put off by 40 ms. And it reads a PDU to its end however
@@ -81,9 +81,7 @@ def client_tls(settings: PacsSettings) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=authority and str(authority))
     except (ssl.SSLError, OSError) as error:
-        raise SettingsError(
-            "CXR_PACS_DESTINATION_TLS_AUTHORITY holds no certificate"
-        ) from error
+        raise SettingsError("CXR_PACS_DESTINATION_TLS_AUTHORITY holds no certificate") from error
     if certificate:
         try:
             context.load_cert_chain(certificate, settings.pacs_destination_tls_key)

@@ -67,7 +67,7 @@ def destination_of(settings: PacsSettings) -> Destination:
 
 
 class PeerDestination:
-    """An application entity that takes C-STORE, on associations that are kept between deliveries."""
+    """An application entity that takes C-STORE, on associations that are kept for a while."""
 
     def __init__(self, named: str, settings: PacsSettings) -> None:
         self._stall_s = settings.pacs_stall_s
@@ -88,8 +88,19 @@ class PeerDestination:
         On an association that turns out to be gone nothing is given up: an archive that has a
         document already keeps one of it, for its UID is the same.
         """
-        while True:
-            association, is_new = self._associations.borrow()
+        while not self._has_sent(documents, until):
+            pass
+
+    def close(self) -> None:
+        """Release the associations that are open."""
+        self._associations.close()
+
+    def _has_sent(self, documents: Sequence[Dataset], until: float) -> bool:
+        """Whether `documents` are stored; False where it can be tried once more."""
+        with self._associations.one(until=until) as lent:
+            if lent is None:
+                raise NotDelivered("the destination has too much to do")
+            association, is_new = lent
             if not association.is_established:
                 raise NotDelivered("the destination accepts no association")
             try:
@@ -98,14 +109,8 @@ class PeerDestination:
             except _Gone as error:
                 if is_new or time.monotonic() >= until:
                     raise NotDelivered("the destination gave no answer") from error
-            else:
-                return
-            finally:
-                self._associations.give_back(association)
-
-    def close(self) -> None:
-        """Release the associations that are open."""
-        self._associations.close()
+                return False
+            return True
 
     def _store(self, association: Association, document: Dataset, until: float) -> None:
         association.dimse_timeout = max(0.1, min(self._stall_s, until - time.monotonic()))
@@ -152,7 +157,9 @@ class WebDestination:
             raise NotDelivered("no time is left for the destination")
         try:
             outcome = self._client.store_instances(documents)
-            kept = {item.ReferencedSOPInstanceUID for item in outcome.get("ReferencedSOPSequence", ())}
+            kept = {
+                item.ReferencedSOPInstanceUID for item in outcome.get("ReferencedSOPSequence", ())
+            }
         except requests.RequestException as error:
             raise NotDelivered("the destination does not accept reports now") from error
         except Exception as error:  # what it answers is read by whatever fits least badly

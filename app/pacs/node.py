@@ -151,6 +151,8 @@ class Node:
             with self._changed:
                 self._under_way -= 1
                 self._changed.notify_all()
+            # Meanwhile its sender could only wait: that is no stalling.
+            event.assoc.dul._idle_timer.restart()
         self._watch.count_film(outcome.name, time.monotonic() - begun)
         if visit:
             visit.films += 1
@@ -212,7 +214,7 @@ class Node:
         visit = self._visits.pop(event.assoc, None)
         if visit is None:
             return
-        if event.assoc.is_aborted:
+        if not event.assoc.is_released:  # aborted by either side, or its connection was lost
             self._watch.count_association("aborted")
         log.info(
             "association %d ended: %d films, %d reported, %.1f s",
@@ -221,4 +223,3 @@ class Node:
             visit.reported,
             time.monotonic() - visit.begun,
         )
-

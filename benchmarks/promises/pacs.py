@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 FILMS: Final = 500
 SENDERS: Final = 4
 COMPARED: Final = 40
-ATTEMPTS_S: Final = 120
+ATTEMPTS_S: Final = 900
 LISTENING: Final = r"AE CXR on 127\.0\.0\.1:(\d+)"
 
 

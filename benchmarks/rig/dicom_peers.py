@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import threading
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from benchmarks.rig.corpus.drawing import draw_radiograph
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
 
     from pynetdicom.association import Association
 
@@ -32,8 +34,8 @@ PICTURES = 8
 class Archive:
     """An application entity that keeps what it is sent, and answers with `status`.
 
-    It can be stopped, and started where it was; `hang_ups` is how often it aborts instead of
-    answering. With `tls` it speaks that.
+    It can be stopped, and started where it was; `hang_ups` is how often it closes the
+    connection instead of answering. With `tls` it speaks that.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
@@ -44,6 +46,8 @@ class Archive:
         """How many there were."""
         self.port = 0
         self._tls = tls
+        self._may_answer = threading.Event()
+        self._may_answer.set()
         self._server: Any = None
 
     def start(self) -> None:
@@ -70,6 +74,15 @@ class Archive:
         for association in self.open_associations:
             association.abort()
 
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """Answer nothing that is sent, until the block ends."""
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
+
     @property
     def open_associations(self) -> list[Association]:
         """Those that somebody has with it now."""
@@ -80,11 +93,11 @@ class Archive:
         self.associations += 1
 
     def _keep(self, event: evt.Event) -> int:
+        self._may_answer.wait()
         if self.hang_ups:
             self.hang_ups -= 1
-            event.assoc.abort(block=False)
-            return 0xC000
-        if self.status == 0x0000:
+            event.assoc.dul.socket._shutdown_socket()
+        elif self.status == 0x0000:
             document = event.dataset
             document.file_meta = event.file_meta
             self.received.append(document)

@@ -45,9 +45,7 @@ class Authority:
 
     def server(self, name: str) -> ssl.SSLContext:
         """What a server speaks that has a certificate and asks for one of this authority."""
-        context = ssl.create_default_context(
-            ssl.Purpose.CLIENT_AUTH, cafile=str(self.certificate)
-        )
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self.certificate))
         context.load_cert_chain(*self.issue(name))
         context.verify_mode = ssl.CERT_REQUIRED
         return context

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import uvicorn
 from pydicom.uid import (
@@ -130,6 +132,7 @@ def serving(application: Starlette, **options: Any) -> Iterator[str]:
     import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
+    options = {"timeout_graceful_shutdown": 1, **options}
     config = uvicorn.Config(application, log_config=None, lifespan="off", **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
@@ -193,6 +196,15 @@ def start(service: FakeService, archive: Archive) -> Iterator[Callable[..., Rig]
         node.close()
         client.close()
         destination.close()
+
+
+def count_of(rig: Rig, what: str, outcome: str) -> float:
+    """What the node's metrics say of films or associations with an outcome."""
+    with serving(rig.watch.application()) as address:
+        text = httpx.get(f"{address}/metrics").text
+    found = re.search(rf'cxr_pacs_{what}_total\{{outcome="{outcome}"\}} (\S+)', text)
+    assert found, text
+    return float(found[1])
 
 
 def read(document: Dataset) -> dict[str, list[str]]:
