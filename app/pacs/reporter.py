@@ -10,7 +10,7 @@ from app.pacs import status
 from app.pacs.destination import NotDelivered
 from app.pacs.film import UnreadableFilm, read_header
 from app.pacs.heat_map import capture_of
-from app.pacs.report import report_of_answer, report_of_refusal
+from app.pacs.report import MANUFACTURER, report_of_answer, report_of_refusal
 from app.pacs.service import Refusal, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Reporter:
             return status.UNREADABLE._replace(comment=f"Cannot be understood: {error}")
         if str(header.SOPClassUID) != film.sop_class:
             return status.WRONG_CLASS
+        if header.get("Manufacturer") == MANUFACTURER:  # an archive that routes all that it gets
+            return status.OWN_WORK
         try:
             return self._answer(header, film, until)
         except ServiceUnavailable as error:

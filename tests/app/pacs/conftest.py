@@ -27,7 +27,10 @@ from app.pacs.reporter import Reporter
 from app.pacs.service import ServiceClient
 from app.pacs.settings import read_pacs_settings
 from app.pacs.watch import Watch
+from app.xray.contract import ModelContract
 from benchmarks.rig.dicom_peers import Archive
+from tests.live import served
+from tests.networks import write_tiny_checkpoint
 
 if TYPE_CHECKING:
     import ssl
@@ -47,6 +50,7 @@ ANSWER = {
     "model": {"name": "best_model", "sha256": SHA256, "calibrated": True},
     "request_id": "1",
 }
+CAVEAT = "Elsewhere the tiny model is worth nothing."
 NOT_A_CHEST = {"title": "Not a chest X-ray", "detail": "Its distance is 3.", "status": 422}
 
 
@@ -95,12 +99,16 @@ class Sender:
 
     @contextmanager
     def association(
-        self, *kinds: str, title: str = "CXR", calling: str = "MODALITY"
+        self,
+        *kinds: str,
+        title: str = "CXR",
+        calling: str = "MODALITY",
+        syntax: str = ExplicitVRLittleEndian,
     ) -> Iterator[Any]:
         entity = AE(ae_title=calling)
         entity.add_requested_context(Verification)
         for kind in kinds or (DigitalXRayImageStorageForPresentation,):
-            entity.add_requested_context(kind, ExplicitVRLittleEndian)
+            entity.add_requested_context(kind, syntax)
         made = entity.associate(
             "127.0.0.1",
             self.port,
@@ -115,7 +123,8 @@ class Sender:
 
     def send(self, film: Dataset) -> Dataset:
         """The status of a C-STORE of `film`; empty where the association was aborted."""
-        with self.association(str(film.SOPClassUID)) as association:
+        syntax = film.file_meta.TransferSyntaxUID
+        with self.association(str(film.SOPClassUID), syntax=syntax) as association:
             found: Dataset = association.send_c_store(film)
         return found
 
@@ -151,6 +160,15 @@ def service() -> Iterator[FakeService]:
     with serving(fake.application()) as fake.url:
         yield fake
         fake.gate.set()
+
+
+@pytest.fixture(scope="session")
+def real_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The service itself, with a tiny model, in a process of its own."""
+    contract = ModelContract.recipe_of_2022().model_copy(update={"caveats": (CAVEAT,)})
+    path = write_tiny_checkpoint(tmp_path_factory.mktemp("models") / "tiny.h5", contract)
+    with served(path) as client:
+        yield client
 
 
 @pytest.fixture
