@@ -23,7 +23,7 @@ from benchmarks.rig.corpus.drawing import draw_radiograph
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pynetdicom.association import Association
 
@@ -129,17 +129,27 @@ def file_of(film: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-def send(port: int, film: Dataset) -> bool:
-    """Whether the node accepted `film`, on an association of its own."""
+@contextmanager
+def sending(port: int, like: Dataset) -> Iterator[Callable[[Dataset], bool]]:
+    """Stores films of the class of `like` at the node, on one association; says if each was taken.
+
+    Raises:
+        RuntimeError: the association ended, or was never established.
+    """
     entity = AE(ae_title="MODALITY")
-    entity.add_requested_context(film.SOPClassUID, ExplicitVRLittleEndian)
+    entity.add_requested_context(like.SOPClassUID, ExplicitVRLittleEndian)
     association = entity.associate("127.0.0.1", port, ae_title="CXR")
-    if not association.is_established:
-        return False
     try:
-        return bool(association.send_c_store(film).get("Status") == 0x0000)
-    except (RuntimeError, ValueError):
-        return False
+        yield lambda film: bool(association.send_c_store(film).get("Status") == 0x0000)
     finally:
         with suppress(Exception):
             association.release()
+
+
+def send(port: int, film: Dataset) -> bool:
+    """Whether the node accepted `film`, on an association of its own."""
+    try:
+        with sending(port, film) as store:
+            return store(film)
+    except (RuntimeError, ValueError):
+        return False
