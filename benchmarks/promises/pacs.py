@@ -54,8 +54,8 @@ def main() -> None:
     archive.start()
     load, _, _ = os.getloadavg()
     note = (
-        f"load average {load:.0f} at the start; {count} drawn films from {SENDERS} senders at once; "
-        f"the archive is stopped meanwhile for {STOPPED_S} s."
+        f"load average {load:.0f} at the start; {count} drawn films from {SENDERS} senders at "
+        f"once; the archive is stopped meanwhile for {STOPPED_S} s."
     )
     report = Report("pacs", note, ("openvino", "pynetdicom"))
     with serving(options.model) as server, node(archive.port, server.port) as (process, port):
