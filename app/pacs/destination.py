@@ -14,8 +14,8 @@ from pydicom.uid import (
 )
 from pynetdicom.presentation import build_context
 
-from app.pacs.associations import Associations
-from app.pacs.connection import client_tls
+from app.pacs.network.associations import Associations
+from app.pacs.network.connection import client_tls
 from app.pacs.settings import read_peer
 
 if TYPE_CHECKING:

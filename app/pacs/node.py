@@ -19,7 +19,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from app.pacs import status
-from app.pacs.connection import end_connection, prepare_connection, server_tls
+from app.pacs.network.connection import end_connection, prepare_connection, server_tls
 from app.pacs.reporter import Film
 from app.runtime.listening import cannot_listen
 from app.xray.decode.dicom.frame import TRANSFER_SYNTAXES

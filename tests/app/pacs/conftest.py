@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from starlette.requests import Request
 
+    from app.pacs.destination import Destination
+
 SHA256 = "7" * 64
 ANSWER = {
     "label": "PNEUMONIA",
@@ -182,8 +184,16 @@ def archive() -> Iterator[Archive]:
 class Rig:
     """A running node, and who it talks to."""
 
-    def __init__(self, node: Node, watch: Watch, service: FakeService, archive: Archive) -> None:
-        self.node, self.watch, self.service, self.archive = node, watch, service, archive
+    def __init__(
+        self,
+        node: Node,
+        watch: Watch,
+        destination: Destination,
+        service: FakeService,
+        archive: Archive,
+    ) -> None:
+        self.node, self.watch, self.destination = node, watch, destination
+        self.service, self.archive = service, archive
         self.sender = Sender(node.address[1])
 
 
@@ -206,7 +216,7 @@ def start(service: FakeService, archive: Archive) -> Iterator[Callable[..., Rig]
         node = Node(found, Reporter(found, client, destination, version="1.2.3"), watch)
         node.start()
         started.append((node, client, destination))
-        return Rig(node, watch, service, archive)
+        return Rig(node, watch, destination, service, archive)
 
     yield start_one
     for node, client, destination in started:

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.pacs import associations
+from app.pacs.network import associations
 from benchmarks.rig.dicom_peers import draw_film
 from tests.app.pacs.certificates import Authority
 from tests.app.pacs.conftest import ANSWER, read, serving
@@ -246,3 +246,4 @@ def test_a_stow_service_over_tls_is_given_reports_where_it_is_known(
         assert found == (0x0000 if is_known else 0xA700)
         assert len(taking.received) == is_known
         assert rig.sender.echoes()
+        rig.destination.close()  # before the server, which else waits for it

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pynetdicom import AE, evt
 
-from app.pacs.connection import prepare_connection
+from app.pacs.network.connection import prepare_connection
 
 if TYPE_CHECKING:
     import ssl
