@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -33,10 +33,9 @@ KEY_RULE = (
     "a name of letters, digits, '.', '_' and '-' may stand before it, as in name:key"
 )
 
-_SECRET = frozenset({"api_keys", "admin_key"})
-
 PrecisionSetting = Literal["auto", "f32", "bf16"]
 Key = Annotated[SecretStr, Field(min_length=1)]
+Read = TypeVar("Read", bound=BaseSettings)
 
 
 class Settings(BaseSettings):
@@ -141,7 +140,8 @@ class Settings(BaseSettings):
     def _largest_upload_fits(self) -> Self:
         if self.max_queue_mb is not None and self.max_queue_mb < self.max_upload_mb:
             raise ValueError(
-                f"must hold at least one upload of CXR_MAX_UPLOAD_MB={self.max_upload_mb:g}"
+                f"CXR_MAX_QUEUE_MB={self.max_queue_mb:g} must hold at least one upload of "
+                f"CXR_MAX_UPLOAD_MB={self.max_upload_mb:g}"
             )
         return self
 
@@ -169,10 +169,20 @@ def read_settings(**overrides: Any) -> Settings:
     Raises:
         SettingsError: a value is not allowed; names the variable, the value and what is.
     """
+    return read_environment(Settings, **overrides)
+
+
+def read_environment(kind: type[Read], **overrides: Any) -> Read:
+    """Settings of `kind` from the environment; `overrides` go before it.
+
+    Raises:
+        SettingsError: a value is not allowed; names the variable, the value unless it is a
+            secret, and what is allowed.
+    """
     try:
-        return Settings(**overrides)
+        return kind(**overrides)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(detail) for detail in error.errors())) from error
+        raise SettingsError("\n".join(_explain(kind, each) for each in error.errors())) from error
 
 
 def unknown_variables() -> list[str]:
@@ -182,9 +192,14 @@ def unknown_variables() -> list[str]:
     return sorted(name for name in ours if name not in known and not name.startswith(_OF_THE_NODE))
 
 
-def _explain(detail: Any) -> str:
-    field, given = str(*detail["loc"][:1]), detail["input"]
-    if not field:  # the check that looks at two of them
-        field, given = "max_queue_mb", given["max_queue_mb"]
-    value = "***" if field in _SECRET else repr(given)
+def _explain(kind: type[BaseSettings], detail: Any) -> str:
+    field = str(*detail["loc"][:1])
+    if not field:  # a check that looks at several of them, and names them
+        return str(detail["ctx"]["error"])
+    known = kind.model_fields.get(field)
+    value = "***" if known and _is_secret(known.annotation) else repr(detail["input"])
     return f"{PREFIX}{field.upper()}={value}: {detail['msg']}"
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))

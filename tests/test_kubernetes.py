@@ -24,6 +24,7 @@ BASE = ROOT / "deploy/kubernetes/base"
 GPU = ROOT / "deploy/kubernetes/gpu"
 OPERATOR = ROOT / "deploy/kubernetes/prometheus-operator"
 MONITORED = ROOT / "deploy/kubernetes/monitored"
+PACS = ROOT / "deploy/kubernetes/pacs"
 KSERVE = ROOT / "deploy/kserve"
 LABEL = {"app.kubernetes.io/name": "cxr-inference"}
 
@@ -94,8 +95,12 @@ def test_its_rules_are_those_of_prometheus_itself() -> None:
 
 def test_its_job_has_the_name_that_the_rules_ask_for() -> None:
     label = MONITORING["ServiceMonitor"]["spec"]["jobLabel"]
-    (job,) = read(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
-    assert SETS["base"]["Service"]["metadata"]["labels"][label] == job["job_name"]
+    jobs = read(ROOT / "deploy/prometheus/prometheus.yml")["scrape_configs"]
+    services = [SETS["base"]["Service"], read(PACS / "service.yaml")]
+    names = [service["metadata"]["labels"][label] for service in services]
+    assert names == [job["job_name"] for job in jobs]
+    (chosen,) = MONITORING["ServiceMonitor"]["spec"]["selector"]["matchExpressions"]
+    assert chosen == {"key": label, "operator": "In", "values": names}
 
 
 def test_what_stands_in_comments_for_those_with_keys_and_traces_is_taken_too() -> None:
@@ -224,7 +229,6 @@ def test_everything_selects_the_pods_of_the_deployment() -> None:
     assert found["Service"]["spec"]["selector"] == LABEL
     assert found["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == LABEL
     assert found["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == LABEL
-    assert MONITORING["ServiceMonitor"]["spec"]["selector"]["matchLabels"] == LABEL
     assert found["Service"]["metadata"]["labels"] == LABEL, "which the monitor looks for"
     target = found["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     assert target["name"] == found["Deployment"]["metadata"]["name"]

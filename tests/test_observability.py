@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ import yaml
 
 from app.xray.contract import ModelContract
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
+from benchmarks.rig.dicom_peers import Archive, draw_film, send
 from tests.app.fakes import fake_app
 from tests.live import ROOT, live, port_of
 from tests.networks import tiny_gate, write_tiny_checkpoint
@@ -32,6 +35,7 @@ QUERIES = [
 ]
 RULE_TESTS = sorted(RULES.glob("*_test.yml"))
 SCRAPE_S = 1
+JOBS = ("cxr-inference", "cxr-pacs")
 KEY = "one-key"
 
 
@@ -79,12 +83,15 @@ def test_alerts_reach_the_alertmanager_which_has_the_receivers_that_it_names() -
     assert {route["receiver"] for route in routes} <= receivers
 
 
-def test_every_query_asks_for_the_figures_of_this_job_alone() -> None:
+def test_every_query_asks_for_the_figures_of_one_job_alone() -> None:
     rules = yaml.safe_load((RULES / "alerts.yml").read_text())["groups"]
     asked = [rule["expr"] for group in rules for rule in group["rules"]]
     for query in [*asked, *(param.values[0] for param in QUERIES)]:
-        for selector in re.findall(r"\b(?:cxr_|process_|up\b)\w*(\{[^}]*\}?)?", str(query)):
-            assert 'job="cxr-inference"' in selector, query
+        for name, selector in re.findall(r"\b((?:cxr_|process_|up\b)\w*)(\{[^}]*\}?)?", str(query)):
+            (job,) = re.findall('job="([^"]+)"', selector)
+            assert job in JOBS, query
+            assert name.startswith("cxr_pacs_") <= (job == "cxr-pacs"), query
+            assert name.startswith(("cxr_pacs_", "up")) or job == "cxr-inference", query
 
 
 def test_every_route_that_takes_an_upload_is_watched_for_slowness_but_batches() -> None:
@@ -108,19 +115,55 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
+def node(server: httpx.Client) -> Iterator[Node]:
+    """A DICOM node in front of the server, with an archive behind it."""
+    archive = Archive()
+    archive.start()
+    settings = {
+        "CXR_PACS_PORT": "0",
+        "CXR_PACS_HEALTH_PORT": "0",
+        "CXR_PACS_DESTINATION": f"ARCHIVE@127.0.0.1:{archive.port}",
+        "CXR_SERVICE_URL": str(server.base_url),
+        "CXR_PACS_SERVICE_KEY": KEY,
+    }
+    command = [sys.executable, "-m", "app.pacs"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **settings}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            log = iter(process.stderr)
+            films = next(filter(None, (re.search(r"AE CXR on .*:(\d+)", line) for line in log)))
+            health = next(filter(None, (re.search(r"health on http://(\S+)", s) for s in log)))
+            yield Node(int(films[1]), health[1])
+        finally:
+            process.terminate()
+    archive.stop()
+
+
+class Node(NamedTuple):
+    """Where a node takes films, and where it tells its metrics."""
+
+    port: int
+    metrics: str
+
+
+@pytest.fixture(scope="module")
 def prometheus(
-    server: httpx.Client, tmp_path_factory: pytest.TempPathFactory
+    server: httpx.Client, node: Node, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """One that asks the server every second, by our own configuration and rules."""
+    """One that asks server and node every second, by our own configuration and rules."""
     program = find_tool("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     config = yaml.safe_load((RULES / "prometheus.yml").read_text())
     config["global"] = dict.fromkeys(config["global"], f"{SCRAPE_S}s")
     del config["alerting"]
     config["rule_files"] = [str(RULES / "alerts.yml")]
-    (job,) = config["scrape_configs"]
-    job["authorization"] = {"credentials": KEY}
-    job["static_configs"] = [{"targets": [f"127.0.0.1:{server.base_url.port}"]}]
+    service, pacs = config["scrape_configs"]
+    service["authorization"] = {"credentials": KEY}
+    service["static_configs"] = [{"targets": [f"127.0.0.1:{server.base_url.port}"]}]
+    del pacs["dns_sd_configs"]
+    pacs["static_configs"] = [{"targets": [node.metrics]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [
         program,
@@ -157,15 +200,19 @@ def ask(prometheus: httpx.Client, query: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def watched(server: httpx.Client, prometheus: httpx.Client) -> httpx.Client:
-    """The same, once it has seen answers, refusals and explanations come and grow."""
-    picture = encode(draw_radiograph())
-    seen = "cxr:predictions:ratio_6h and on () cxr:gate_refusals:ratio_1h"
+def watched(server: httpx.Client, node: Node, prometheus: httpx.Client) -> httpx.Client:
+    """The same, once it has seen answers, refusals, explanations and films come and grow."""
+    picture, film = encode(draw_radiograph()), draw_film()
+    seen = (
+        "cxr:predictions:ratio_6h and on () cxr:gate_refusals:ratio_1h and on () "
+        "sum(rate(cxr_pacs_film_seconds_count[1m])) > 0"
+    )
 
     def has_seen_it() -> bool:
         server.post("/predict", content=picture)
         server.post("/explain", content=picture)
         server.post("/predict", content=b"hello")
+        send(node.port, film)
         return bool(ask(prometheus, seen))
 
     wait_until(has_seen_it)
@@ -184,8 +231,12 @@ def test_no_alert_is_raised_by_a_service_that_is_well(watched: httpx.Client) -> 
     assert [alert["labels"]["alertname"] for alert in alerts] == []
 
 
-def test_prometheus_own_tool_accepts_the_metrics(server: httpx.Client) -> None:
-    text = server.get("/metrics").content
+@pytest.mark.parametrize("whose", ["service", "node"])
+def test_prometheus_own_tool_accepts_the_metrics(
+    server: httpx.Client, node: Node, whose: str
+) -> None:
+    url = "/metrics" if whose == "service" else f"http://{node.metrics}/metrics"
+    text = server.get(url).content
     done = subprocess.run(
         [find_tool("promtool"), "check", "metrics"], input=text, capture_output=True, check=False
     )

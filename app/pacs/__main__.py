@@ -64,7 +64,8 @@ def run(settings: PacsSettings) -> int:
 
     service = ServiceClient(settings, version=VERSION)
     watch = Watch(version=VERSION, is_service_ready=service.is_ready)
-    reporter = Reporter(settings, service, destination_of(settings), version=VERSION)
+    destination = destination_of(settings)
+    reporter = Reporter(settings, service, destination, version=VERSION)
     node = Node(settings, reporter, watch)
     listener = listen(
         settings.pacs_host,
@@ -86,6 +87,7 @@ def run(settings: PacsSettings) -> int:
     node.close()
     end_watch()
     service.close()
+    destination.close()
     if not is_done:
         log.warning("ended with films under way; their senders will send them again")
     return 0 if is_done else EXIT_UNANSWERED

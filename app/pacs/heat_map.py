@@ -43,6 +43,7 @@ def capture_of(header: Dataset, png: bytes, *, label: str, sha256: str, version:
         software_versions=version,
     )
     capture.BurnedInAnnotation = "YES"
+    capture.BodyPartExamined = "CHEST"  # not one of a pair, so that no laterality is asked for
     return capture
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -20,10 +19,10 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from app.pacs import status
+from app.pacs.network.connection import end_connection, prepare_connection, server_tls
 from app.pacs.reporter import Film
 from app.runtime.listening import cannot_listen
 from app.xray.decode.dicom.frame import TRANSFER_SYNTAXES
-from app.xray.errors import SettingsError
 
 if TYPE_CHECKING:
     from pynetdicom.transport import ThreadedAssociationServer
@@ -43,6 +42,8 @@ SYNTAXES: Final = tuple(map(UID, sorted(TRANSFER_SYNTAXES)))
 """The transfer syntaxes in which the service reads a film."""
 _FRAMING: Final = 1_000_000
 """Bytes that commands, PDU headers and elements may take beside a film."""
+_PARTING_S: Final = 1.0
+"""How long a peer whose association is aborted is given to read that."""
 _SUCCESS: Final = 0x0000
 
 
@@ -67,6 +68,8 @@ class Node:
         self._watch = watch
         self._numbers = count(1)
         self._visits: dict[Any, _Visit] = {}
+        self._unheard: dict[Any, threading.Timer] = {}
+        """Connections on which no association was asked for yet, and what will close them."""
         self._is_draining = False
         self._under_way = 0
         self._changed = threading.Condition()
@@ -98,21 +101,22 @@ class Node:
         """
         where = (self._settings.pacs_host, self._settings.pacs_port)
         handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, self._open),
+            (evt.EVT_ABORTED, self._cut_off),
             (evt.EVT_ACCEPTED, self._begin),
             (evt.EVT_REJECTED, self._reject),
+            (evt.EVT_REQUESTED, self._hear),
             (evt.EVT_DATA_RECV, self._count_bytes),
             (evt.EVT_DIMSE_RECV, self._end_message),
             (evt.EVT_C_ECHO, lambda _: _SUCCESS),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_CONN_CLOSE, self._end),
         ]
+        tls = server_tls(self._settings)
         try:
-            tls = _server_tls(self._settings)
             self._server = self._entity.start_server(
                 where, block=False, ssl_context=tls, evt_handlers=handlers
             )
-        except ssl.SSLError as error:
-            raise SettingsError("CXR_PACS_TLS_CERTIFICATE and its key do not fit") from error
         except (OSError, UnicodeError) as error:
             raise cannot_listen(*where, error, "CXR_PACS_HOST", "CXR_PACS_PORT") from error
 
@@ -147,6 +151,8 @@ class Node:
             with self._changed:
                 self._under_way -= 1
                 self._changed.notify_all()
+            # Meanwhile its sender could only wait: that is no stalling.
+            event.assoc.dul._idle_timer.restart()
         self._watch.count_film(outcome.name, time.monotonic() - begun)
         if visit:
             visit.films += 1
@@ -156,6 +162,28 @@ class Node:
     def _report(self, event: evt.Event) -> status.Outcome:
         film = Film(event.encoded_dataset(), str(event.request.AffectedSOPClassUID))
         return self._reporter.report(film)
+
+    def _open(self, event: evt.Event) -> None:
+        prepare_connection(event, self._settings.pacs_stall_s)
+        self._unheard[event.assoc] = self._end_in(self._settings.pacs_stall_s, event.assoc)
+
+    def _hear(self, event: evt.Event) -> None:
+        if timer := self._unheard.pop(event.assoc, None):
+            timer.cancel()
+
+    def _cut_off(self, event: evt.Event) -> None:
+        self._end_in(_PARTING_S, event.assoc)
+
+    @staticmethod
+    def _end_in(seconds: float, association: Any) -> threading.Timer:
+        """Close a connection in a while, whatever is being read from it.
+
+        Whoever sends a PDU byte by byte keeps the thread busy that would notice how long it takes.
+        """
+        timer = threading.Timer(seconds, end_connection, [association])
+        timer.daemon = True
+        timer.start()
+        return timer
 
     def _begin(self, event: evt.Event) -> None:
         visit = self._visits[event.assoc] = _Visit(next(self._numbers))
@@ -182,10 +210,11 @@ class Node:
             visit.arriving = 0
 
     def _end(self, event: evt.Event) -> None:
+        self._hear(event)
         visit = self._visits.pop(event.assoc, None)
         if visit is None:
             return
-        if event.assoc.is_aborted:
+        if not event.assoc.is_released:  # aborted by either side, or its connection was lost
             self._watch.count_association("aborted")
         log.info(
             "association %d ended: %d films, %d reported, %.1f s",
@@ -194,14 +223,3 @@ class Node:
             visit.reported,
             time.monotonic() - visit.begun,
         )
-
-
-def _server_tls(settings: PacsSettings) -> ssl.SSLContext | None:
-    if settings.pacs_tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.pacs_tls_certificate, settings.pacs_tls_key)
-    if settings.pacs_tls_authority:
-        context.load_verify_locations(settings.pacs_tls_authority)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context

@@ -10,7 +10,7 @@ from app.pacs import status
 from app.pacs.destination import NotDelivered
 from app.pacs.film import UnreadableFilm, read_header
 from app.pacs.heat_map import capture_of
-from app.pacs.report import report_of_answer, report_of_refusal
+from app.pacs.report import MANUFACTURER, report_of_answer, report_of_refusal
 from app.pacs.service import Refusal, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Reporter:
             return status.UNREADABLE._replace(comment=f"Cannot be understood: {error}")
         if str(header.SOPClassUID) != film.sop_class:
             return status.WRONG_CLASS
+        if header.get("Manufacturer") == MANUFACTURER:  # an archive that routes all that it gets
+            return status.OWN_WORK
         try:
             return self._answer(header, film, until)
         except ServiceUnavailable as error:
@@ -72,7 +74,8 @@ class Reporter:
         if isinstance(answer, Refusal):
             if not self._settings.pacs_report_refusals:
                 return status.REFUSED._replace(comment=answer.title)
-            self._destination.send([report_of_refusal(header, answer, version=self._version)])
+            report = report_of_refusal(header, answer, version=self._version)
+            self._destination.send([report], until=until)
             return status.REFUSAL_REPORTED
         model = self._service.model(answer, until=until)
         documents = [report_of_answer(header, answer, model, version=self._version)]
@@ -86,5 +89,5 @@ class Reporter:
                     version=self._version,
                 )
             )
-        self._destination.send(documents)
+        self._destination.send(documents, until=until)
         return status.REPORTED

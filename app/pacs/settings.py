@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.settings import PREFIX, read_environment
 from app.xray.errors import SettingsError
-
-PREFIX = "CXR_"
 
 _TITLE = r"^[!-\[\]-~]([ -\[\]-~]{0,14}[!-\[\]-~])?$"
 """An application entity's title (PS3.5 6.2): 1 to 16 printable characters, no backslash."""
@@ -140,20 +139,9 @@ def read_pacs_settings(**overrides: Any) -> PacsSettings:
     Raises:
         SettingsError: a value is not allowed; names the variable, the value and what is.
     """
-    try:
-        settings = PacsSettings(**overrides)
-    except ValidationError as error:
-        raise SettingsError("\n".join(_explain(detail) for detail in error.errors())) from error
+    settings = read_environment(PacsSettings, **overrides)
     if settings.pacs_destination is None:
         raise SettingsError(
             "CXR_PACS_DESTINATION is not set: name where reports go, AET@host:port or a URL"
         )
     return settings
-
-
-def _explain(detail: Any) -> str:
-    field = str(*detail["loc"][:1])
-    if not field:  # the check that looks at two of them
-        return str(detail["msg"])
-    value = "***" if field == "pacs_service_key" else repr(detail["input"])
-    return f"{PREFIX}{field.upper()}={value}: {detail['msg']}"

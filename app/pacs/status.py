@@ -36,6 +36,7 @@ TOO_LARGE: Final = Outcome("too-large", 0xA702, "The film is larger than this no
 WRONG_CLASS: Final = Outcome("wrong-class", 0xA900, "The data set is of another SOP class")
 UNREADABLE: Final = Outcome("unreadable", 0xC000, "The data set cannot be understood")
 REFUSED: Final = Outcome("refused", 0xC001, "The service does not answer for this film")
+OWN_WORK: Final = Outcome("own-work", 0xC003, "The node made this itself: it is no film")
 FAULT: Final = Outcome("fault", 0xC002, "A fault of the node; its log has it")
 
 OUTCOMES: Final = (
@@ -48,5 +49,6 @@ OUTCOMES: Final = (
     WRONG_CLASS,
     UNREADABLE,
     REFUSED,
+    OWN_WORK,
     FAULT,
 )

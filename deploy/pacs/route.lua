@@ -1,6 +1,6 @@
--- Every film that arrives goes to the node; what the node sends back is a report, and stays.
+-- Every film that arrives goes to the node; what the node made itself stays where it is.
 function OnStoredInstance(instanceId, tags, metadata)
-  if metadata['RemoteAET'] ~= 'CXR' then
+  if tags['Manufacturer'] ~= 'cxr-inference' then
     SendToModality(instanceId, 'cxr')
   end
 end

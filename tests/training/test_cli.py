@@ -12,7 +12,7 @@ import pytest
 
 from app.xray.checkpoint import read_checkpoint
 from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
-from tests.networks import build_tiny, write_tiny_checkpoint
+from tests.networks import build_tiny, write_taught_checkpoint, write_tiny_checkpoint
 from training.cli import main
 
 if TYPE_CHECKING:
@@ -164,15 +164,16 @@ def test_evaluate_needs_no_other_split_than_the_one_it_judges(
 
 
 def test_calibrate_writes_a_copy_where_it_is_told_to(
-    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = tiny_checkpoint.read_bytes()
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
+    before = model.read_bytes()
     out = tmp_path / "calibrated.h5"
-    flags = ["--data", str(data), "--model", str(tiny_checkpoint), "--out", str(out)]
+    flags = ["--data", str(data), "--model", str(model), "--out", str(out)]
     assert main(["calibrate", *flags]) == 0
-    assert tiny_checkpoint.read_bytes() == before
+    assert model.read_bytes() == before
     assert read_checkpoint(out).contract.operating_points
-    assert f"written to {out}; {tiny_checkpoint} is as it was" in capsys.readouterr().out
+    assert f"written to {out}; {model} is as it was" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("out", ["calibrated.txt", "nowhere/calibrated.h5", "a.weights.h5"])
@@ -185,9 +186,9 @@ def test_calibrate_refuses_a_wrong_out_before_it_reads_anything(
 
 
 def test_calibrate_prints_before_and_after(
-    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
     assert main(["calibrate", "--data", str(data), "--model", str(model)]) == 0
     printed = capsys.readouterr().out
     assert "ECE on test" in printed
@@ -384,10 +385,10 @@ def test_evaluate_judges_unseen_alone_where_it_is_asked_to(
 
 
 def test_calibrate_reads_no_picture_of_unseen(
-    data: Path, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for path in (add_unseen(data) / "unseen/COVID").iterdir():
         path.write_bytes(b"hello")
-    model = shutil.copy(tiny_checkpoint, tmp_path / "model.h5")
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
     assert main(["calibrate", "--data", str(data), "--model", str(model)]) == 0
     assert "unseen" not in capsys.readouterr().out

@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.xray.errors import TrainingError
 from training.commands.flags import add_data
 from training.data.folder import SPLITS, find_files
+from training.data.manifest import sources_of
 from training.report.document import with_interval
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from rich.console import Console
 
+    from app.xray.contract import ModelContract
+    from training.commands.judge import Judge
     from training.evaluation.evaluate import Evaluation
+    from training.evaluation.sample import Found
 
 HELP: Final = "fit temperature, operating points and gate of a checkpoint anew"
+_OF_HOW_SURE: Final = frozenset({"ece", "brier"})
+"""Figures that are another's once temperature and points are."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `calibrate`."""
     add_data(parser)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--left-out",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="fit on what these runs of fit --leave-out answer for the sources they did not know",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="the calibrated checkpoint (written over --model)"
     )
@@ -37,39 +52,49 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """
     out = options.out or options.model
     refuse_bad_out(out, options.data)
-    found = calibrate_checkpoint(options.model, options.data, console, out)
+    found = calibrate_checkpoint(options.model, options.data, console, out, options.left_out)
+
+    from training.report.terminal import print_sets
+
+    on = found.evaluation.split
     for name, evaluation in (
         ("as it was", found.before),
-        ("likeliest on val", found.likeliest),
+        ("likeliest", found.likeliest),
         ("taken: the nearest to 1 within one standard error", found.evaluation),
     ):
         temperature, ece = evaluation.contract.temperature, evaluation.headline["ece"]
-        line = f"temperature {temperature:.3f}, ECE on test {with_interval(ece)}: {name}"
+        line = f"temperature {temperature:.3f}, ECE on {on} {with_interval(ece)}: {name}"
         console.print(line, highlight=False, soft_wrap=True)
     for name, point in found.evaluation.contract.operating_points.items():
         console.print(f"operating point {point:.3f}: {name}", highlight=False, markup=False)
+    print_sets(found.sets, found.before.contract, found.evaluation.contract, console)
     written = (
         f"written to {out}; {options.model} is as it was"
         if out != options.model
         else f"written into {out}, which has another SHA-256 now: a card or a CXR_MODEL_SHA256 "
         "that names the old one is out of date"
     )
-    console.print(
-        written,
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    console.print(written, highlight=False, markup=False, soft_wrap=True)
 
 
 class Calibrated(NamedTuple):
-    """What a checkpoint is worth on test, calibrated as it now is, and with other temperatures."""
+    """What a checkpoint is worth on test, calibrated as it now is, and with other temperatures.
+
+    On val where a hospital's own sample has no test.
+    """
 
     evaluation: Evaluation
     before: Evaluation
     """As it was."""
     likeliest: Evaluation
-    """With the temperature that val alone finds likeliest."""
+    """With the temperature that the sample alone finds likeliest."""
+    sets: Found
+    """Prediction sets of pictures that the points they are made by were not fitted on."""
+
+
+def is_own_sample(data: Path) -> bool:
+    """Whether `data` is a hospital's own: pictures to calibrate on, and none to train on."""
+    return not (data / "train").exists() and (data / "val").is_dir()
 
 
 def refuse_bad_out(out: Path, data: Path) -> None:
@@ -79,47 +104,108 @@ def refuse_bad_out(out: Path, data: Path) -> None:
         DatasetError: as `find_files`.
         TrainingError: `out` cannot be a checkpoint's name, or there is no such folder.
     """
-    find_files(data)
+    find_files(data, _splits(data))
     if out.suffix not in {".h5", ".hdf5"} or out.name.endswith(".weights.h5"):
         raise TrainingError(f"--out: expected a name that ends in .h5, not {out}")
     if not out.absolute().parent.is_dir():
         raise TrainingError(f"--out: {out.parent}: no such folder")
 
 
+def _splits(data: Path) -> tuple[str, ...]:
+    if not is_own_sample(data):
+        return SPLITS
+    return tuple(split for split in SPLITS if (data / split).is_dir())
+
+
 def calibrate_checkpoint(
-    model: Path, data: Path, console: Console, out: Path | None = None
+    model: Path,
+    data: Path,
+    console: Console,
+    out: Path | None = None,
+    left_out: Sequence[Path] = (),
 ) -> Calibrated:
     """Fit temperature, operating points and gate of the checkpoint at `model` on `data`.
 
-    They are written into a copy at `out`, or else into `model` itself. Its weights stay what they
-    are. The figures on test are written into its contract too, with the known answers and, where
-    this CPU can tell, the layer from which on bf16 will do.
+    On val; or with the runs `left_out` on what these answer for the sources that they did not know,
+    too. They are written into a copy at `out`, or else into `model` itself. Its weights stay what
+    they are. The figures on test are written into its contract too, with the known answers and,
+    where this CPU can tell, the layer from which on bf16 will do.
+
+    Where `data` is a hospital's own sample, `DATA/val/CLASS/*` without a train split, only
+    temperature and operating points are fitted: the gate stays as it is, and so does what was found
+    on the data of training.
 
     Raises:
         CheckpointError, DatasetError: as `Judge`.
-        TrainingError: the checkpoint says that it was trained on other data, or cannot be written.
+        TrainingError: the checkpoint says that it was trained on other data, or cannot be written;
+            or as `refuse_misfit` and `pool_left_out`.
     """
     from training.commands.judge import Judge
-    from training.evaluation.calibrate import calibrate, likeliest_temperature
+    from training.commands.left_out import pool_left_out
+    from training.evaluation.calibrate import (
+        calibrate,
+        calibrate_answers,
+        fit_answers,
+        likeliest_temperature,
+    )
     from training.evaluation.caveats import few_pictures
     from training.evaluation.evaluate import evaluate
-    from training.evaluation.precision import find_cut
+    from training.evaluation.misfit import refuse_misfit
+    from training.evaluation.sample import OWN, VAL, Sample, find_coverage
     from training.network.export import rewrite_contract
     from training.report.terminal import report_caveats
 
-    judge = Judge(model, data, SPLITS, console)
+    is_own = is_own_sample(data)
+    if is_own and left_out:
+        raise TrainingError(f"{data}: has no train split; --left-out is for the data of training")
+    judge = Judge(model, data, _splits(data), console)
     before = judge.checkpoint.contract
-    if before.dataset and before.dataset.fingerprint != judge.dataset.summary.fingerprint:
-        raise TrainingError(f"{data}: not the data that {model} was trained on, by its fingerprint")
-    labels, val = judge.dataset.splits["val"].labels, judge.answers("val")
-    report_caveats(few_pictures(before.classes, labels), console)
-    contract = calibrate(before, labels, val, judge.answers("train"))
-    temperature = likeliest_temperature(before, labels, val.raw)
-    likeliest = contract.model_copy(update={"temperature": temperature})
-    answers, test = judge.answers("test"), judge.dataset.splits["test"]
-    found = Calibrated(
-        *(evaluate(answers, test, each, judge.sources) for each in (contract, before, likeliest))
+    trained_on = before.dataset and before.dataset.fingerprint
+    if trained_on and trained_on != judge.dataset.summary.fingerprint and not is_own:
+        raise TrainingError(
+            f"{data}: not the data that {model} was trained on, by its fingerprint; a sample of "
+            "your own hospital is a folder with val/CLASS/* and no train"
+        )
+    known, val = judge.dataset.splits["val"], judge.answers("val")
+    sources = sources_of(known.files, judge.sources)
+    report_caveats(few_pictures(before.classes, known.labels, gate=not is_own), console)
+    sample = Sample.of_split(known.labels, val.raw, sources, OWN if is_own else VAL)
+    try:
+        refuse_misfit(before, sample)
+    except TrainingError as error:
+        raise TrainingError(f"{model} is not calibrated: {error}") from error
+    if left_out:
+        sample = pool_left_out(judge, data, sample, left_out, console)
+    contract = (
+        calibrate_answers(before, sample)
+        if is_own
+        else calibrate(before, sample, val, judge.answers("train"))
     )
+    likeliest = contract.model_copy(
+        update={
+            "temperature": likeliest_temperature(before, sample.labels, sample.raw, sample.weights)
+        }
+    )
+    judged = "test" if "test" in judge.dataset.splits else "val"
+    answers = val if judged == "val" else judge.answers(judged)
+    taken, as_it_was, by_sample = (
+        evaluate(answers, judge.dataset.splits[judged], each, judge.sources)
+        for each in (contract, before, likeliest)
+    )
+    sets = find_coverage(sample, lambda part: fit_answers(before, part))
+    found = Calibrated(taken, as_it_was, by_sample, sets)
+    changes = _as_elsewhere(before, judge) if is_own else _as_found(found, judge, console)
+    try:
+        rewrite_contract(model, contract.model_copy(update=changes), out)
+    except OSError as error:
+        raise TrainingError(f"{out or model}: cannot be written: {error}") from error
+    return found
+
+
+def _as_found(found: Calibrated, judge: Judge, console: Console) -> dict[str, Any]:
+    """What else the contract says from now on, by the data of training."""
+    from training.evaluation.precision import find_cut
+
     cut = find_cut(judge.checkpoint, judge.dataset.splits["val"].pixels)
     console.print(
         f"bf16 from layer {cut.from_layer} on: {cut.same_label:.2%} of val's labels stay, a "
@@ -129,13 +215,15 @@ def calibrate_checkpoint(
         highlight=False,
         markup=False,
     )
-    changes = {
+    return {
         "metrics": found.evaluation.metrics,
         "known_answers": judge.runner.known_answers(),
         "precisions": {} if cut is None else {"bf16": cut},
     }
-    try:
-        rewrite_contract(model, contract.model_copy(update=changes), out)
-    except OSError as error:
-        raise TrainingError(f"{out or model}: cannot be written: {error}") from error
-    return found
+
+
+def _as_elsewhere(before: ModelContract, judge: Judge) -> dict[str, Any]:
+    """What else it says by a hospital's own sample: no figure of how sure it was elsewhere."""
+    metrics = {name: found for name, found in before.metrics.items() if name not in _OF_HOW_SURE}
+    known = before.known_answers or judge.runner.known_answers()
+    return {"metrics": metrics, "known_answers": known}

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from app.xray.contract import ModelContract
-from app.xray.errors import DatasetError, TrainingError
-from training.commands.flags import add_data
+from app.xray.errors import TrainingError
+from training.commands.flags import add_data, add_leave_out
 from training.data.audit.audit import judge
 from training.data.audit.picture import facts_of
 from training.data.dataset import load_dataset
 from training.data.folder import SPLITS, UNSEEN, find_files, splits_in
+from training.data.leaving_out import find_left_out
 from training.data.manifest import read_manifest, sources_of
 from training.recipes.config import FitConfig
 from training.recipes.files import DEFAULT, read_recipe
-from training.report.words.audit import spell_count, spell_leak
 
 if TYPE_CHECKING:
     import argparse
@@ -28,14 +28,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from training.data.audit.audit import Audit
     from training.data.audit.picture import Facts
     from training.evaluation.examine import Examination
 
 HELP: Final = "train a checkpoint and judge it on the test split"
 BEST: Final = "best_model.h5"
-LEAKS_NAMED: Final = 3
-"""So many leaks a refusal spells out."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +61,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--strict", action="store_true", help="end at an unreadable picture")
     parser.add_argument("--allow-leaks", action="store_true", help="train though check finds leaks")
+    add_leave_out(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on with the run in --out, if it was stopped"
     )
@@ -120,22 +118,29 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
 
     Raises:
         DatasetError: as `load_dataset` and `read_manifest`, or the audit found a leak and
-            `config.allow_leaks` is not set.
+            `config.allow_leaks` is not set; or as `find_left_out`.
         TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
             the data; or as `choose_strategy` and `refuse_other_run`. Nothing has been written then.
     """
     from app.xray.checkpoint import read_checkpoint
     from app.xray.network import build_network
     from training.evaluation.calibrate import calibrate
-    from training.evaluation.caveats import all_caveats
+    from training.evaluation.caveats import all_caveats, without_sources
     from training.evaluation.examine import examine
     from training.evaluation.precision import find_cut
+    from training.evaluation.sample import Sample
     from training.network.device import precision
     from training.network.export import export_checkpoint, rewrite_contract
     from training.network.mobilenet import build_mobilenet
     from training.network.runner import Runner
     from training.report.folder import begin_folder, fill_folder, refuse_other_run
-    from training.report.terminal import report_caveats, report_skipped, track
+    from training.report.terminal import (
+        refuse_leaks,
+        report_caveats,
+        report_left_out,
+        report_skipped,
+        track,
+    )
     from training.train.loop import train, trained_file
     from training.train.repeatable import make_repeatable, now, versions
     from training.train.sampling import class_weights
@@ -154,6 +159,7 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
 
     classes, _ = find_files(config.data)
     contract = contract_of(config, classes)
+    left_out = find_left_out(config.data, config.leave_out)
     manifest = read_manifest(config.data)
     sources = manifest.sources if manifest else {}
     network = build_mobilenet(
@@ -174,6 +180,8 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
     report_skipped(dataset, console)
     audit = judge(config.data, facts, dataset.skipped, manifest)
     refuse_leaks(audit, config, console)
+    dataset = left_out.without(dataset)
+    report_left_out(left_out, console)
     known, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
@@ -191,9 +199,11 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
     runner = Runner(network, contract, track(console, "running"))
     answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
     found = all_caveats(contract.classes, (known.labels, known_sources), val.labels, audit)
+    found += without_sources(config.leave_out)
     report_caveats(found, console)
     contract = contract.model_copy(update={"caveats": found})
-    contract = calibrate(contract, val.labels, answers["val"], answers["train"])
+    sample = Sample.of_split(val.labels, answers["val"].raw, sources_of(val.files, sources))
+    contract = calibrate(contract, sample, answers["val"], answers["train"])
     judged = {name: (split, answers[name]) for name, split in dataset.splits.items()}
     examination = examine(
         runner, contract, judged["train"], judged["test"], sources, judged.get(UNSEEN)
@@ -220,27 +230,6 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
 def is_finished(folder: Path) -> bool:
     """Whether a run's folder has its result."""
     return (folder / BEST).is_file()
-
-
-def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
-    """End before anything is trained where the audit found a leak, or warn if leaks are allowed.
-
-    Raises:
-        DatasetError: there are leaks, and `config.allow_leaks` is not set; names the first.
-    """
-    from training.report.terminal import print_audit
-
-    if config.allow_leaks and audit.has_leaks:
-        print_audit(audit, console)
-    elif audit.has_leaks:
-        first = "; ".join(spell_leak(leak) for leak in audit.leaks[:LEAKS_NAMED])
-        raise DatasetError(
-            f"{config.data}: {spell_count(len(audit.leaks), 'leak')}: {first}. "
-            f"`python -m training check --data {config.data}` names all; "
-            "--allow-leaks trains all the same"
-        )
-    else:
-        console.print(f"no leak in {spell_count(audit.pictures, 'picture')}", highlight=False)
 
 
 def contract_of(config: FitConfig, classes: Sequence[str]) -> ModelContract:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def add_data(command: argparse.ArgumentParser) -> None:
@@ -23,8 +20,30 @@ def add_trial(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--held-out",
-        type=lambda text: tuple(filter(None, text.split(","))),
+        type=split_names,
         default=(),
         metavar="SOURCE,SOURCE",
         help="train without these, and judge on them",
     )
+
+
+def add_leave_out(command: argparse.ArgumentParser) -> None:
+    """`--leave-out`: sources that a run is not to know, at least one where it is given."""
+    command.add_argument(
+        "--leave-out",
+        type=_some_names,
+        metavar="SOURCE,SOURCE",
+        help="train and validate without these, or SOURCE:COLLECTION; see calibrate --left-out",
+    )
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """The names between commas, without blanks around them and empty ones."""
+    return tuple(filter(None, (name.strip() for name in text.split(","))))
+
+
+def _some_names(text: str) -> tuple[str, ...]:
+    """The names between commas, each once and in the order of the alphabet: a run is told by it."""
+    if not (names := split_names(text)):
+        raise argparse.ArgumentTypeError("expected names of sources, with commas between them")
+    return tuple(sorted(set(names)))

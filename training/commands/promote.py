@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +13,6 @@ from app.xray.errors import TrainingError
 from app.xray.replacing import replacing
 from training.commands.flags import add_data
 from training.data.folder import UNSEEN, find_files, splits_in
-from training.recipes.config import FitConfig
 
 if TYPE_CHECKING:
     import argparse
@@ -82,14 +80,15 @@ def promote(
     are now val or test; the card says so.
 
     Raises:
-        TrainingError: `run`, `beside` or `notes` lacks what is needed, or `data` is not what `run`
-            was trained on.
+        TrainingError: `run`, `beside` or `notes` lacks what is needed, `data` is not what `run`
+            was trained on, or `run` left sources out.
         CheckpointError, DatasetError: as `Judge`.
     """
     find_files(data, splits_in(data))
 
     from training.commands.judge import Judge
     from training.report.card import render_card
+    from training.report.folder import read_settings
 
     card_path, current = into / "MODEL_CARD.md", into / "best_model.h5"
     if into.exists() and not into.is_dir():
@@ -97,7 +96,12 @@ def promote(
     for path in (card_path, current):
         if path.is_dir():
             raise TrainingError(f"{path}: a folder where a file is to be written")
-    settings = _read_settings(run)
+    settings = read_settings(run)
+    if settings.leave_out:
+        raise TrainingError(
+            f"{run}: was trained without {', '.join(settings.leave_out)}, to calibrate another by; "
+            "it is not to be served"
+        )
     text = _read_text(notes) if notes else ""
     candidate = Judge(run / "best_model.h5", data, splits_in(data), console)
     described = candidate.checkpoint.contract.dataset
@@ -132,9 +136,10 @@ def promote(
 
 def _compare(ours: Examination, run: Path, data: Path, console: Console) -> Section:
     from training.commands.judge import Judge
+    from training.report.folder import read_settings
     from training.report.words.comparison import compare
 
-    recipe = _read_settings(run).recipe
+    recipe = read_settings(run).recipe
     name = f"recipe {Path(recipe).stem}" if recipe else run.name
     splits = [split for split in splits_in(data) if split in {"train", "test", UNSEEN}]
     theirs = Judge(run / "best_model.h5", data, splits, console).examine("test")
@@ -151,14 +156,6 @@ def _merits(judge: Judge) -> tuple[float, float, bool, bool]:
     balanced = np.mean([list(each.balanced_accuracy.values()) for each in found])
     reached = np.mean([accuracy(each.labels, each.probabilities) for each in found])
     return float(balanced), float(reached), contract.is_calibrated, contract.ood is not None
-
-
-def _read_settings(run: Path) -> FitConfig:
-    path = run / "config.json"
-    try:
-        return FitConfig.model_validate(json.loads(path.read_text())["settings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
 
 
 def _read_text(path: Path) -> str:

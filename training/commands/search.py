@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from app.xray.errors import TrainingError
 from training.commands.flags import add_trial
-from training.commands.trial import KNOWN
 from training.data.fingerprint import fingerprint_of
 from training.data.folder import find_files
+from training.data.leaving_out import KNOWN
 from training.recipes.files import read_recipe, recipe_names
 from training.recipes.trials import TRIALS, digest_of, key_of, read_trials, trials_folder
 

@@ -7,13 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from app.xray.errors import DatasetError
 from training.commands.flags import add_data, add_trial
-from training.data.dataset import Split, load_dataset
+from training.data.dataset import load_dataset
 from training.data.fingerprint import fingerprint_of
 from training.data.folder import find_files
+from training.data.leaving_out import KNOWN, find_left_out
 from training.data.manifest import read_sources, sources_of
 from training.recipes.config import FitConfig
 from training.recipes.files import read_recipe
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     from training.recipes.files import RecipeFile
 
 HELP: Final = "try one recipe, and note what it reached on val"
-
-KNOWN: Final = ("train", "val")
-"""The splits that a trial sees; test has no part in a choice."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -82,8 +77,7 @@ def run_trial(
     Those are left out of training and of what chooses the epoch.
 
     Raises:
-        DatasetError: as `load_dataset`, or without the sources held out a class is left without
-            pictures, or one of them is not there.
+        DatasetError: as `load_dataset` and `find_left_out`.
         TrainingError: the weights do not fit.
     """
     from app.xray.checkpoint import read_checkpoint
@@ -104,17 +98,11 @@ def run_trial(
         make_repeatable(config.seed)
         classes, _ = find_files(data, KNOWN)
         contract = contract_of(config, classes)
-        sources = read_sources(data)
+        left_out, sources = find_left_out(data, held_out), read_sources(data)
         dataset = load_dataset(data, contract, splits=KNOWN, track=track(console, "decoding"))
         report_skipped(dataset, console)
-        known, val = (dataset.splits[split] for split in KNOWN)
-        unseen = val
-        if held_out:
-            (known, more), (val, unseen) = (
-                _part(split, sources, held_out) for split in (known, val)
-            )
-            unseen = _join(more, unseen)
-            _refuse_unless_taught(known, val, unseen, classes, sources, held_out)
+        known, val = (left_out.without(dataset).splits[split] for split in KNOWN)
+        unseen = left_out.only(dataset) if held_out else val
         started = time.monotonic()
         network = build_mobilenet(
             len(classes),
@@ -146,42 +134,3 @@ def _trial(command: str, minutes: float, found: Evaluation) -> Trial:
         macro_auroc=macro_auroc_of_those_present(found.labels, found.probabilities),
         balanced_accuracy=found.balanced_accuracy,
     )
-
-
-def _part(split: Split, sources: dict[str, str], held_out: Sequence[str]) -> tuple[Split, Split]:
-    """The pictures of all other sources, and those of the sources held out."""
-    out = np.isin(np.array(sources_of(split.files, sources) or [""] * len(split)), held_out)
-    return _choose(split, ~out), _choose(split, out)
-
-
-def _choose(split: Split, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Split:
-    files = tuple(np.array(split.files)[chosen].tolist())
-    return Split(files, split.labels[chosen], split.pixels[chosen])
-
-
-def _join(one: Split, other: Split) -> Split:
-    return Split(
-        one.files + other.files,
-        np.concatenate([one.labels, other.labels]),
-        np.concatenate([one.pixels, other.pixels]),
-    )
-
-
-def _refuse_unless_taught(
-    known: Split,
-    val: Split,
-    unseen: Split,
-    classes: Sequence[str],
-    sources: dict[str, str],
-    held_out: Sequence[str],
-) -> None:
-    if missing := set(held_out) - set(sources_of(unseen.files, sources)):
-        raise DatasetError(
-            f"--held-out {','.join(sorted(missing))}: no picture of train or val is of that source"
-        )
-    for split in (known, val):
-        for label, name in enumerate(classes):
-            if not (split.labels == label).any():
-                raise DatasetError(
-                    f"--held-out {','.join(held_out)}: no picture of {name} is left to learn from"
-                )

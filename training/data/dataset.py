@@ -68,6 +68,11 @@ class Split:
             return self.pixels.view(np.uint8)  # the same, by the name that mypy wants
         return np.rint(self.pixels).clip(0, 255).astype(np.uint8)
 
+    def choose(self, chosen: NDArray[np.bool_]) -> Split:
+        """Those pictures for which `chosen`, bool (n,), is true."""
+        files = tuple(file for file, is_chosen in zip(self.files, chosen, strict=True) if is_chosen)
+        return Split(files, self.labels[chosen], self.pixels[chosen])
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_CELLS: Final = ("source", "patient", "split", "label", "collection")
 UNKNOWN: Final = "unknown"
 """The source of a picture that the manifest does not name."""
 
@@ -27,6 +28,7 @@ class Row:
     patient: str
     split: str
     label: str
+    collection: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def read_manifest(root: Path, path: Path | None = None) -> Manifest | None:
     """The manifest at `path`, or else at `root/manifest.csv`; None where the latter is not there.
 
     The columns `file` and `source` must be there, and `patient` too where `path` is given;
-    `split` and `label` may.
+    `split`, `label` and `collection` may.
 
     Raises:
         DatasetError: `path` is not there; a column is missing; the file is no CSV in UTF-8.
@@ -90,5 +92,5 @@ def sources_of(files: Sequence[str], sources: dict[str, str]) -> tuple[str, ...]
 
 
 def _row(cells: dict[str, str | None]) -> Row:
-    known = {name: cells.get(name) or "" for name in ("source", "patient", "split", "label")}
+    known = {name: cells.get(name) or "" for name in _CELLS}
     return Row(file=PurePosixPath(cells["file"] or "").as_posix(), **known)

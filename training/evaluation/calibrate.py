@@ -1,4 +1,4 @@
-"""What is fitted once the weights stand: temperature, operating points and the gate, on val."""
+"""What is fitted once the weights stand: temperature and operating points, and the gate on val."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from app.xray.contract import CalibratedOn
 from app.xray.gate import Gate, PackedArray
 from training.evaluation.metrics import negative_log_likelihoods
+from training.evaluation.sample import find_coverage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,68 +18,113 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.xray.contract import ModelContract
+    from training.evaluation.sample import Sample
     from training.network.runner import Answers
 
 SENSITIVITY: Final = 0.95
-"""The share of a class's val pictures that reach its operating point."""
+"""The share of a class's pictures that are to reach its operating point."""
 REFUSED_SHARE: Final = 0.02
 """The share of chest X-rays that the gate may refuse."""
 _AXES: Final = 32
-_BOUNDS: Final = (0.05, 20.0)
+BOUNDS: Final = (0.05, 20.0)
+"""Between which a temperature is looked for; one that lies there fits nothing."""
 _STEP: Final = 0.01
+_ROUNDING: Final = 1e-9
 
 
 def calibrate(
-    contract: ModelContract, labels: NDArray[np.int64], val: Answers, train: Answers
+    contract: ModelContract, sample: Sample, val: Answers, train: Answers
 ) -> ModelContract:
-    """`contract` with temperature, operating points and gate, from the answers to val and train."""
-    temperature = fit_temperature(contract, labels, val.raw)
-    scaled = contract.model_copy(update={"temperature": temperature})
-    points = fit_operating_points(contract.classes, labels, scaled.calibrate(val.raw))
+    """`contract` with temperature and points from `sample`, the gate from val and train."""
     gate = fit_gate(train.summaries, val.summaries)
     # Where val and train are all alike, a gate would refuse everything else.
-    found = {"operating_points": points, "ood": gate if gate.threshold > 0 else None}
-    return scaled.model_copy(update=found)
+    found = {"ood": gate if gate.threshold > 0 else None}
+    return calibrate_answers(contract, sample).model_copy(update=found)
+
+
+def calibrate_answers(contract: ModelContract, sample: Sample) -> ModelContract:
+    """`contract` with temperature and operating points from `sample`, and what it says of them."""
+    found = find_coverage(sample, lambda part: fit_answers(contract, part))
+    described = CalibratedOn(
+        split=sample.split,
+        pictures=len(sample.labels),
+        sources_left_out=sample.left_out,
+        coverage_asked=SENSITIVITY,
+        coverage_found=found.coverage,
+    )
+    return fit_answers(contract, sample).model_copy(update={"calibrated_on": described})
+
+
+def fit_answers(contract: ModelContract, sample: Sample) -> ModelContract:
+    """`contract` with the temperature and the operating points that `sample` tells.
+
+    A class of which it has no picture has no operating point then.
+    """
+    temperature = fit_temperature(contract, sample.labels, sample.raw, sample.weights)
+    scaled = contract.model_copy(update={"temperature": temperature})
+    points = fit_operating_points(
+        contract.classes, sample.labels, scaled.calibrate(sample.raw), sample.weights
+    )
+    return scaled.model_copy(update={"operating_points": points})
 
 
 def fit_temperature(
-    contract: ModelContract, labels: NDArray[np.int64], raw: NDArray[np.float32]
+    contract: ModelContract,
+    labels: NDArray[np.int64],
+    raw: NDArray[np.floating],
+    weights: NDArray[np.float64] | None = None,
 ) -> float:
     """The temperature nearest to 1 that these pictures cannot tell from the likeliest one.
 
-    Temperature scaling minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
+    Temperature scaling minimises the negative log-likelihood (Guo et al. 2017, section 4.2), here
+    with each picture weighing as much as `weights` says, float64 (n,); None: all alike. Where all
+    answers are right, nothing is told of how sure they may be, and 1 it is.
     """
-    best = likeliest_temperature(contract, labels, raw)
+    if (raw.argmax(axis=1) == labels).all():
+        return 1.0
+    best = likeliest_temperature(contract, labels, raw, weights)
     steps = max(1, round(abs(best - 1) / _STEP))
     share = smallest_share(
-        lambda share: _losses(1 + share * (best - 1), contract, labels, raw), steps
+        lambda share: _losses(1 + share * (best - 1), contract, labels, raw), steps, weights
     )
     return float(1 + share * (best - 1))
 
 
-def smallest_share(losses: Callable[[float], NDArray[np.float64]], steps: int) -> float:
+def smallest_share(
+    losses: Callable[[float], NDArray[np.float64]],
+    steps: int,
+    weights: NDArray[np.float64] | None = None,
+) -> float:
     """How much of a correction is made, 0 to 1 in so many steps; `losses` are then each picture's.
 
     A few hundred pictures, of which the network gets a few dozen wrong, do not tell the minimum of
     the mean loss well. So the least is taken whose mean lies within one standard error of that
     with all of it, over the pictures' differences (the one-standard-error rule of Breiman et al.
-    1984, "Classification and Regression Trees", section 3.4.3).
+    1984, "Classification and Regression Trees", section 3.4.3). With `weights`, float64 (n,) that
+    sum to 1, both are those of the weighted mean.
     """
     least = losses(1)
+    weights = _alike(least) if weights is None else weights
     for share in np.linspace(0, 1, steps + 1).tolist():
         excess = losses(share) - least
-        if excess.mean() <= excess.std() / np.sqrt(len(excess)):
+        mean = weights @ excess
+        if mean <= np.sqrt(weights**2 @ (excess - mean) ** 2):
             return float(share)
     return 1.0
 
 
 def likeliest_temperature(
-    contract: ModelContract, labels: NDArray[np.int64], raw: NDArray[np.float32]
+    contract: ModelContract,
+    labels: NDArray[np.int64],
+    raw: NDArray[np.floating],
+    weights: NDArray[np.float64] | None = None,
 ) -> float:
-    """The temperature with the least mean negative log-likelihood of these pictures."""
+    """The temperature with the least weighted mean negative log-likelihood, within `BOUNDS`."""
     found = minimize_scalar(
-        lambda temperature: _losses(temperature, contract, labels, raw).mean(),
-        bounds=_BOUNDS,
+        lambda temperature: np.average(
+            _losses(temperature, contract, labels, raw), weights=weights
+        ),
+        bounds=BOUNDS,
         method="bounded",
     )
     return float(found.x)
@@ -87,22 +134,47 @@ def _losses(
     temperature: float,
     contract: ModelContract,
     labels: NDArray[np.int64],
-    raw: NDArray[np.float32],
+    raw: NDArray[np.floating],
 ) -> NDArray[np.float64]:
     scaled = contract.model_copy(update={"temperature": temperature})
     return negative_log_likelihoods(labels, scaled.calibrate(raw))
 
 
 def fit_operating_points(
-    classes: Sequence[str], labels: NDArray[np.int64], probabilities: NDArray[np.float64]
+    classes: Sequence[str],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
-    """For each class the highest threshold that `SENSITIVITY` of its pictures reach."""
+    """For each class the highest threshold that a further picture reaches in `SENSITIVITY` of all.
+
+    That is split conformal prediction by class (Vovk 2012, "Conditional validity of inductive
+    conformal predictors"): of n pictures that weigh alike, the ceil((n + 1) `SENSITIVITY`)-th
+    largest probability; with fewer pictures than that takes, the smallest. With `weights`, float64
+    (n,), it is the quantile of the weighted pictures (Tibshirani et al. 2019, "Conformal Prediction
+    Under Covariate Shift", section 2), the further one weighing as one of as many pictures as
+    weigh alike and tell the mean as well: (sum of w)^2 / (sum of w^2) (Kish 1965).
+
+    A class without a picture is left out.
+    """
+    weights = np.ones(len(labels)) if weights is None else weights
     points = {}
     for label, name in enumerate(classes):
-        reached = np.sort(probabilities[labels == label, label])[::-1]
-        last = int(np.ceil(SENSITIVITY * len(reached))) - 1
-        points[name] = float(np.floor(reached[last] * 1e6) / 1e6)
+        own = labels == label
+        if not own.any():
+            continue
+        order = np.argsort(probabilities[own, label])[::-1]
+        weighed = weights[own][order] / weights[own].sum()
+        count = 1 / (weighed**2).sum()
+        enough = weighed.cumsum() * count / (count + 1) >= SENSITIVITY - _ROUNDING
+        last = int(enough.argmax()) if enough.any() else len(order) - 1
+        reached = probabilities[own, label][order[last]]
+        points[name] = float(np.floor(reached * 1e6) / 1e6)
     return points
+
+
+def _alike(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.full(len(values), 1 / len(values))
 
 
 def fit_gate(train: NDArray[np.float32], val: NDArray[np.float32]) -> Gate:

@@ -36,10 +36,22 @@ def all_caveats(
     return (*few_pictures(classes, val), *_one_class(classes, *train), *_not_compared(audit))
 
 
-def few_pictures(classes: Sequence[str], labels: NDArray[np.int64]) -> list[str]:
-    """What a val split with these `labels` is too small for."""
+def without_sources(names: Sequence[str]) -> tuple[str, ...]:
+    """What a checkpoint says of itself that was trained without the sources `names`."""
+    if not names:
+        return ()
+    return (
+        f"it was trained without the pictures of {', '.join(names)}, to calibrate another by: it "
+        "is not to be served",
+    )
+
+
+def few_pictures(
+    classes: Sequence[str], labels: NDArray[np.int64], *, gate: bool = True
+) -> list[str]:
+    """What a val split with these `labels` is too small for; of a gate only where one is fitted."""
     found = []
-    if len(labels) < _ENOUGH_FOR_GATE:
+    if gate and len(labels) < _ENOUGH_FOR_GATE:
         found.append(
             f"val has {len(labels)} pictures: with fewer than {_ENOUGH_FOR_GATE} the gate refuses "
             f"more than {REFUSED_SHARE:.0%} of chest X-rays"

@@ -113,3 +113,5 @@ class FitConfig(Recipe):
     """Whether the figures of each epoch are written as TensorBoard's event files too."""
     allow_leaks: bool = False
     """Whether to train although the audit found leaks."""
+    leave_out: tuple[str, ...] = ()
+    """Sources, or SOURCE:COLLECTION, whose pictures have no part in training and validation."""

@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from pydantic import ValidationError
 
 from app.xray.errors import TrainingError
 from app.xray.preprocess import to_image
 from training.evaluation.mistakes import surest_mistakes
+from training.recipes.config import FitConfig
 from training.report.page import write_report
 from training.report.pictures.plots import plot_evaluation, plot_history
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from training.data.audit.audit import Audit
     from training.data.dataset import Dataset, Split
     from training.evaluation.examine import Examination
-    from training.recipes.config import FitConfig
     from training.report.pictures.plots import History, Keep
 
 _NOT_OF_THE_RESULT: Final = frozenset({"data", "out", "tensorboard"})
@@ -69,11 +70,14 @@ def refuse_other_run(config: FitConfig, contract: ModelContract, console: Consol
         TrainingError: there is no such run, or it is another: names what differs.
     """
     document = _read_config(config.out)
-    before, now = document["settings"], config.model_dump(mode="json")
+    now = config.model_dump(mode="json")
+    # A setting that there was not when the run was begun was what it is by default.
+    defaults = FitConfig(data=config.data, out=config.out).model_dump(mode="json")
+    before = {**defaults, **document["settings"]}
     for name, value in now.items():
-        if name not in _NOT_OF_THE_RESULT and before.get(name) != value:
+        if name not in _NOT_OF_THE_RESULT and before[name] != value:
             raise TrainingError(
-                f"{config.out}: the run that was stopped has {name} {json.dumps(before.get(name))},"
+                f"{config.out}: the run that was stopped has {name} {json.dumps(before[name])},"
                 f" not {json.dumps(value)}; resume it with the flags that it was begun with"
             )
     if contract.dataset and document["dataset"]["fingerprint"] != contract.dataset.fingerprint:
@@ -96,11 +100,26 @@ def read_keep(folder: Path) -> Keep:
     return "last" if _read_config(folder)["settings"].get("keep") == "last" else "best"
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_settings(folder: Path) -> FitConfig:
+    """What a run was told, from the `config.json` in its folder.
+
+    Raises:
+        TrainingError: there is none, or it is not what `fit` writes.
+    """
+    try:
+        return FitConfig.model_validate(_read_config(folder, ("settings",))["settings"])
+    except ValidationError as error:
+        path = folder / "config.json"
+        raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error
+
+
+def _read_config(
+    folder: Path, expected: tuple[str, ...] = ("settings", "dataset", "versions")
+) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        for name in ("settings", "dataset", "versions"):
+        for name in expected:
             dict(document[name])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: expected the config.json that fit writes: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from rich.padding import Padding
@@ -9,8 +10,17 @@ from rich.progress import track as rich_track
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from app.xray.errors import DatasetError
+from training.evaluation.sample import OWN
 from training.report.document import Caution, Table
-from training.report.words.audit import describe_leaks, describe_oddities, spell_verdict
+from training.report.words.audit import (
+    describe_leaks,
+    describe_oddities,
+    spell_count,
+    spell_leak,
+    spell_verdict,
+)
+from training.report.words.calibration import ADVICE, spell_ground
 from training.report.words.examination import sections
 
 if TYPE_CHECKING:
@@ -18,14 +28,20 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from app.xray.contract import ModelContract
     from training.data.audit.audit import Audit
     from training.data.dataset import Dataset
+    from training.data.leaving_out import LeftOut
     from training.evaluation.examine import Examination
+    from training.evaluation.sample import Found
+    from training.recipes.config import FitConfig
     from training.recipes.trials import Trial
     from training.report.document import Block, Section
 
 Item = TypeVar("Item")
 
+_LEAKS_NAMED: Final = 3
+"""So many leaks a refusal spells out."""
 _FIGURE: Final = len("0.000")
 
 
@@ -53,10 +69,48 @@ def report_skipped(dataset: Dataset, console: Console) -> None:
         )
 
 
+def report_left_out(left_out: LeftOut, console: Console) -> None:
+    """Say which sources a run is not to know, and how many pictures of train and val that takes."""
+    if left_out.names:
+        count = spell_count(len(left_out.files), "picture")
+        console.print(
+            f"left out of train and val: {', '.join(left_out.names)} ({count}); the checkpoint is "
+            "to calibrate another by, not to be served",
+            style="yellow", highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+
 def report_caveats(sentences: Iterable[str], console: Console) -> None:
     """Say what the data are too few for."""
     for sentence in sentences:
         console.print(sentence, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def print_sets(
+    found: Found, before: ModelContract, contract: ModelContract, console: Console
+) -> None:
+    """What prediction sets come to, by source and class, and what they did by the old points."""
+    sample, asked = found.sample, contract.calibrated_on
+    if asked is None or found.coverage is None:
+        console.print("too few pictures to tell how many sets hold the truth", style="yellow")
+    else:
+        as_it_was = before.prediction_sets(before.calibrate(sample.raw))
+        was = replace(found, sets=as_it_was)
+        console.print(
+            f"sets hold the truth in {found.coverage:.1%} ({asked.coverage_asked:.0%} asked), with "
+            f"{found.size:.2f} classes; as it was: {was.coverage:.1%}, {was.size:.2f}. "
+            f"{spell_ground(contract)}",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        rows = tuple(
+            (f"{source} / {contract.classes[label]}", f"{count:,}", f"{holds:.3f}", f"{size:.2f}")
+            for source, label, count, holds, size in found.pairs()
+        )
+        if rows:
+            head = ("pictures of", "number", "sets with the truth", "classes in a set")
+            console.print(_table(Table(head, rows)))
+    if not asked or asked.split != OWN:
+        console.print(ADVICE, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_examination(examination: Examination, console: Console) -> None:
@@ -70,6 +124,25 @@ def print_sections(said: Iterable[Section], console: Console) -> None:
         console.rule(Text(section.title), align="left")
         for block in section.blocks:
             _print(block, console)
+
+
+def refuse_leaks(audit: Audit, config: FitConfig, console: Console) -> None:
+    """End before anything is trained where the audit found a leak, or warn if leaks are allowed.
+
+    Raises:
+        DatasetError: there are leaks, and `config.allow_leaks` is not set; names the first.
+    """
+    if config.allow_leaks and audit.has_leaks:
+        print_audit(audit, console)
+    elif audit.has_leaks:
+        first = "; ".join(spell_leak(leak) for leak in audit.leaks[:_LEAKS_NAMED])
+        raise DatasetError(
+            f"{config.data}: {spell_count(len(audit.leaks), 'leak')}: {first}. "
+            f"`python -m training check --data {config.data}` names all; "
+            "--allow-leaks trains all the same"
+        )
+    else:
+        console.print(f"no leak in {spell_count(audit.pictures, 'picture')}", highlight=False)
 
 
 def print_audit(audit: Audit, console: Console) -> None:

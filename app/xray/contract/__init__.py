@@ -1,7 +1,7 @@
 """What a checkpoint promises of its input and output: the door."""
 
 from app.xray.contract.contract import ATTRIBUTE, DEFAULT_CLASSES, ModelContract, read_text
-from app.xray.contract.figures import DatasetSummary, Estimate, LowerPrecision
+from app.xray.contract.figures import CalibratedOn, DatasetSummary, Estimate, LowerPrecision
 from app.xray.contract.input_text import parse_input, spell_input
 from app.xray.contract.picture import RESIZINGS, PictureContract
 
@@ -9,6 +9,7 @@ __all__ = [
     "ATTRIBUTE",
     "DEFAULT_CLASSES",
     "RESIZINGS",
+    "CalibratedOn",
     "DatasetSummary",
     "Estimate",
     "LowerPrecision",

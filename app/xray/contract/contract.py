@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 import numpy as np
 from pydantic import Field, ValidationError, model_validator
 
-from app.xray.contract.figures import DatasetSummary, Estimate, LowerPrecision, Probability
+from app.xray.contract.figures import (
+    CalibratedOn,
+    DatasetSummary,
+    Estimate,
+    LowerPrecision,
+    Probability,
+)
 from app.xray.contract.outputs import Output, network_outputs, temper, to_probabilities
 from app.xray.contract.picture import PictureContract
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
@@ -51,6 +57,7 @@ class ModelContract(PictureContract):
     output: Output = "softmax"
     temperature: Annotated[float, Field(ge=0.05, le=100)] = 1.0
     operating_points: dict[str, Probability] = Field(default_factory=dict)
+    calibrated_on: CalibratedOn | None = None
     ood: Gate | None = None
     precisions: dict[Literal["bf16"], LowerPrecision] = Field(default_factory=dict)
     known_answers: tuple[tuple[Probability, ...], ...] = ()

@@ -45,3 +45,17 @@ class LowerPrecision(Frozen):
     same_label: Probability
     largest_difference: Probability
     pictures: Annotated[int, Field(gt=0)]
+
+
+class CalibratedOn(Frozen):
+    """What temperature and operating points were fitted on, and the share of sets with the truth.
+
+    `pictures` of `split`; those of `sources_left_out` were answered by networks that had not seen
+    these sources. `coverage_found` is on pictures that the points were not fitted on.
+    """
+
+    split: Annotated[str, Field(min_length=1)]
+    pictures: Annotated[int, Field(gt=0)]
+    sources_left_out: tuple[str, ...] = ()
+    coverage_asked: Probability
+    coverage_found: Probability | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import uvicorn
 from pydicom.uid import (
@@ -25,13 +27,19 @@ from app.pacs.reporter import Reporter
 from app.pacs.service import ServiceClient
 from app.pacs.settings import read_pacs_settings
 from app.pacs.watch import Watch
+from app.xray.contract import ModelContract
 from benchmarks.rig.dicom_peers import Archive
+from tests.live import served
+from tests.networks import write_tiny_checkpoint
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from pydicom import Dataset
     from starlette.requests import Request
+
+    from app.pacs.destination import Destination
 
 SHA256 = "7" * 64
 ANSWER = {
@@ -44,6 +52,7 @@ ANSWER = {
     "model": {"name": "best_model", "sha256": SHA256, "calibrated": True},
     "request_id": "1",
 }
+CAVEAT = "Elsewhere the tiny model is worth nothing."
 NOT_A_CHEST = {"title": "Not a chest X-ray", "detail": "Its distance is 3.", "status": 422}
 
 
@@ -87,18 +96,27 @@ class FakeService:
 class Sender:
     """A modality that sends films to the node, an association for each call."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        self.port, self.tls = port, tls
 
     @contextmanager
     def association(
-        self, *kinds: str, title: str = "CXR", calling: str = "MODALITY"
+        self,
+        *kinds: str,
+        title: str = "CXR",
+        calling: str = "MODALITY",
+        syntax: str = ExplicitVRLittleEndian,
     ) -> Iterator[Any]:
         entity = AE(ae_title=calling)
         entity.add_requested_context(Verification)
         for kind in kinds or (DigitalXRayImageStorageForPresentation,):
-            entity.add_requested_context(kind, ExplicitVRLittleEndian)
-        made = entity.associate("127.0.0.1", self.port, ae_title=title)
+            entity.add_requested_context(kind, syntax)
+        made = entity.associate(
+            "127.0.0.1",
+            self.port,
+            ae_title=title,
+            tls_args=(self.tls, "127.0.0.1") if self.tls else None,
+        )
         try:
             yield made
         finally:
@@ -107,7 +125,8 @@ class Sender:
 
     def send(self, film: Dataset) -> Dataset:
         """The status of a C-STORE of `film`; empty where the association was aborted."""
-        with self.association(str(film.SOPClassUID)) as association:
+        syntax = film.file_meta.TransferSyntaxUID
+        with self.association(str(film.SOPClassUID), syntax=syntax) as association:
             found: Dataset = association.send_c_store(film)
         return found
 
@@ -119,16 +138,19 @@ class Sender:
 
 
 @contextmanager
-def serving(application: Starlette) -> Iterator[str]:
-    """The address of `application`, served in a thread."""
+def serving(application: Starlette, **options: Any) -> Iterator[str]:
+    """The address of `application`, served in a thread; `options` are uvicorn's."""
     import socket
 
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="off"))
+    options = {"timeout_graceful_shutdown": 1, **options}
+    config = uvicorn.Config(application, log_config=None, lifespan="off", **options)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        scheme = "https" if config.is_ssl else "http"
+        yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)
@@ -142,6 +164,15 @@ def service() -> Iterator[FakeService]:
         fake.gate.set()
 
 
+@pytest.fixture(scope="session")
+def real_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """The service itself, with a tiny model, in a process of its own."""
+    contract = ModelContract.recipe_of_2022().model_copy(update={"caveats": (CAVEAT,)})
+    path = write_tiny_checkpoint(tmp_path_factory.mktemp("models") / "tiny.h5", contract)
+    with served(path) as client:
+        yield client
+
+
 @pytest.fixture
 def archive() -> Iterator[Archive]:
     fake = Archive()
@@ -153,14 +184,22 @@ def archive() -> Iterator[Archive]:
 class Rig:
     """A running node, and who it talks to."""
 
-    def __init__(self, node: Node, watch: Watch, service: FakeService, archive: Archive) -> None:
-        self.node, self.watch, self.service, self.archive = node, watch, service, archive
+    def __init__(
+        self,
+        node: Node,
+        watch: Watch,
+        destination: Destination,
+        service: FakeService,
+        archive: Archive,
+    ) -> None:
+        self.node, self.watch, self.destination = node, watch, destination
+        self.service, self.archive = service, archive
         self.sender = Sender(node.address[1])
 
 
 @pytest.fixture
 def start(service: FakeService, archive: Archive) -> Iterator[Callable[..., Rig]]:
-    nodes = []
+    started = []
 
     def start_one(**settings: Any) -> Rig:
         named = {
@@ -173,16 +212,27 @@ def start(service: FakeService, archive: Archive) -> Iterator[Callable[..., Rig]
         found = read_pacs_settings(**named)
         client = ServiceClient(found, version="1.2.3")
         watch = Watch(version="1.2.3", is_service_ready=client.is_ready)
-        reporter = Reporter(found, client, destination_of(found), version="1.2.3")
-        node = Node(found, reporter, watch)
+        destination = destination_of(found)
+        node = Node(found, Reporter(found, client, destination, version="1.2.3"), watch)
         node.start()
-        nodes.append(node)
-        return Rig(node, watch, service, archive)
+        started.append((node, client, destination))
+        return Rig(node, watch, destination, service, archive)
 
     yield start_one
-    for node in nodes:
+    for node, client, destination in started:
         node.drain()
         node.close()
+        client.close()
+        destination.close()
+
+
+def count_of(rig: Rig, what: str, outcome: str) -> float:
+    """What the node's metrics say of films or associations with an outcome."""
+    with serving(rig.watch.application()) as address:
+        text = httpx.get(f"{address}/metrics").text
+    found = re.search(rf'cxr_pacs_{what}_total\{{outcome="{outcome}"\}} (\S+)', text)
+    assert found, text
+    return float(found[1])
 
 
 def read(document: Dataset) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import yaml
 from kubernetes_validate import validate
 
 from app.pacs.node import SOP_CLASSES, SYNTAXES
-from app.pacs.settings import PREFIX, PacsSettings, read_pacs_settings
+from app.pacs.settings import PacsSettings, read_pacs_settings
 from app.pacs.status import OUTCOMES
+from app.settings import PREFIX
 from tests.live import ROOT
 
 PAGE = (ROOT / "docs/pacs.md").read_text()
@@ -43,6 +45,13 @@ def test_the_page_has_every_status_with_its_comment() -> None:
         assert f"{outcome.status:04X}" in section
         if outcome.status >> 8 == 0xA7:
             assert outcome.comment in section
+
+
+def test_the_page_has_the_route_of_the_archive_that_compose_starts() -> None:
+    route = (ROOT / "deploy/pacs/route.lua").read_text().split("\n", 1)[1]
+    (shown,) = re.findall(r"```lua\n(.*?)```", PAGE, re.DOTALL)
+
+    assert textwrap.dedent(shown).strip() == route.strip()
 
 
 def test_the_conformance_statement_names_what_is_accepted() -> None:

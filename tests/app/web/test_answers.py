@@ -212,6 +212,43 @@ def test_an_operating_point_is_explained_where_it_is_shown(
     assert unseen not in words
 
 
+@pytest.mark.parametrize(
+    ("ground", "words"),
+    [
+        pytest.param(
+            {"split": "train and val", "pictures": 2000, "sources_left_out": ["city", "rural"],
+             "coverage_asked": 0.95, "coverage_found": 0.934},
+            "They were fitted by hospitals that the network was not shown (city, rural). "
+            "There 93 of 100 sets held the true class.",
+            id="sources left out",
+        ),
+        pytest.param(
+            {"split": "val", "pictures": 528, "sources_left_out": [],
+             "coverage_asked": 0.95, "coverage_found": None},
+            "They were fitted on 528 pictures of hospitals that the network knows: "
+            "at another expect less.",
+            id="val",
+        ),
+        pytest.param(
+            {"split": "a hospital's own sample", "pictures": 80, "sources_left_out": [],
+             "coverage_asked": 0.95, "coverage_found": 0.95},
+            "They were fitted on 80 pictures of a hospital's own sample. "
+            "There 95 of 100 sets held the true class.",
+            id="own",
+        ),
+        pytest.param(None, "", id="not said"),
+    ],
+)  # fmt: skip
+def test_which_hospitals_the_points_were_fitted_on_is_said(
+    ground: dict[str, object] | None, words: str, open_page: Open
+) -> None:
+    page = open_page()
+    change_contract(page, operating_points={"COVID": 0.2}, calibrated_on=ground)
+    choose(page, file_of(PICTURE))
+    answered(page)
+    expect(page.locator(".ground")).to_have_text(words)
+
+
 def test_which_pictures_the_model_was_judged_on_is_said(open_page: Open) -> None:
     page = open_page()
     counts = {"train": {"COVID": 9}, "test": {"COVID": 800, "NORMAL": 1200}}

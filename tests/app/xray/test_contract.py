@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from app.xray.contract import ATTRIBUTE, RESIZINGS, Estimate, ModelContract
+from app.xray.contract import ATTRIBUTE, RESIZINGS, CalibratedOn, Estimate, ModelContract
 from app.xray.errors import CheckpointRefused
 
 if TYPE_CHECKING:
@@ -23,6 +23,13 @@ def test_a_written_contract_reads_the_same(tmp_path: Path, contract: ModelContra
         update={
             "temperature": 1.7,
             "operating_points": {"COVID": 0.4},
+            "calibrated_on": CalibratedOn(
+                split="train and val",
+                pictures=900,
+                sources_left_out=("city", "nih:ozturk"),
+                coverage_asked=0.95,
+                coverage_found=0.93,
+            ),
             "metrics": {"accuracy": Estimate(value=0.9, low=0.88, high=0.92)},
         }
     )
@@ -39,8 +46,9 @@ def test_the_attribute_is_a_json_object_with_the_agreed_names(
         document = json.loads(file.attrs["cxr_contract"])
     assert set(document) == {
         "schema_version", "classes", "output", "input_size", "channels", "resize", "crop", "decode",
-        "scale", "offset", "per_picture", "temperature", "operating_points", "ood", "precisions",
-        "known_answers", "dataset", "metrics", "caveats", "trained_at", "versions",
+        "scale", "offset", "per_picture", "temperature", "operating_points", "calibrated_on",
+        "ood", "precisions", "known_answers", "dataset", "metrics", "caveats", "trained_at",
+        "versions",
     }  # fmt: skip
     assert document["schema_version"] == 2
     assert document["input_size"] == [224, 224]

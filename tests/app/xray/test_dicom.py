@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from pydicom.charset import convert_encodings, encode_string
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate, get_frame
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
@@ -26,6 +26,7 @@ from app.xray.errors import SenderError, TooManyPixels, UnusableImage, WrongModa
 from benchmarks.rig.corpus.dicoms import (
     FOLDER,
     LOSSLESS,
+    LOSSY,
     NATIVE,
     encode_levels,
     lut_item,
@@ -753,6 +754,21 @@ def test_a_codestream_of_another_size_is_not_decoded(name: str, shape: tuple[int
     stream = encode_levels(np.zeros(shape, np.uint8), name, 8)
     with pytest.raises(UnusableImage, match="of another size than the DICOM file says"):
         decode(write_dicom(drawn(), syntax=name, codestream=stream))
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.95], ids="{:.0%}".format)
+@pytest.mark.parametrize("syntax", [*LOSSLESS, *LOSSY])
+def test_a_codestream_that_was_cut_before_it_was_put_into_its_file_is_unusable(
+    syntax: str, kept: float
+) -> None:
+    whole = pydicom.dcmread(io.BytesIO(write_dicom(drawn(), syntax=syntax)))
+    stream = get_frame(whole.PixelData, 0, number_of_frames=1)
+    whole.PixelData = encapsulate([stream[: int(len(stream) * kept)]])
+    cut = io.BytesIO()
+    whole.save_as(cut, enforce_file_format=True)
+
+    with pytest.raises(UnusableImage, match=r"cut off or corrupt|header is cut off"):
+        decode(cut.getvalue())
 
 
 @pytest.mark.parametrize(

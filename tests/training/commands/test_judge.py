@@ -13,7 +13,7 @@ from app.xray.contract import DatasetSummary, ModelContract
 from app.xray.errors import TrainingError
 from app.xray.network import build_network
 from benchmarks.rig.corpus.drawing import write_dataset
-from tests.networks import model_inputs, write_tiny_checkpoint
+from tests.networks import model_inputs, write_taught_checkpoint
 from training.commands.calibrate import calibrate_checkpoint
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def quiet() -> Console:
 def test_calibrating_a_checkpoint_writes_its_contract_and_leaves_its_weights(
     data: Path, tmp_path: Path
 ) -> None:
-    model = write_tiny_checkpoint(tmp_path / "model.h5")
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
     before = read_checkpoint(model)
     expected = build_network(before).predict(model_inputs(), verbose=0)
     found = calibrate_checkpoint(model, data, quiet())
@@ -48,7 +48,7 @@ def test_calibrating_a_checkpoint_writes_its_contract_and_leaves_its_weights(
 def test_calibrating_twice_gives_the_same_and_the_file_does_not_grow(
     data: Path, tmp_path: Path
 ) -> None:
-    model = write_tiny_checkpoint(tmp_path / "model.h5")
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
     calibrate_checkpoint(model, data, quiet())
     first, size = read_checkpoint(model).contract, model.stat().st_size
     calibrate_checkpoint(model, data, quiet())
@@ -57,7 +57,7 @@ def test_calibrating_twice_gives_the_same_and_the_file_does_not_grow(
 
 
 def test_a_checkpoint_without_a_contract_is_given_one(data: Path, tmp_path: Path) -> None:
-    model = write_tiny_checkpoint(tmp_path / "model.h5")
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
     with h5py.File(model, "r+") as file:
         del file.attrs["cxr_contract"]
     calibrate_checkpoint(model, data, quiet())
@@ -71,7 +71,7 @@ def test_other_data_than_it_was_trained_on_is_refused_and_nothing_is_written(
 ) -> None:
     summary = DatasetSummary(fingerprint="0" * 64, counts={})
     contract = ModelContract.recipe_of_2022().model_copy(update={"dataset": summary})
-    model = write_tiny_checkpoint(tmp_path / "model.h5", contract)
+    model = write_taught_checkpoint(tmp_path / "model.h5", data, contract)
     with pytest.raises(TrainingError, match="not the data that"):
         calibrate_checkpoint(model, data, quiet())
     assert read_checkpoint(model).contract == contract

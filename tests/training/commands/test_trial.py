@@ -11,8 +11,8 @@ import training.network.mobilenet
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.cli import main
-from training.commands.trial import KNOWN
 from training.data.fingerprint import fingerprint_of
+from training.data.leaving_out import KNOWN
 from training.recipes.files import RECIPES, read_recipe
 from training.recipes.trials import (
     Trial,

@@ -14,6 +14,7 @@ from training.evaluation.calibrate import (
 )
 from training.evaluation.caveats import few_pictures
 from training.evaluation.metrics import expected_calibration_error
+from training.evaluation.sample import Sample
 from training.network.runner import Answers
 
 CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
@@ -116,14 +117,14 @@ def test_a_gate_is_fitted_to_little(train: np.ndarray, val: np.ndarray) -> None:
 def test_what_needs_no_correction_is_calibrated_all_the_same() -> None:
     labels, raw = overconfident(2_000, 1.0)
     answers = Answers(raw, clouds(2_000), clouds(2_000))
-    found = calibrate(CONTRACT, labels, answers, answers)
+    found = calibrate(CONTRACT, Sample.of_split(labels, answers.raw), answers, answers)
     assert found.model_copy(update={"temperature": 1.0}).is_calibrated
 
 
 def test_pictures_that_are_all_alike_give_no_gate() -> None:
     labels, raw = overconfident(30, 1.0)
     answers = Answers(raw, clouds(30), np.ones((30, 8), np.float32))
-    assert calibrate(CONTRACT, labels, answers, answers).ood is None
+    assert calibrate(CONTRACT, Sample.of_split(labels, answers.raw), answers, answers).ood is None
 
 
 @pytest.mark.parametrize(
@@ -142,10 +143,15 @@ def test_too_small_a_val_split_is_told_of(counts: tuple[int, ...], sentences: in
 def test_calibrating_fills_the_contract_and_leaves_the_rest_of_it() -> None:
     labels, raw = overconfident(300, 2.0)
     answers = Answers(raw, clouds(300), clouds(300))
-    found = calibrate(CONTRACT, labels, answers, answers)
+    found = calibrate(CONTRACT, Sample.of_split(labels, answers.raw), answers, answers)
     assert found.is_calibrated
     assert found.ood is not None
+    assert found.calibrated_on is not None
+    assert found.calibrated_on.model_dump(exclude={"coverage_found"}) == {
+        "split": "val", "pictures": 300, "sources_left_out": (), "coverage_asked": 0.95,
+    }  # fmt: skip
+    assert found.calibrated_on.coverage_found == pytest.approx(0.95, abs=0.03)
     assert set(found.operating_points) == set(CLASSES)
-    fitted = {"temperature", "operating_points", "ood"}
+    fitted = {"temperature", "operating_points", "calibrated_on", "ood"}
     assert found.model_dump(exclude=fitted) == CONTRACT.model_dump(exclude=fitted)
     assert ModelContract.model_validate_json(found.model_dump_json()) == found

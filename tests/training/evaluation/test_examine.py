@@ -17,6 +17,7 @@ from training.data.folder import splits_in
 from training.data.manifest import read_sources
 from training.evaluation.calibrate import calibrate
 from training.evaluation.examine import BORDER, LUNGS, Examination, examine
+from training.evaluation.sample import Sample
 from training.network.runner import Runner
 from training.report.document import Table
 from training.report.words.examination import sections
@@ -48,7 +49,11 @@ def run(
     runner = Runner(build_tiny(keras), CONTRACT)
     answers = {name: (found, runner.run(found.pixels)) for name, found in splits.items()}
     (train_split, train), (val_split, val) = answers["train"], answers["val"]
-    contract = calibrate(CONTRACT, val_split.labels, val, train) if gated else CONTRACT
+    contract = (
+        calibrate(CONTRACT, Sample.of_split(val_split.labels, val.raw), val, train)
+        if gated
+        else CONTRACT
+    )
     named |= {
         file: ("odd" if file[-5] in "13" else "even")
         for name, found in splits.items()

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from app.xray.checkpoint import Checkpoint
-from app.xray.contract import DatasetSummary, Estimate, ModelContract
+from app.xray.contract import CalibratedOn, DatasetSummary, Estimate, ModelContract
 from training.data.audit.audit import EXACT, PATIENT, Audit, Leak, ManifestFindings
 from training.data.audit.duplicates import SamePicture
 from training.data.audit.giveaways import ClassFacts, Imbalance, Trait
@@ -32,6 +32,13 @@ CONTRACT: Final = ModelContract.recipe_of_2022(CLASSES).model_copy(
     update={
         "temperature": 1.3,
         "operating_points": {"COVID": 0.4, "NORMAL": 0.35, "PNEUMONIA": 0.5},
+        "calibrated_on": CalibratedOn(
+            split="train and val",
+            pictures=150,
+            sources_left_out=("city", "rural"),
+            coverage_asked=0.95,
+            coverage_found=0.925,
+        ),
         "dataset": DatasetSummary(
             fingerprint="ab" * 32,
             counts={split: dict.fromkeys(CLASSES, 20) for split in ("train", "val", "test")},

@@ -7,16 +7,44 @@ from typing import TYPE_CHECKING, Final
 
 from training.evaluation.calibrate import SENSITIVITY
 from training.evaluation.metrics import CALIBRATION_BINS
+from training.evaluation.sample import OWN
 from training.report.document import Picture, Pictures, Section, Table, with_interval
 from training.report.pictures.plots import draw_reliability, stages
 
 if TYPE_CHECKING:
+    from app.xray.contract import ModelContract
     from training.evaluation.evaluate import Evaluation
 
 _BINS: Final = (
     f"The pictures in {CALIBRATION_BINS} equal bins by the probability of their answer: above, how "
     "many were right, with Wilson's 95 % interval (1927); below, how many they are."
 )
+
+
+ADVICE: Final = (
+    "Every hospital is another: it should calibrate on pictures of its own, `calibrate --data "
+    "YOURS` with YOURS/val/CLASS/*."
+)
+
+
+def spell_ground(contract: ModelContract) -> str:
+    """What a calibration was fitted on, and so of which hospitals it was measured: a sentence."""
+    ground = contract.calibrated_on
+    if ground is None:
+        return "Fitted on val, known hospitals only; the file does not say what it came to."
+    pictures = f"{ground.pictures:,} pictures"
+    if ground.sources_left_out:
+        return (
+            f"Fitted by sources left out ({', '.join(ground.sources_left_out)}): on {pictures}, "
+            "theirs as networks answered them that did not know these sources, and those of val. "
+            "Measured on each source with points that its pictures had no part in."
+        )
+    if ground.split == OWN:
+        return f"Fitted on {pictures} of {OWN}, and measured on parts of them left out in turn."
+    return (
+        f"Fitted on {pictures} of {ground.split}, known hospitals only, and measured on parts of "
+        "them left out in turn: at another hospital expect less."
+    )
 
 
 def describe_calibration(evaluation: Evaluation) -> Section:
@@ -34,9 +62,10 @@ def describe_calibration(evaluation: Evaluation) -> Section:
         "calibration",
         title,
         (
-            f"Temperature {contract.temperature:.3f} (Guo et al. 2017), fitted on val: of the "
-            "temperatures that val cannot tell from the best, by one standard error, that nearest "
-            "to 1. ECE is the expected calibration error; of both figures less is better.",
+            f"{spell_ground(contract)}{_spell_coverage(contract)}",
+            f"Temperature {contract.temperature:.3f} (Guo et al. 2017): of the temperatures that "
+            "these pictures cannot tell from the best, by one standard error, that nearest to 1. "
+            "ECE is the expected calibration error; of both figures less is better.",
             Table(
                 ("probabilities", "ECE", "Brier score"),
                 tuple(
@@ -44,8 +73,9 @@ def describe_calibration(evaluation: Evaluation) -> Section:
                     for name, found in (("as they come", before), ("calibrated", after))
                 ),
             ),
-            f"Operating points: the highest threshold that {SENSITIVITY:.0%} of a class's val "
-            "pictures reach. An answer is called uncertain unless its label, and no other class, "
+            f"Operating points: the highest threshold that a further picture of the class reaches "
+            f"in {SENSITIVITY:.0%} of all (split conformal prediction by class, Vovk 2012). An "
+            "answer is called uncertain unless its label, and no other class, "
             f"reaches its own: here {evaluation.uncertain.sum()} of {len(evaluation.files):,} are, "
             f"with {(evaluation.uncertain & evaluation.wrong).sum()} of the "
             f"{evaluation.wrong.sum()} wrong ones among them. What is not called uncertain is not "
@@ -64,6 +94,17 @@ def describe_calibration(evaluation: Evaluation) -> Section:
             ),
             _reliability(evaluation),
         ),
+    )
+
+
+def _spell_coverage(contract: ModelContract) -> str:
+    """How many sets hold the truth, as far as that is known."""
+    ground = contract.calibrated_on
+    if ground is None or ground.coverage_found is None:
+        return ""
+    return (
+        f" Of 100 sets {ground.coverage_asked * 100:.0f} were to hold the truth, and "
+        f"{ground.coverage_found * 100:.1f} did."
     )
 
 

@@ -3,7 +3,7 @@
 import { byId, element, fromTemplate, showOnceLoaded } from "../dom.js";
 import { selected, sourceOf } from "../pictures/list.js";
 import { enqueue, obstacle } from "../pictures/queue.js";
-import { contractOf, operatingPoint } from "../service/contracts.js";
+import { contractOf, groundOf, operatingPoint } from "../service/contracts.js";
 import { adviceOn, isRefusal, isWorthRepeating } from "../service/problems.js";
 import { saveOverlay, saveResult } from "./saving.js";
 import { judgedOn, percent, verdict, warningsOn } from "./verdict.js";
@@ -83,6 +83,7 @@ function fillBars(card, answer) {
   card.querySelector("caption").textContent = model.calibrated ? "Calibrated probabilities" : "Scores, not calibrated";
   card.querySelector(".key").hidden = !contract;
   card.querySelector(".fitted").hidden = !contract || !Object.keys(contract.operating_points).length;
+  card.querySelector(".ground").textContent = contract ? groundOf(contract) : "";
   card.querySelector(".assumed").hidden = !contract || names.every((name) => Object.hasOwn(contract.operating_points, name));
   const rows = names.map((name) => {
     const share = probabilities[name];

@@ -16,6 +16,8 @@ from app.xray.decode.stripped import bare_jpeg
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_END_OF_JPEG = b"\xff\xd9"
+
 
 def decode_run_lengths(
     codestream: bytes, *, rows: int, columns: int, samples: int, bits_allocated: int
@@ -64,6 +66,9 @@ def decode_deep_jpeg(codestream: bytes) -> NDArray[Any]:
     """
     import imagecodecs
 
+    # libjpeg only warns of a stream that was cut, and paints what is lacking.
+    if not codestream.rstrip(b"\0").endswith(_END_OF_JPEG):
+        raise ValueError("the codestream has no end")
     # Only of three components, and then one name is as good as another: both say "as it is".
     as_stored = "RGB" if declared(codestream).samples == 3 else None
     levels: NDArray[Any] = imagecodecs.jpeg8_decode(
