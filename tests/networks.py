@@ -9,7 +9,7 @@ import numpy as np
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import DEFAULT_CLASSES, ModelContract, parse_input
-from app.xray.gate import Gate, PackedArray
+from app.xray.gate import FeatureGate, PackedArray
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,10 +40,10 @@ def build_tiny(keras: Any, classes: int = 3) -> Any:
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x))
 
 
-def tiny_gate(*, threshold: float, mean: float = 0.0) -> Gate:
+def tiny_gate(*, threshold: float, mean: float = 0.0) -> FeatureGate:
     """A gate for the tiny network: how far two summaries of each of 8 channels are from `mean`."""
     size = 16
-    return Gate(
+    return FeatureGate(
         mean=PackedArray.pack(np.full(size, mean)),
         scale=PackedArray.pack(np.ones(size)),
         axes=PackedArray.pack(np.eye(size)[:1]),

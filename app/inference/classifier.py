@@ -10,9 +10,9 @@ import numpy as np
 
 from app.xray.checkpoint.read import refuse_unless_probabilities
 from app.xray.errors import CheckpointCorrupt, EngineError, NotExplainable
-from app.xray.gate import second_look, summarise
+from app.xray.gate import Sight, second_look, summarise
 from app.xray.grad_cam import heat_map
-from app.xray.preprocess import can_be_turned, negative
+from app.xray.preprocess import can_be_turned, negative, to_levels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,8 +114,9 @@ class Classifier:
         shape = self.contract.input_shape
         canary = np.linspace(0, 1, np.prod(shape), dtype=np.float32).reshape(1, *shape)
         try:
-            output = self.engine.predict(np.repeat(canary, size, axis=0), with_features=True)
-            self._judge(output)
+            batch = np.repeat(canary, size, axis=0)
+            output = self.engine.predict(batch, with_features=True)
+            self._judge(batch, output)
         except Exception as error:  # an engine raises whatever the network leads it to
             raise CheckpointCorrupt(
                 f"{self.checkpoint.path}: the model cannot be run: {error}"
@@ -136,7 +137,10 @@ class Classifier:
         if not can_be_turned(self.contract):
             return predictions
         passed = second_look(
-            predictions, lambda strange: self._predict(negative(batch[strange], self.contract))
+            predictions,
+            lambda strange: self._predict(
+                negative(batch[strange], self.contract), as_negatives=True
+            ),
         )
         for index, found in passed.items():
             predictions[index] = replace(
@@ -159,12 +163,14 @@ class Classifier:
             for label, name in enumerate(self.contract.classes)
         }
 
-    def _predict(self, batch: NDArray[np.float32]) -> list[Prediction]:
+    def _predict(
+        self, batch: NDArray[np.float32], *, as_negatives: bool = False
+    ) -> list[Prediction]:
         output = self.engine.predict(batch, with_features=True)
         calibrated = self.contract.calibrate(output.probabilities)
         if not np.isfinite(calibrated).all():
             raise EngineError("the network gave probabilities that are not finite")
-        verdicts = self._judge(output)
+        verdicts = self._judge(batch, output, as_negatives=as_negatives)
         sets = self.contract.prediction_sets(calibrated)
         uncertain = self.contract.is_uncertain(calibrated, sets).tolist()
         return [
@@ -172,10 +178,19 @@ class Classifier:
             for i in range(len(batch))
         ]
 
-    def _judge(self, output: Output) -> list[Verdict] | list[None]:
-        if self._gate is None or output.feature_map is None:
-            return [None] * len(output.probabilities)
-        return self._gate.judge(summarise(output.feature_map))
+    def _judge(
+        self, batch: NDArray[np.float32], output: Output, *, as_negatives: bool = False
+    ) -> list[Verdict] | list[None]:
+        if self._gate is not None:
+            feature_map = output.feature_map
+            sight = Sight(
+                pixels=lambda: to_levels(batch, self.contract),
+                summaries=None if feature_map is None else lambda: summarise(feature_map),
+            )
+            verdicts = self._gate.judge(sight, as_negatives=as_negatives)
+            if verdicts is not None:
+                return verdicts
+        return [None] * len(batch)
 
     def _describe(
         self,

@@ -148,7 +148,7 @@ class EngineDescription(BaseModel):
 class GateDescription(BaseModel):
     """What refuses a picture that is no chest X-ray; its arrays stay in the checkpoint."""
 
-    method: str = Field(examples=["mahalanobis-ppca"])
+    method: str = Field(examples=["outlines-logistic"])
     threshold: float = Field(description="Above this score a picture is refused")
     refused_on_val: float = Field(description="Share of the validation X-rays that it refuses")
 

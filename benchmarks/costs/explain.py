@@ -13,7 +13,8 @@ from app.inference.decoder_pool import Decoding
 from app.inference.loading import load_classifier
 from app.inference.pipeline import Pipeline
 from app.settings import read_settings
-from app.xray.gate import summarise
+from app.xray.gate import Sight, summarise
+from app.xray.preprocess import to_levels
 from benchmarks.costs.timing import interleave
 from benchmarks.report import MODEL, Report
 from benchmarks.rig.pictures import gray_jpeg
@@ -59,8 +60,12 @@ def main() -> None:
         shape = classifier.contract.input_shape
         batch = np.random.default_rng(0).random((1, *shape), np.float32)
         feature_map = classifier.engine.predict(batch, with_features=True).feature_map
+        sight = Sight(
+            pixels=lambda: to_levels(batch, classifier.contract),
+            summaries=lambda: summarise(feature_map),
+        )
         judged, predicted = interleave(
-            lambda: gate.score(summarise(feature_map)),
+            lambda: gate.judge(sight),
             lambda: classifier.engine.predict(batch),
             rounds=options.rounds,
         )

@@ -18,7 +18,7 @@ from app.main import create_app
 from app.settings import read_settings
 from app.xray.checkpoint import Checkpoint
 from app.xray.contract import ModelContract
-from app.xray.gate import Gate, PackedArray
+from app.xray.gate import FeatureGate, PackedArray
 from tests import waiting
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class BrightnessEngine(FakeEngine):
         return output._replace(feature_map=np.tile(means, (1, 2, 3, len(self.answer))))
 
 
-def gate_at(brightness: float, within: float) -> Gate:
+def gate_at(brightness: float, within: float) -> FeatureGate:
     """The gate for a `BrightnessEngine` of three classes; the score is how far a picture is off."""
-    return Gate(
+    return FeatureGate(
         mean=PackedArray.pack(np.full(6, brightness)),
         scale=PackedArray.pack(np.ones(6)),
         axes=PackedArray.pack(np.eye(6)[:1]),

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-import training.evaluation.examine
+import training.evaluation.gate.figures
+import training.evaluation.gate.folder
 import training.evaluation.metrics
 
 if TYPE_CHECKING:
@@ -26,5 +27,6 @@ def few_strangers() -> Iterator[None]:
     """Drawing hundreds of them costs seconds, and only their own tests are about them."""
     pictures = {"flat gray": [Image.new("L", (40, 30), level) for level in (0, 90, 255)]}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.evaluation.examine, "strangers", lambda: pictures)
+        for room in (training.evaluation.gate.figures, training.evaluation.gate.folder):
+            patch.setattr(room, "strangers", lambda: pictures)
         yield

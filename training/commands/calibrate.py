@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.xray.errors import TrainingError
-from training.commands.flags import add_data
+from training.commands.flags import add_data, add_strangers
 from training.data.folder import SPLITS, find_files
 from training.data.manifest import sources_of
 from training.report.document import with_interval
@@ -31,6 +31,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `calibrate`."""
     add_data(parser)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
+    add_strangers(parser)
+    parser.add_argument(
+        "--gate", action="store_true", help="the gate alone; all else stays as it is"
+    )
     parser.add_argument(
         "--left-out",
         type=Path,
@@ -52,10 +56,23 @@ def run(options: argparse.Namespace, console: Console) -> None:
     """
     out = options.out or options.model
     refuse_bad_out(out, options.data)
-    found = calibrate_checkpoint(options.model, options.data, console, out, options.left_out)
 
-    from training.report.terminal import print_sets
+    from training.report.terminal import print_gate, print_sets, track
 
+    if options.gate:
+        if is_own_sample(options.data):
+            raise TrainingError(f"{options.data}: has no train split, which a gate is fitted to")
+
+        from training.evaluation.gate.anew import fit_gate_anew
+
+        reading = track(console, "decoding")
+        gate = fit_gate_anew(options.model, options.data, out, options.strangers, reading)
+        print_gate(gate, console)
+        _print_written(options.model, out, console)
+        return
+    found = calibrate_checkpoint(
+        options.model, options.data, console, out, options.left_out, options.strangers
+    )
     on = found.evaluation.split
     for name, evaluation in (
         ("as it was", found.before),
@@ -68,9 +85,15 @@ def run(options: argparse.Namespace, console: Console) -> None:
     for name, point in found.evaluation.contract.operating_points.items():
         console.print(f"operating point {point:.3f}: {name}", highlight=False, markup=False)
     print_sets(found.sets, found.before.contract, found.evaluation.contract, console)
+    if found.evaluation.contract.ood:
+        print_gate(found.evaluation.contract.ood, console)
+    _print_written(options.model, out, console)
+
+
+def _print_written(model: Path, out: Path, console: Console) -> None:
     written = (
-        f"written to {out}; {options.model} is as it was"
-        if out != options.model
+        f"written to {out}; {model} is as it was"
+        if out != model
         else f"written into {out}, which has another SHA-256 now: a card or a CXR_MODEL_SHA256 "
         "that names the old one is out of date"
     )
@@ -123,6 +146,7 @@ def calibrate_checkpoint(
     console: Console,
     out: Path | None = None,
     left_out: Sequence[Path] = (),
+    strangers: Path | None = None,
 ) -> Calibrated:
     """Fit temperature, operating points and gate of the checkpoint at `model` on `data`.
 
@@ -136,20 +160,17 @@ def calibrate_checkpoint(
     on the data of training.
 
     Raises:
-        CheckpointError, DatasetError: as `Judge`.
+        CheckpointError, DatasetError: as `Judge` and `read_strangers`.
         TrainingError: the checkpoint says that it was trained on other data, or cannot be written;
             or as `refuse_misfit` and `pool_left_out`.
     """
     from training.commands.judge import Judge
     from training.commands.left_out import pool_left_out
-    from training.evaluation.calibrate import (
-        calibrate,
-        calibrate_answers,
-        fit_answers,
-        likeliest_temperature,
-    )
+    from training.evaluation.calibrate import calibrate_answers, fit_answers, likeliest_temperature
     from training.evaluation.caveats import few_pictures
     from training.evaluation.evaluate import evaluate
+    from training.evaluation.gate.fit import Films, fit_gate
+    from training.evaluation.gate.folder import read_strangers
     from training.evaluation.misfit import refuse_misfit
     from training.evaluation.sample import OWN, VAL, Sample, find_coverage
     from training.network.export import rewrite_contract
@@ -176,11 +197,13 @@ def calibrate_checkpoint(
         raise TrainingError(f"{model} is not calibrated: {error}") from error
     if left_out:
         sample = pool_left_out(judge, data, sample, left_out, console)
-    contract = (
-        calibrate_answers(before, sample)
-        if is_own
-        else calibrate(before, sample, val, judge.answers("train"))
-    )
+    contract = calibrate_answers(before, sample)
+    if not is_own:
+        train = Films.of(judge.dataset.splits["train"], judge.sources, before)
+        gate = fit_gate(
+            train, Films.of(known, judge.sources, before), read_strangers(before, strangers)
+        )
+        contract = contract.model_copy(update={"ood": gate})
     likeliest = contract.model_copy(
         update={
             "temperature": likeliest_temperature(before, sample.labels, sample.raw, sample.weights)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from app.xray.errors import DatasetError
 from training.commands.flags import add_data
+from training.data.audit.leaks import NAMED_PATIENT
 from training.data.folder import find_files, splits_in
 
 if TYPE_CHECKING:
-    import argparse
-
     from rich.console import Console
 
 HELP: Final = "look for leaks between splits, and for bad files"
@@ -25,9 +26,27 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--manifest", type=Path, metavar="CSV", help="names patients (DIR/manifest.csv)"
     )
     parser.add_argument(
+        "--patient-from", type=_pattern, metavar="REGEX", default=NAMED_PATIENT,
+        help=f"its first group is the patient, in names of files that have none ({NAMED_PATIENT})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--skip-crops", action="store_true", help="look for no films that were cropped anew"
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="FILE", help="(data-check.json)",
         default=Path("data-check.json"),
     )  # fmt: skip
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A regular expression with a group, for argparse."""
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no regular expression: {error}") from error
+    if not pattern.groups:
+        raise argparse.ArgumentTypeError(f"{text!r} has no group (...), which is to be the patient")
+    return pattern
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -45,7 +64,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
     from training.data.audit.audit import audit
     from training.report.terminal import print_audit, track
 
-    found = audit(options.data, options.manifest, track=track(console, "checking"))
+    def tell(sentence: str) -> None:
+        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+
+    found = audit(
+        options.data,
+        options.manifest,
+        patient_from=options.patient_from,
+        tell=None if options.skip_crops else tell,
+        track=track(console, "checking"),
+    )
     print_audit(found, console)
     found.write(options.out)
     console.print(f"written to {options.out}", highlight=False, markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
-from training.commands.flags import add_data, add_leave_out
+from training.commands.flags import add_data, add_leave_out, add_strangers
 from training.data.audit.audit import judge
 from training.data.audit.picture import facts_of
 from training.data.dataset import load_dataset
@@ -38,6 +38,7 @@ BEST: Final = "best_model.h5"
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `fit`; those that a recipe settles have no default of their own."""
     add_data(parser)
+    add_strangers(parser)
     told = read_recipe(DEFAULT).settings
     parser.add_argument("--weights", metavar="imagenet|none|FILE", help="to start from (imagenet)")
     parser.add_argument(
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
             f"{config.out}: this run is finished", highlight=False, markup=False, soft_wrap=True
         )
         return
-    examination = fit(config, console, resume=options.resume)
+    examination = fit(config, console, resume=options.resume, strangers=options.strangers)
     print_examination(examination, console)
     console.print(f"written to {config.out}", highlight=False)
 
@@ -110,23 +111,28 @@ def _config(options: argparse.Namespace) -> FitConfig:
         raise TrainingError(f"--{flag}: {first['msg']}, not {first['input']!r}") from error
 
 
-def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examination:
+def fit(
+    config: FitConfig, console: Console, *, resume: bool = False, strangers: Path | None = None
+) -> Examination:
     """Train by `config`, write everything into `config.out`, and judge what was kept on test.
 
     A folder that is not finished has no `best_model.h5`: that is what is written last. With
-    `resume` a run that was stopped in `config.out` goes on where it was.
+    `resume` a run that was stopped in `config.out` goes on where it was. The gate is fitted to the
+    pictures in the folder `strangers`, too.
 
     Raises:
-        DatasetError: as `load_dataset` and `read_manifest`, or the audit found a leak and
-            `config.allow_leaks` is not set; or as `find_left_out`.
+        DatasetError: as `load_dataset`, `read_manifest`, `read_strangers`, `refuse_leaks` and
+            `find_left_out`.
         TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
             the data; or as `choose_strategy` and `refuse_other_run`. Nothing has been written then.
     """
     from app.xray.checkpoint import read_checkpoint
     from app.xray.network import build_network
-    from training.evaluation.calibrate import calibrate
+    from training.evaluation.calibrate import calibrate_answers
     from training.evaluation.caveats import all_caveats, without_sources
     from training.evaluation.examine import examine
+    from training.evaluation.gate.fit import Films, fit_gate
+    from training.evaluation.gate.folder import read_strangers
     from training.evaluation.precision import find_cut
     from training.evaluation.sample import Sample
     from training.network.device import precision
@@ -185,6 +191,7 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
     known, val, test = (dataset.splits[name] for name in SPLITS)
     contract = contract.model_copy(update={"dataset": dataset.summary, "versions": versions()})
 
+    other_things = read_strangers(contract, strangers)
     balanced = config.source_balance is not None
     if is_taken:
         refuse_other_run(config, contract, console)
@@ -203,7 +210,10 @@ def fit(config: FitConfig, console: Console, *, resume: bool = False) -> Examina
     report_caveats(found, console)
     contract = contract.model_copy(update={"caveats": found})
     sample = Sample.of_split(val.labels, answers["val"].raw, sources_of(val.files, sources))
-    contract = calibrate(contract, sample, answers["val"], answers["train"])
+    gate = fit_gate(
+        Films.of(known, sources, contract), Films.of(val, sources, contract), other_things
+    )
+    contract = calibrate_answers(contract, sample).model_copy(update={"ood": gate})
     judged = {name: (split, answers[name]) for name, split in dataset.splits.items()}
     examination = examine(
         runner, contract, judged["train"], judged["test"], sources, judged.get(UNSEEN)

@@ -13,6 +13,16 @@ def add_data(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_strangers(command: argparse.ArgumentParser) -> None:
+    """`--strangers`: what the gate is fitted to beside the pictures of the installed packages."""
+    command.add_argument(
+        "--strangers",
+        type=Path,
+        metavar="DIR",
+        help="pictures that are no frontal chest X-rays, for the gate to refuse",
+    )
+
+
 def add_trial(command: argparse.ArgumentParser) -> None:
     """`--weights` and `--held-out`: what a trial starts from, and what it is judged on."""
     command.add_argument(

@@ -1,4 +1,4 @@
-"""What is fitted once the weights stand: temperature and operating points, and the gate on val."""
+"""What is fitted once the weights stand: temperature and operating points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from app.xray.contract import CalibratedOn
-from app.xray.gate import Gate, PackedArray
 from training.evaluation.metrics import negative_log_likelihoods
 from training.evaluation.sample import find_coverage
 
@@ -19,27 +18,13 @@ if TYPE_CHECKING:
 
     from app.xray.contract import ModelContract
     from training.evaluation.sample import Sample
-    from training.network.runner import Answers
 
 SENSITIVITY: Final = 0.95
 """The share of a class's pictures that are to reach its operating point."""
-REFUSED_SHARE: Final = 0.02
-"""The share of chest X-rays that the gate may refuse."""
-_AXES: Final = 32
 BOUNDS: Final = (0.05, 20.0)
 """Between which a temperature is looked for; one that lies there fits nothing."""
 _STEP: Final = 0.01
 _ROUNDING: Final = 1e-9
-
-
-def calibrate(
-    contract: ModelContract, sample: Sample, val: Answers, train: Answers
-) -> ModelContract:
-    """`contract` with temperature and points from `sample`, the gate from val and train."""
-    gate = fit_gate(train.summaries, val.summaries)
-    # Where val and train are all alike, a gate would refuse everything else.
-    found = {"ood": gate if gate.threshold > 0 else None}
-    return calibrate_answers(contract, sample).model_copy(update=found)
 
 
 def calibrate_answers(contract: ModelContract, sample: Sample) -> ModelContract:
@@ -175,36 +160,3 @@ def fit_operating_points(
 
 def _alike(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.full(len(values), 1 / len(values))
-
-
-def fit_gate(train: NDArray[np.float32], val: NDArray[np.float32]) -> Gate:
-    """The Gaussian around `train` (n, dimensions), its threshold from `val` (m, dimensions).
-
-    The threshold is that of split conformal prediction (Papadopoulos et al. 2002, "Inductive
-    Confidence Machines for Regression"): the ceil((m + 1) (1 - `REFUSED_SHARE`))-th smallest
-    score of val, so that a further chest X-ray of the same kind passes with a probability of at
-    least 1 - `REFUSED_SHARE`; with fewer val pictures than that takes, the largest.
-    """
-    mean = train.mean(axis=0, dtype=np.float64)
-    scale = train.std(axis=0, dtype=np.float64) + 1e-3  # a channel may be silent on X-rays
-    centred = (train - mean) / scale
-    count, dimensions = centred.shape
-    kept = min(_AXES, count - 1, dimensions - 1)
-    _, singular, axes = np.linalg.svd(centred, full_matrices=False)
-    variances = singular**2 / count
-    rest = max(variances[kept:].sum() / (dimensions - kept), 1e-6)
-    gate = Gate(
-        mean=PackedArray.pack(mean),
-        scale=PackedArray.pack(scale),
-        axes=PackedArray.pack(axes[:kept]),
-        variances=PackedArray.pack(np.maximum(variances[:kept], rest)),
-        rest=float(rest),
-        threshold=1.0,
-        refused_on_val=0.0,
-    )
-    scores = np.sort(gate.score(val))
-    place = min(int(np.ceil((len(scores) + 1) * (1 - REFUSED_SHARE))), len(scores))
-    threshold = float(scores[place - 1])
-    return gate.model_copy(
-        update={"threshold": threshold, "refused_on_val": float((scores > threshold).mean())}
-    )

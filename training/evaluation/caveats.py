@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from training.data.manifest import UNKNOWN
-from training.evaluation.calibrate import REFUSED_SHARE, SENSITIVITY
+from training.evaluation.calibrate import SENSITIVITY
+from training.evaluation.gate.fit import REFUSED_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from training.data.audit.audit import Audit
 
-_ENOUGH_FOR_GATE: Final = 49
+_ENOUGH_FOR_GATE: Final = 33
 """The fewest val pictures for the gate; with n of them a further X-ray passes at n / (n + 1)."""
 _ENOUGH_FOR_POINT: Final = 20
 """The fewest pictures of which 95 % is fewer than all."""

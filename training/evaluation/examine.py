@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from app.xray.gate import second_look
-from app.xray.preprocess import to_image, to_pixels
 from training.data.folder import UNSEEN
 from training.data.manifest import UNKNOWN, sources_of
 from training.evaluation.evaluate import Evaluation, evaluate
+from training.evaluation.gate.figures import GateFigures, judge_gate
 from training.evaluation.shortcuts import (
     Agreement,
     agreement_under_changes,
@@ -20,18 +19,14 @@ from training.evaluation.shortcuts import (
     keep_border,
 )
 from training.evaluation.source_probe import ProbeResult, probe_sources
-from training.evaluation.strangers import hard_cases, strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     from app.xray.contract import ModelContract
-    from app.xray.gate import Gate
-    from app.xray.preprocess.resize import Pixels
     from training.data.dataset import Split
     from training.network.runner import Answers, Runner
 
@@ -41,34 +36,6 @@ MASKS: Final[Mapping[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]]] = {
     LUNGS: black_out_lungs,
     BORDER: keep_border,
 }
-HARD_CASES: Final = 100
-"""X-rays, spread over the split, of which each kind of hard case is made."""
-
-
-@dataclass(frozen=True)
-class Refused:
-    """How many pictures of a kind there were, and the share of them that is refused.
-
-    `beyond` is the share beyond the gate's threshold; refused is what lies there as a negative too.
-    """
-
-    pictures: int
-    beyond: float
-    refused: float
-
-
-@dataclass(frozen=True)
-class GateFigures:
-    """What the gate refuses: of the split itself, of other things, of X-rays gone wrong.
-
-    `unseen` is of the X-rays of hospitals that no other split has a picture of, None without any.
-    """
-
-    threshold: float
-    xrays: Refused
-    strangers: dict[str, Refused]
-    hard_cases: dict[str, Refused]
-    unseen: Refused | None = None
 
 
 @dataclass(frozen=True)
@@ -118,8 +85,8 @@ def examine(
     Without it there is no such probe.
 
     `sources` maps files to where they came from, {} where that is not known. The network is run
-    some ten times over the split, and over 1,200 other pictures where there is a gate. Of `unseen`
-    only the answers are judged.
+    some ten times over the split. Of `unseen` only the answers and
+    the gate are judged.
     """
     split, answers = test
     evaluation = evaluate(answers, split, contract, sources)
@@ -145,7 +112,7 @@ def examine(
     )
     gate = None
     if contract.ood:
-        gate = _judge_gate(contract.ood, runner, contract, split, answers, unseen)
+        gate = judge_gate(contract.ood, runner, contract, test, unseen)
     elsewhere = evaluate(unseen[1], unseen[0], contract, sources) if unseen else None
     return Examination(
         evaluation,
@@ -155,39 +122,6 @@ def examine(
         gate,
         elsewhere,
         tuple(sorted(set(known_sources) - {UNKNOWN})),
-    )
-
-
-def _judge_gate(
-    gate: Gate,
-    runner: Runner,
-    contract: ModelContract,
-    split: Split,
-    answers: Answers,
-    unseen: tuple[Split, Answers] | None,
-) -> GateFigures:
-    def judge(pixels: Pixels, answers: Answers) -> Refused:
-        verdicts = gate.judge(answers.summaries)
-        passed = second_look(
-            verdicts, lambda strange: gate.judge(runner.run(255 - pixels[strange]).summaries)
-        )
-        count, beyond = len(pixels), sum(verdict.is_strange for verdict in verdicts)
-        return Refused(count, beyond / count, (beyond - len(passed)) / count)
-
-    def run_and_judge(images: list[Image.Image]) -> Refused:
-        pixels: Pixels = np.stack([to_pixels(image, contract) for image in images])  # type: ignore[assignment]  # of one type
-        return judge(pixels, runner.run(pixels))
-
-    def judge_each(kinds: dict[str, list[Image.Image]]) -> dict[str, Refused]:
-        return {kind: run_and_judge(images) for kind, images in kinds.items()}
-
-    spread = split.levels[:: max(1, len(split) // HARD_CASES)]
-    return GateFigures(
-        threshold=gate.threshold,
-        xrays=judge(split.pixels, answers),
-        strangers=judge_each(strangers()),
-        hard_cases=judge_each(hard_cases([to_image(picture, contract) for picture in spread])),
-        unseen=judge(unseen[0].pixels, unseen[1]) if unseen else None,
     )
 
 

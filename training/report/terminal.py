@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from app.xray.errors import DatasetError
+from app.xray.gate import OutlineGate
 from training.evaluation.sample import OWN
 from training.report.document import Caution, Table
 from training.report.words.audit import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from app.xray.contract import ModelContract
+    from app.xray.gate import Gate
     from training.data.audit.audit import Audit
     from training.data.dataset import Dataset
     from training.data.leaving_out import LeftOut
@@ -151,6 +153,19 @@ def print_audit(audit: Audit, console: Console) -> None:
         _print(block, console)
     style = "bold red" if audit.has_leaks else "green"
     console.print(spell_verdict(audit), style=style, highlight=False)
+
+
+def print_gate(gate: Gate, console: Console) -> None:
+    """What a gate refuses of val, of sources that it was fitted without, and of strangers."""
+    lines = [f"gate: threshold {gate.threshold:.3f}, refuses {gate.refused_on_val:.1%} of val"]
+    if isinstance(gate, OutlineGate):
+        films = {f"films of {name}": found for name, found in gate.refused_elsewhere.items()}
+        lines += [
+            f"gate, fitted without them: refuses {found.refused:.1%} of {found.pictures} {kind}"
+            for kind, found in {**films, **gate.refused_strangers}.items()
+        ]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_trials(recipes: Mapping[str, Mapping[str, Trial]], console: Console) -> None:

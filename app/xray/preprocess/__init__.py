@@ -8,6 +8,8 @@ from app.xray.preprocess.road import (
     preprocess,
     rescale,
     to_input,
+    to_levels,
+    to_rgb,
 )
 
 __all__ = [
@@ -19,5 +21,7 @@ __all__ = [
     "seen_part",
     "to_image",
     "to_input",
+    "to_levels",
     "to_pixels",
+    "to_rgb",
 ]

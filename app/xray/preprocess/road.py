@@ -38,6 +38,33 @@ def rescale(
     return scaled
 
 
+def to_levels(inputs: NDArray[np.float32], contract: PictureContract) -> NDArray[np.uint8]:
+    """The pixels that `rescale` made `inputs` of, as RGB: uint8 (n, height, width, 3).
+
+    `inputs` are (n, height, width, channels); levels are rounded as `to_rgb` does it. Where each
+    picture was centred or standardized its levels are lost: its own range is taken for the whole.
+    """
+    if contract.per_picture == "none":
+        scale, offset = (np.array(it, np.float32) for it in (contract.scale, contract.offset))
+        levels = (inputs - offset) / scale
+    else:
+        low = inputs.min(axis=(1, 2, 3), keepdims=True)
+        reach = np.maximum(np.ptp(inputs, axis=(1, 2, 3), keepdims=True), _DEVIATION_FLOOR)
+        levels = (inputs - low) * (255 / reach)
+    return to_rgb(levels, contract)
+
+
+def to_rgb(pixels: NDArray[Any], contract: PictureContract) -> NDArray[np.uint8]:
+    """What `to_pixels` gave, (..., height, width, channels) of 0 to 255, as RGB: uint8 (..., 3).
+
+    Numbers are rounded, and what is no level is black or white.
+    """
+    levels: NDArray[np.uint8] = np.rint(np.clip(np.nan_to_num(pixels), 0, 255)).astype(np.uint8)
+    if contract.channels == "gray":
+        return np.repeat(levels, 3, axis=-1)
+    return levels[..., ::-1] if contract.channels == "bgr" else levels
+
+
 def can_be_turned(contract: PictureContract) -> bool:
     """Whether `negative` can be told from the model input alone.
 

@@ -28,9 +28,8 @@ from app.xray.errors import (
 from app.xray.probes import TOLERANCE
 from tests.app.fakes import BrightnessEngine, FakeEngine, fake_classifier, gate_at
 from tests.bounds import TINY_PROBABILITIES
-from tests.networks import model_inputs, write_tiny_checkpoint
+from tests.networks import model_inputs, tiny_gate, write_tiny_checkpoint
 from tests.stalls import crash, dawdle
-from training.evaluation.calibrate import fit_gate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +141,7 @@ def test_the_negative_of_a_chest_x_ray_is_turned_and_said_to_be() -> None:
 
 
 def test_a_gate_of_another_network_fails_the_warm_up() -> None:
-    gate = fit_gate(model_inputs(8)[:, 0, :8, 0], model_inputs(4)[:, 0, :8, 0])
+    gate = tiny_gate(threshold=1.0)
     with pytest.raises(CheckpointCorrupt, match="cannot be run"):
         fake_classifier(ood=gate).warm_up()
 

@@ -17,6 +17,7 @@ from app.xray.preprocess import (
     preprocess,
     rescale,
     to_input,
+    to_levels,
     to_pixels,
 )
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
@@ -251,3 +252,38 @@ def test_the_negative_of_what_its_picture_must_be_known_for_is_not_guessed() -> 
     assert not can_be_turned(contract)
     with pytest.raises(ValueError, match="no negative without the picture"):
         negative(np.zeros((1, 8, 8, 3), np.float32), contract)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1 / 255, 0.0), (1 / 127.5, -1.0), (1.0, 0.0)])
+def test_the_levels_of_model_inputs_are_the_pixels_they_were_made_of(
+    scale: float, offset: float
+) -> None:
+    contract = ModelContract.recipe_of_2022().model_copy(update={"scale": scale, "offset": offset})
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, axis=3)
+    np.testing.assert_array_equal(to_levels(rescale(pixels, contract), contract), pixels)
+
+
+def test_what_is_no_level_is_black_or_white() -> None:
+    inputs = np.array([-1, 2, np.inf, -np.inf, np.nan], np.float32)
+    levels = to_levels(inputs, ModelContract.recipe_of_2022())
+    assert levels.tolist() == [0, 255, 255, 0, 0]
+
+
+@pytest.mark.parametrize("channels", ["gray", "bgr"])
+def test_the_levels_of_other_channels_are_those_of_the_picture(channels: Any) -> None:
+    contract = PictureContract(
+        input_size=(48, 64), resize="box", channels=channels, scale=1 / 127.5, offset=-1.0
+    )
+    image = draw_radiograph(3).convert("RGB")
+    expected = np.asarray(image.resize((64, 48), Image.Resampling.BOX)).astype(int)
+    found = to_levels(to_input(image, contract)[None], contract)[0]
+    assert found.shape == (48, 64, 3)
+    assert np.abs(found - expected).max() <= 1, "converted to gray before, not after"
+
+
+def test_the_levels_of_standardized_pictures_span_the_whole_range() -> None:
+    contract = PictureContract(
+        input_size=(48, 64), resize="box", scale=1 / 255, per_picture="standardize"
+    )
+    found = to_levels(to_input(draw_radiograph(3), contract)[None], contract)
+    assert (found.min(), found.max()) == (0, 255)

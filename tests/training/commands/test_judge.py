@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 from rich.console import Console
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import DatasetSummary, ModelContract
-from app.xray.errors import TrainingError
+from app.xray.errors import DatasetError, TrainingError
 from app.xray.network import build_network
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import model_inputs, write_taught_checkpoint
 from training.commands.calibrate import calibrate_checkpoint
+from training.evaluation.gate.anew import fit_gate_anew
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +56,48 @@ def test_calibrating_twice_gives_the_same_and_the_file_does_not_grow(
     calibrate_checkpoint(model, data, quiet())
     assert read_checkpoint(model).contract == first
     assert model.stat().st_size <= size
+
+
+def test_the_gate_alone_is_fitted_anew_and_all_else_stays(data: Path, tmp_path: Path) -> None:
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
+    calibrate_checkpoint(model, data, quiet())
+    before = read_checkpoint(model).contract
+    strangers = tmp_path / "strangers"
+    (strangers / "crosses").mkdir(parents=True)
+    for number in range(4):
+        crossed(number).save(strangers / f"crosses/{number}.png")
+    gate = fit_gate_anew(model, data, tmp_path / "gated.h5", strangers)
+    after = read_checkpoint(tmp_path / "gated.h5").contract
+    assert after == before.model_copy(update={"ood": gate})
+    assert gate.refused_strangers["crosses"].pictures == 4
+    assert read_checkpoint(model).contract == before
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        pytest.param(lambda _: None, "no such folder of strangers", id="no folder"),
+        pytest.param(lambda folder: folder.mkdir(), "no picture that can be read", id="empty"),
+        pytest.param(
+            lambda folder: (folder.mkdir(), (folder / "manifest.csv").write_text("name\na.png\n")),
+            "no column 'file'",
+            id="a manifest without its columns",
+        ),
+    ],
+)
+def test_a_folder_of_strangers_that_is_none_is_refused_before_anything_is_fitted(
+    data: Path, tmp_path: Path, make: Any, message: str
+) -> None:
+    model = write_taught_checkpoint(tmp_path / "model.h5", data)
+    make(tmp_path / "strangers")
+    with pytest.raises(DatasetError, match=message):
+        fit_gate_anew(model, data, model, tmp_path / "strangers")
+
+
+def crossed(number: int) -> Image.Image:
+    image = Image.new("L", (60, 60), 40 * number)
+    ImageDraw.Draw(image).line((0, 0, 60, 60 - 5 * number), fill=255, width=4)
+    return image
 
 
 def test_a_checkpoint_without_a_contract_is_given_one(data: Path, tmp_path: Path) -> None:

@@ -5,17 +5,14 @@ import pytest
 
 from app.xray.contract import ModelContract
 from training.evaluation.calibrate import (
-    REFUSED_SHARE,
     SENSITIVITY,
-    calibrate,
-    fit_gate,
+    calibrate_answers,
     fit_operating_points,
     fit_temperature,
 )
 from training.evaluation.caveats import few_pictures
 from training.evaluation.metrics import expected_calibration_error
 from training.evaluation.sample import Sample
-from training.network.runner import Answers
 
 CLASSES = ("COVID", "NORMAL", "PNEUMONIA")
 CONTRACT = ModelContract.recipe_of_2022(CLASSES)
@@ -81,50 +78,10 @@ def test_the_operating_point_of_one_picture_is_its_own_probability() -> None:
     assert points == pytest.approx({"A": 0.7, "B": 0.6}, abs=1e-6)
 
 
-def clouds(count: int, seed: int = 0) -> np.ndarray:
-    """Points near a plane of five dimensions in forty."""
-    rng = np.random.default_rng(seed)
-    near = rng.normal(size=(count, 5)) @ rng.normal(size=(5, 40)) * 0.5
-    return (near + rng.normal(0, 0.1, (count, 40))).astype(np.float32)
-
-
-def test_the_gate_refuses_no_more_than_stated_of_val_and_what_lies_elsewhere() -> None:
-    everything = clouds(900)
-    gate = fit_gate(everything[:500], everything[500:700])
-    assert (gate.score(everything[500:700]) > gate.threshold).mean() <= REFUSED_SHARE
-    assert gate.refused_on_val == (gate.score(everything[500:700]) > gate.threshold).mean()
-    assert (gate.score(everything[700:]) > gate.threshold).mean() <= 3 * REFUSED_SHARE
-    rng = np.random.default_rng(1)
-    elsewhere = rng.normal(0, everything.std(), (200, 40)).astype(np.float32)
-    assert (gate.score(elsewhere) > gate.threshold).mean() >= 0.95
-
-
-@pytest.mark.parametrize(
-    ("train", "val"),
-    [
-        pytest.param(clouds(3), clouds(2, seed=2), id="hardly any pictures"),
-        pytest.param(np.ones((10, 8), np.float32), np.ones((4, 8), np.float32), id="all alike"),
-        pytest.param(
-            np.eye(8, dtype=np.float32), np.eye(8, dtype=np.float32), id="as many as axes"
-        ),
-    ],
-)
-def test_a_gate_is_fitted_to_little(train: np.ndarray, val: np.ndarray) -> None:
-    gate = fit_gate(train, val)
-    assert (gate.score(val) <= gate.threshold).all()
-
-
 def test_what_needs_no_correction_is_calibrated_all_the_same() -> None:
     labels, raw = overconfident(2_000, 1.0)
-    answers = Answers(raw, clouds(2_000), clouds(2_000))
-    found = calibrate(CONTRACT, Sample.of_split(labels, answers.raw), answers, answers)
+    found = calibrate_answers(CONTRACT, Sample.of_split(labels, raw))
     assert found.model_copy(update={"temperature": 1.0}).is_calibrated
-
-
-def test_pictures_that_are_all_alike_give_no_gate() -> None:
-    labels, raw = overconfident(30, 1.0)
-    answers = Answers(raw, clouds(30), np.ones((30, 8), np.float32))
-    assert calibrate(CONTRACT, Sample.of_split(labels, answers.raw), answers, answers).ood is None
 
 
 @pytest.mark.parametrize(
@@ -142,16 +99,14 @@ def test_too_small_a_val_split_is_told_of(counts: tuple[int, ...], sentences: in
 
 def test_calibrating_fills_the_contract_and_leaves_the_rest_of_it() -> None:
     labels, raw = overconfident(300, 2.0)
-    answers = Answers(raw, clouds(300), clouds(300))
-    found = calibrate(CONTRACT, Sample.of_split(labels, answers.raw), answers, answers)
+    found = calibrate_answers(CONTRACT, Sample.of_split(labels, raw))
     assert found.is_calibrated
-    assert found.ood is not None
     assert found.calibrated_on is not None
     assert found.calibrated_on.model_dump(exclude={"coverage_found"}) == {
         "split": "val", "pictures": 300, "sources_left_out": (), "coverage_asked": 0.95,
     }  # fmt: skip
     assert found.calibrated_on.coverage_found == pytest.approx(0.95, abs=0.03)
     assert set(found.operating_points) == set(CLASSES)
-    fitted = {"temperature", "operating_points", "calibrated_on", "ood"}
+    fitted = {"temperature", "operating_points", "calibrated_on"}
     assert found.model_dump(exclude=fitted) == CONTRACT.model_dump(exclude=fitted)
     assert ModelContract.model_validate_json(found.model_dump_json()) == found

@@ -7,16 +7,17 @@ import keras
 import numpy as np
 from PIL import Image
 
-import training.evaluation.examine
+import training.evaluation.gate.figures
 from app.xray.contract import ModelContract
 from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
-from tests.networks import build_tiny
+from tests.networks import build_tiny, tiny_gate
 from tests.training.report import made_up
 from training.data.dataset import load_dataset
 from training.data.folder import splits_in
 from training.data.manifest import read_sources
-from training.evaluation.calibrate import calibrate
+from training.evaluation.calibrate import calibrate_answers
 from training.evaluation.examine import BORDER, LUNGS, Examination, examine
+from training.evaluation.gate.fit import Films, fit_gate
 from training.evaluation.sample import Sample
 from training.network.runner import Runner
 from training.report.document import Table
@@ -31,10 +32,17 @@ if TYPE_CHECKING:
 CONTRACT = ModelContract.recipe_of_2022()
 
 
+def flat(count: int) -> np.ndarray:
+    """Pictures without anything, each of another gray."""
+    levels = np.linspace(0, 255, count).astype(np.uint8)
+    return np.tile(levels[:, None, None, None], (1, 224, 224, 3))
+
+
 def run(
     tmp_path: Path,
     *,
     gated: bool = True,
+    by_outlines: bool = True,
     sources: bool = True,
     unseen: bool = False,
     split: str = "test",
@@ -49,11 +57,12 @@ def run(
     runner = Runner(build_tiny(keras), CONTRACT)
     answers = {name: (found, runner.run(found.pixels)) for name, found in splits.items()}
     (train_split, train), (val_split, val) = answers["train"], answers["val"]
-    contract = (
-        calibrate(CONTRACT, Sample.of_split(val_split.labels, val.raw), val, train)
-        if gated
-        else CONTRACT
-    )
+    contract = CONTRACT
+    if gated:
+        films = (Films.of(split, {}, contract) for split in (train_split, val_split))
+        gate = fit_gate(*films, {"flat": flat(5)}) if by_outlines else tiny_gate(threshold=1.0)
+        sample = Sample.of_split(val_split.labels, val.raw)
+        contract = calibrate_answers(contract, sample).model_copy(update={"ood": gate})
     named |= {
         file: ("odd" if file[-5] in "13" else "even")
         for name, found in splits.items()
@@ -108,13 +117,25 @@ def test_the_gate_is_judged_on_x_rays_other_things_and_x_rays_gone_wrong(
     x_ray = Image.open(write_dataset(tmp_path / "more") / "val/COVID/covid-0.png")
     negative = x_ray.point(lambda level: 255 - level)
     kinds = {"x-rays": [x_ray] * 2, "negatives": [negative], "charts": [Image.new("L", (9, 9), 90)]}
-    monkeypatch.setattr(training.evaluation.examine, "strangers", lambda: kinds)
-    gate = run(tmp_path).gate
+    monkeypatch.setattr(training.evaluation.gate.figures, "strangers", lambda: kinds)
+    gate = run(tmp_path, by_outlines=False).gate
     assert gate is not None
     assert (gate.xrays.pictures, gate.strangers["x-rays"].pictures) == (12, 2)
     for found in (gate.xrays, *gate.strangers.values(), *gate.hard_cases.values()):
         assert 0 <= found.refused <= found.beyond <= 1
     assert set(gate.hard_cases) >= {"upside down", "inverted"}
+    assert set(gate.bordered) == {"black", "white"}
+
+
+def test_a_gate_by_outlines_tells_itself_what_it_refused_when_it_was_fitted(
+    tmp_path: Path,
+) -> None:
+    gate = run(tmp_path).gate
+    assert gate is not None
+    assert set(gate.strangers) == {"flat"}
+    assert gate.strangers["flat"].pictures == 5
+    assert gate.strangers["flat"].refused == 1.0
+    assert {found.refused for found in gate.bordered.values()} == {gate.xrays.refused}
 
 
 def test_all_figures_are_written_as_json(tmp_path: Path) -> None:

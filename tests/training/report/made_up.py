@@ -9,11 +9,13 @@ import numpy as np
 
 from app.xray.checkpoint import Checkpoint
 from app.xray.contract import CalibratedOn, DatasetSummary, Estimate, ModelContract
-from training.data.audit.audit import EXACT, PATIENT, Audit, Leak, ManifestFindings
+from training.data.audit.audit import Audit, ManifestFindings
 from training.data.audit.duplicates import SamePicture
 from training.data.audit.giveaways import ClassFacts, Imbalance, Trait
+from training.data.audit.leaks import EXACT, PATIENT, Leak
 from training.evaluation.evaluate import Evaluation
-from training.evaluation.examine import BORDER, LUNGS, Examination, GateFigures, Refused
+from training.evaluation.examine import BORDER, LUNGS, Examination
+from training.evaluation.gate.figures import GateFigures, Refused
 from training.evaluation.mistakes import Mistake
 from training.evaluation.shortcuts import Agreement
 from training.evaluation.source_probe import Probe, ProbeResult
@@ -99,7 +101,15 @@ def examine(seed: int = 0, *, right: float = 6.0) -> Examination:
             "moved right by 4 %": Agreement(COUNT, share, 0.1),
             "10 % darker": Agreement(COUNT, Estimate(value=0.8, low=0.7, high=0.9), 0.2),
         },
-        GateFigures(1.2, refused, {"noise": refused}, {"inverted": refused}, refused),
+        GateFigures(
+            1.2,
+            refused,
+            {"noise": refused},
+            {"inverted": refused},
+            {"black": refused},
+            {"nearer": refused},
+            refused,
+        ),
         evaluate(seed + 3, split="unseen", classes=(0, 1), sources=("far", "farther")),
         ("farther", "near [1]", "nearer"),
     )

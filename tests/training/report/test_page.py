@@ -15,7 +15,8 @@ from app.xray.errors import TrainingError
 from benchmarks.rig.corpus.drawing import write_dataset
 from training.data.audit.audit import audit
 from training.evaluation.evaluate import Evaluation
-from training.evaluation.examine import BORDER, LUNGS, Examination, GateFigures, Refused
+from training.evaluation.examine import BORDER, LUNGS, Examination
+from training.evaluation.gate.figures import GateFigures, Refused
 from training.evaluation.mistakes import Mistake
 from training.evaluation.shortcuts import Agreement
 from training.report.document import Pictures, Table
@@ -99,7 +100,7 @@ def examine_nothing(evaluation: Evaluation) -> Examination:
         {LUNGS: evaluation, BORDER: evaluation},
         None,
         {"moved": Agreement(COUNT, Estimate(value=0.9, low=0.8, high=1.0), 0.1)},
-        GateFigures(1.2, refused, {"noise": refused}, {"inverted": refused}),
+        GateFigures(1.2, refused, {"noise": refused}, {"inverted": refused}, {}, {}),
     )
 
 

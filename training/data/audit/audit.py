@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from app.xray.errors import DatasetError
-from training.data.audit.duplicates import Duplicates, SamePicture, find_duplicates
+from training.data.audit.duplicates import SamePicture, find_duplicates
 from training.data.audit.giveaways import (
     ClassFacts,
     Imbalance,
@@ -18,13 +18,15 @@ from training.data.audit.giveaways import (
     weigh_classes,
     weigh_traits,
 )
+from training.data.audit.leaks import BY_NAME, Leak, copies, crops, patients, patients_of
 from training.data.audit.picture import read_facts
 from training.data.dataset import untracked
 from training.data.folder import SPLITS, UNSEEN, find_files, splits_in
 from training.data.manifest import UNKNOWN, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    import re
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from training.data.audit.picture import Facts
@@ -32,27 +34,6 @@ if TYPE_CHECKING:
     from training.data.manifest import Manifest
 
 SCHEMA_VERSION: Final = 1
-
-EXACT: Final = "exact duplicate across splits"
-NEAR: Final = "near duplicate across splits"
-PATIENT: Final = "patient in two splits"
-LABELS: Final = "picture under two labels"
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Files by which one split can be known from another, or one label from another.
-
-    `kind` is one of the four names above. `exact` (the same bytes) and `distance`, in bits of 512,
-    stand where pictures were compared, `source` and `patient` where a patient stands in two splits.
-    """
-
-    kind: str
-    files: tuple[str, ...]
-    exact: bool | None = None
-    distance: int | None = None
-    source: str | None = None
-    patient: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +59,9 @@ class Audit:
     """All that was found. Files are named as they stand in the data folder.
 
     `counts` are the readable files by split and class, `unreadable` (file, reason) of the others.
-    `manifest` is None where there was none: no patient was compared then.
+    `manifest` is None where there was none: no patient was compared then but the
+    `patients_by_name`, whom their files' names told. `crops_compared` says whether films that are
+    cropped or windowed anew were looked for.
     """
 
     data: str
@@ -92,6 +75,8 @@ class Audit:
     classes: tuple[ClassFacts, ...]
     traits: tuple[Trait, ...]
     manifest: ManifestFindings | None
+    patients_by_name: int = 0
+    crops_compared: bool = False
 
     @property
     def has_leaks(self) -> bool:
@@ -136,6 +121,8 @@ def audit(
     manifest: Path | None = None,
     *,
     splits: Sequence[str] = (),
+    patient_from: re.Pattern[str] | None = None,
+    tell: Callable[[str], None] | None = None,
     track: Track = untracked,
 ) -> Audit:
     """Decode every picture below `root` once, and look for leaks and oddities.
@@ -144,6 +131,9 @@ def audit(
         root: the folder, `root/train|val|test/CLASS/*`, and `root/unseen` where there is one.
         manifest: a CSV with the columns file, source and patient; `root/manifest.csv` if None.
         splits: where to look; `splits_in(root)` if none is named.
+        patient_from: whose first group is the patient in the names of files for which the manifest
+            has none; without it they have none.
+        tell: is told what looking for crops will take; without it none are looked for.
         track: as in `load_dataset`.
 
     Raises:
@@ -152,8 +142,12 @@ def audit(
     splits = splits or splits_in(root)
     find_files(root, splits)
     named = read_manifest(root, manifest)
-    facts, unreadable = read_facts(root, splits, track=track)
-    return judge(root, facts, unreadable, named, splits)
+    facts, unreadable = read_facts(root, splits, keep_small=tell is not None, track=track)
+    found = judge(root, facts, unreadable, named, splits, patient_from)
+    if tell is None:
+        return found
+    more = crops(sorted(facts, key=lambda item: item.file), found.leaks, tell, track)
+    return replace(found, leaks=(*found.leaks, *more), crops_compared=True)
 
 
 def judge(
@@ -162,6 +156,7 @@ def judge(
     unreadable: Iterable[tuple[str, str]],
     manifest: Manifest | None,
     splits: Sequence[str] = (),
+    patient_from: re.Pattern[str] | None = None,
 ) -> Audit:
     """The audit from what is known of every file of `splits`; opens none of them.
 
@@ -176,11 +171,12 @@ def judge(
     counted = Counter((item.split, item.label) for item in facts)
     counts = {split: {label: counted[split, label] for label in classes} for split in splits}
     duplicates = find_duplicates(facts)
+    known = patients_of(facts, manifest, patient_from)
     files = {path.relative_to(root).as_posix() for path, _ in chain(*found.values())}
     return Audit(
         data=str(root),
         counts=counts,
-        leaks=(*_leaks(duplicates), *_patients(facts, manifest)),
+        leaks=(*copies(duplicates), *patients(known)),
         duplicates_within_splits=tuple(
             same for same in duplicates.same if len(same.splits) == len(same.labels) == 1
         ),
@@ -191,28 +187,8 @@ def judge(
         classes=describe_classes(facts, classes),
         traits=weigh_traits([item for item in facts if item.split in SPLITS]),
         manifest=None if manifest is None else _compare(manifest, files),
+        patients_by_name=sum(source == BY_NAME for source, _ in known),
     )
-
-
-def _leaks(duplicates: Duplicates) -> Iterable[Leak]:
-    for same in duplicates.same:
-        if len(same.splits) > 1:
-            yield Leak(EXACT if same.exact else NEAR, same.files, same.exact, same.distance)
-    for same in duplicates.same:
-        if len(same.labels) > 1:
-            yield Leak(LABELS, same.files, same.exact, same.distance)
-
-
-def _patients(facts: Sequence[Facts], manifest: Manifest | None) -> Iterable[Leak]:
-    """A patient's number means something within its source only."""
-    readable = {item.file: item.split for item in facts}
-    files: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for row in manifest.rows if manifest else ():
-        if row.patient and row.file in readable:
-            files[row.source, row.patient].add(row.file)
-    for (source, patient), found in sorted(files.items()):
-        if len({readable[file] for file in found}) > 1:
-            yield Leak(PATIENT, tuple(sorted(found)), source=source, patient=patient)
 
 
 def _compare(manifest: Manifest, files: set[str]) -> ManifestFindings:

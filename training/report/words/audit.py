@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from training.data.audit.audit import PATIENT
 from training.data.audit.fingerprints import BITS
 from training.data.audit.giveaways import GIVEN_AWAY, IMBALANCED
+from training.data.audit.leaks import CROP, CROP_LABELS, PATIENT
 from training.report.document import Caution, Section, Table, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from training.data.audit.audit import Audit, Leak
+    from training.data.audit.audit import Audit
     from training.data.audit.duplicates import SamePicture
+    from training.data.audit.leaks import Leak
 
 MAX_ROWS: Final = 20
 MAX_FILES: Final = 4
+_HEADS: Final = {PATIENT: "patient", CROP: "middle", CROP_LABELS: "middle"}
 
 
 def describe_audit(audit: Audit) -> Section:
@@ -56,7 +58,7 @@ def describe_leaks(audit: Audit) -> list[Table]:
     found = []
     for kind in dict.fromkeys(leak.kind for leak in audit.leaks):
         leaks = [leak for leak in audit.leaks if leak.kind == kind]
-        head = ("patient" if kind == PATIENT else "bits apart", "files")
+        head = (_HEADS.get(kind, "bits apart"), "files")
         rows = [(printable(_why(leak)), _files(leak.files)) for leak in leaks[:MAX_ROWS]]
         found.append(_some(f"LEAK: {kind}", head, rows, len(leaks)))
     return found
@@ -129,15 +131,21 @@ def _traits(audit: Audit) -> Iterator[Table | Caution]:
 def _manifest(audit: Audit) -> Iterator[Table | Caution]:
     manifest = audit.manifest
     if manifest is None:
-        yield Caution("no manifest: patients were not compared")
+        yield Caution(f"no manifest: {_by_name(audit)}")
         return
     if manifest.patients is None:
-        why = "no column patient; patients were not compared"
+        why = f"no column patient; {_by_name(audit)}"
         yield Caution(f"{printable(manifest.path)}: {why}")
     yield from _list("In the manifest, not in the folder", manifest.strangers)
     yield from _list("In the folder, not in the manifest", manifest.unnamed)
     yield from _list("In another split or class than the manifest says", manifest.contradicted)
     yield from _list("Sources of unseen that another split has too", manifest.known_sources)
+
+
+def _by_name(audit: Audit) -> str:
+    if audit.patients_by_name:
+        return f"{spell_count(audit.patients_by_name, 'patient')} were told by file names"
+    return "patients were not compared"
 
 
 def _pictures(title: str, found: Sequence[SamePicture]) -> Iterator[Table]:
@@ -162,6 +170,8 @@ def _some(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]], co
 def _why(leak: Leak) -> str:
     if leak.kind == PATIENT:
         return " ".join(part for part in (leak.source, leak.patient) if part)
+    if leak.agreement is not None:
+        return f"agrees by {leak.agreement:.2f}"
     return "same bytes" if leak.exact else f"{leak.distance} of {BITS}"
 
 

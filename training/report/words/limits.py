@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.evaluation.calibrate import REFUSED_SHARE
 from training.evaluation.examine import BORDER, LUNGS, MASKS
+from training.evaluation.gate.fit import REFUSED_SHARE
 from training.report.document import Picture, Pictures, Section, Table, join_words, with_interval
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.evaluation.examine import Examination, GateFigures
+    from training.evaluation.examine import Examination
+    from training.evaluation.gate.figures import GateFigures
     from training.evaluation.source_probe import Probe, ProbeResult
 
 
@@ -139,6 +140,11 @@ def describe_gate(gate: GateFigures) -> Section:
     everything = {
         "chest X-rays, as they are": gate.xrays,
         **({"chest X-rays of hospitals it never saw": gate.unseen} if gate.unseen else {}),
+        **{f"chest X-rays, with a {color} border": found for color, found in gate.bordered.items()},
+        **{
+            f"chest X-rays of {source}, fitted without them": found
+            for source, found in gate.elsewhere.items()
+        },
         **gate.strangers,
         **{f"chest X-rays, {kind}": found for kind, found in gate.hard_cases.items()},
     }
@@ -146,12 +152,12 @@ def describe_gate(gate: GateFigures) -> Section:
         "gate",
         "What it takes for a chest X-ray",
         (
-            "Before an answer is given, the distance of the picture from the chest X-rays of "
-            "training is measured in the network's own features (Mahalanobis distance, Lee et al. "
-            f"2018). The threshold, {gate.threshold:.3f}, was set on val so that at most "
-            f"{REFUSED_SHARE:.0%} of chest X-rays lie beyond it; of another hospital's it may be "
-            "more. What lies beyond is looked at black for white, and refused if that lies beyond "
-            "too; else the negative is answered, with a warning.",
+            "Before an answer is given, a gate tells frontal chest X-rays from everything else. "
+            f"Its threshold, {gate.threshold:.3f}, was set so that at most {REFUSED_SHARE:.0%} of "
+            "chest X-rays lie beyond it, of any source that it was not fitted to where there are "
+            "several. What lies beyond is looked at black for white, and refused if that does "
+            "not pass either; else the negative is answered, with a warning. Other things were "
+            "judged by gates that had not been fitted to those very pictures.",
             Table(
                 ("pictures", "number", "beyond the threshold", "refused"),
                 tuple(

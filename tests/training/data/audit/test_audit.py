@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,18 @@ from PIL import Image
 
 from app.xray.errors import DatasetError
 from benchmarks.rig.corpus.drawing import add_unseen, checkered, draw_radiograph, write_dataset
-from training.data.audit.audit import EXACT, LABELS, NEAR, PATIENT, audit
+from tests.training.data.audit.test_crops import crop, film
+from training.data.audit.audit import audit
+from training.data.audit.leaks import (
+    BY_NAME,
+    CROP,
+    CROP_LABELS,
+    EXACT,
+    LABELS,
+    NAMED_PATIENT,
+    NEAR,
+    PATIENT,
+)
 from training.report.document import Table
 from training.report.words.audit import describe_oddities
 
@@ -417,3 +429,52 @@ def test_a_hospital_of_unseen_that_train_has_too_is_named(tmp_path: Path) -> Non
     assert found.manifest.known_sources == ("far",)
     titles = [block.title for block in describe_oddities(found) if isinstance(block, Table)]
     assert "Sources of unseen that another split has too (1)" in titles
+
+
+KAGGLE = ("train/PNEUMONIA/person12_bacteria_3.png", "test/PNEUMONIA/person12_bacteria_4.png")
+
+
+def rename_like_kaggle(root: Path) -> None:
+    for name in KAGGLE:
+        split, label, _ = name.split("/")
+        first = min((root / split / label).iterdir())
+        first.rename(root / name)
+
+
+def test_patients_are_told_by_file_names_where_no_manifest_names_them(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data")
+    rename_like_kaggle(root)
+    assert audit(root).leaks == ()
+    found = audit(root, patient_from=re.compile(NAMED_PATIENT))
+    (leak,) = found.leaks
+    assert (leak.kind, leak.patient, leak.source) == (PATIENT, "person12", BY_NAME)
+    assert leak.files == tuple(sorted(KAGGLE))
+    assert found.patients_by_name == 1
+
+
+def test_a_manifest_that_names_a_patient_is_believed_before_the_name(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data")
+    rename_like_kaggle(root)
+    rows = [f"{name},kaggle,{number}" for number, name in enumerate(KAGGLE)]
+    (root / "manifest.csv").write_text("\n".join(["file,source,patient", *rows]))
+    found = audit(root, patient_from=re.compile(NAMED_PATIENT))
+    assert (found.leaks, found.patients_by_name) == ((), 0)
+
+
+def test_a_film_cropped_anew_in_another_split_is_a_leak_and_its_cost_is_told(
+    tmp_path: Path,
+) -> None:
+    root = write_dataset(tmp_path / "data", counts={"train": 1, "val": 1, "test": 1})
+    whole = film(3)
+    whole.save(root / "train/COVID/whole.png")
+    crop(0.8)(whole).save(root / "test/NORMAL/cropped.png")
+    told: list[str] = []
+    found = audit(root, tell=told.append)
+    assert {(leak.kind, leak.files) for leak in found.leaks} == {
+        (kind, ("test/NORMAL/cropped.png", "train/COVID/whole.png")) for kind in (CROP, CROP_LABELS)
+    }
+    assert found.crops_compared
+    assert "--skip-crops" in told[0]
+    assert "pairs by template" in told[1]
+    without = audit(root)
+    assert (without.leaks, without.crops_compared) == ((), False)

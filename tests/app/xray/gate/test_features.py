@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from app.xray.gate import Gate, PackedArray, summarise
+from app.xray.gate import FeatureGate, PackedArray, summarise
 
 RNG = np.random.default_rng(0)
 DIMENSIONS = 6
 
 
-def gate(**fields: Any) -> Gate:
+def gate(**fields: Any) -> FeatureGate:
     """Around zero, twice as wide along the first axis as in every other direction."""
-    return Gate(
+    return FeatureGate(
         **{
             "mean": PackedArray.pack(np.zeros(DIMENSIONS)),
             "scale": PackedArray.pack(np.ones(DIMENSIONS)),

@@ -12,8 +12,8 @@ from PIL import Image
 
 from app.xray.errors import TrainingError
 from benchmarks.rig.corpus.drawing import draw_radiograph
-from training.evaluation import strangers as module
-from training.evaluation.strangers import hard_cases, strangers
+from training.evaluation.gate import strangers as module
+from training.evaluation.gate.strangers import hard_cases, strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ def test_the_pictures_are_the_same_every_time(kinds: dict[str, list[Image.Image]
 
 def test_importing_the_module_loads_no_package_of_samples() -> None:
     code = (
-        "import sys, training.evaluation.strangers; "
+        "import sys, training.evaluation.gate.strangers; "
         "print(sorted({'skimage', 'pydicom', 'sklearn', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
