@@ -200,9 +200,8 @@ def calibrate_checkpoint(
     contract = calibrate_answers(before, sample)
     if not is_own:
         train = Films.of(judge.dataset.splits["train"], judge.sources, before)
-        gate = fit_gate(
-            train, Films.of(known, judge.sources, before), read_strangers(before, strangers)
-        )
+        val_films = Films.of(known, judge.sources, before)
+        gate = fit_gate(train, val_films, read_strangers(before, strangers))
         contract = contract.model_copy(update={"ood": gate})
     likeliest = contract.model_copy(
         update={
@@ -235,9 +234,8 @@ def _as_found(found: Calibrated, judge: Judge, console: Console) -> dict[str, An
         f"probability moves by up to {cut.largest_difference:.3f}"
         if cut
         else "no layer was found from which on bf16 will do, by this CPU",
-        highlight=False,
-        markup=False,
-    )
+        highlight=False, markup=False,
+    )  # fmt: skip
     return {
         "metrics": found.evaluation.metrics,
         "known_answers": judge.runner.known_answers(),

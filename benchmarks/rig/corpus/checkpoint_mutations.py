@@ -28,8 +28,7 @@ CANARY: Final = "cxr_canary"
 _CONTRACT: Final = ModelContract(
     classes=("A", "B", "C"), input_size=(32, 32), resize="box", scale=1 / 255
 )
-_MOST: Final = 3
-_LARGE: Final = 1 << 20
+_MOST, _LARGE = 3, 1 << 20
 _VALUES: Final = (
     None, True, "", "softmax", "same", "../../etc/passwd", -1, 0, 1, 3, 1e308, 1 << 16, 1 << 40,
     [], {}, [None, None], [[0, 1 << 20]] * 2, {"class_name": "Dense", "config": {"units": 1 << 30}},
@@ -172,9 +171,8 @@ def _edited(chance: random.Random, text: str, code: Any) -> str:
             holder[key] = holder[key] * chance.choice([0, 2, 50])
         else:
             holder[key] = chance.choice([*_VALUES, *EXTREMES])
-    if chance.random() < 0.05:
-        return json.dumps(config)[: chance.randrange(2, 2000)]
-    return json.dumps(config)
+    end = chance.randrange(2, 2000) if chance.random() < 0.05 else None
+    return json.dumps(config)[:end]
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -199,8 +197,8 @@ def _edit_array(chance: random.Random, data: bytes) -> bytes:
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
         )
         name = chance.choice(names)
-        # An array that was only declared, by an edit before, may be of terabytes.
-        values = opened[name][()] if opened[name].size < _LARGE else np.zeros(3, "f4")
+        is_small = opened[name].size < _LARGE  # one that an edit declared may be of terabytes
+        values = opened[name][()] if is_small else np.zeros(3, "f4")
         del opened[name]
         kind = chance.randrange(8)
         if kind == 0:
