@@ -299,7 +299,7 @@ def test_a_checkpoint_that_sends_its_library_round_and_round_is_refused(
 def test_a_network_that_breaks_its_reader_is_the_machines_fault_and_told(
     work: Any, message: str, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.inference.reader.export_graph", work)
+    monkeypatch.setattr("app.inference.reader._small_graph", work)
     monkeypatch.setattr("app.inference.reader._GRAPH_LIMIT_S", 0.5 if work is dawdle else 60)
     with pytest.raises(EngineError, match=rf"tiny\.h5: .*{message}"):
         load_classifier(read_settings(model_path=tiny_checkpoint))
