@@ -146,6 +146,7 @@ def cluster(
         with suppress(subprocess.TimeoutExpired):
             process.wait(30)
         process.kill()
+        process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -96,7 +96,7 @@ def test_bad_uploads_are_refused_and_the_next_is_served(
             id="missing-checkpoint",
         ),
         pytest.param(
-            {"model_path": "README.md"}, "README.md: Keras tells formats by", id="corrupt"
+            {"model_path": "README.md"}, "README.md: not a readable HDF5 file", id="corrupt"
         ),
         pytest.param({"model_sha256": "0" * 64}, "is demanded", id="another-digest"),
         pytest.param({"port": "http"}, "error: CXR_PORT='http': ", id="setting"),
