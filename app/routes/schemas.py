@@ -28,8 +28,9 @@ class ModelIdentity(BaseModel):
     calibrated: bool = Field(description="Whether its probabilities were calibrated")
     multi_label: bool = Field(
         False,
-        description="Whether it judges each class by itself: none, one or several may be there, "
-        "and probabilities need not sum to 1",
+        exclude_if=lambda value: not value,
+        description="True, or not there. True where it judges each class by itself: none, one or "
+        "several may be there, and probabilities need not sum to 1",
     )
 
     @classmethod

@@ -37,6 +37,7 @@ async def test_ready_names_model_engine_and_device(path: str) -> None:
         "engine": "fake",
         "precision": "f32",
         "device": "cpu",
+        "assumed": None,
         "reason": None,
         "reload": None,
     }
