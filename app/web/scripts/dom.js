@@ -1,4 +1,4 @@
-/* The document: finding and making elements, and the line that a screen reader speaks. */
+/* The document: finding and making elements, and the line that a screen reader speaks; and signals. */
 
 export const byId = (id) => document.getElementById(id);
 
@@ -17,4 +17,13 @@ export function showOnceLoaded(image, source) {
 export function announce(...sentences) {
   const said = sentences.filter(Boolean).join(" ");
   if (said) byId("news").textContent = said;
+}
+
+// An event that a module tells without knowing who acts on it.
+export function signal() {
+  const listeners = [];
+  return {
+    listen: (listener) => { listeners.push(listener); },
+    tell: (news) => { for (const listener of listeners) listener(news); },
+  };
 }

@@ -42,6 +42,7 @@ _KERNELS: Final = {
 """Not drawn at random, which takes longer than to read what takes their place."""
 _SEVERAL: Final = frozenset("Add Average Concatenate Maximum Minimum Multiply Subtract".split())
 _FUNCTIONS: Final = {"abs": "absolute"}
+_INPUT: Final = "picture"
 _OPERATION_NAME: Final = re.compile(
     rf"({'|'.join(OPERATORS)}|absolute|re_lu6?|take|true_divide)(_\d+)?"
 )
@@ -86,12 +87,13 @@ class _Building:
         self._architecture, self._sums, self._picture = architecture, sums, picture
         self._arrays = arrays
         self._layers: dict[int, Any] = {}
-        self._names: set[str] = set()
+        self._names: set[str] = {_INPUT}
         self._has_operations = any(layer.kind in OPERATORS for layer in architecture.layers)
 
     def model(self) -> Any:
         """The `keras.Model`."""
-        values = {PICTURE: self._keras.Input(self._picture)}
+        # Named, for Keras would number them by what this process has built before.
+        values = {PICTURE: self._keras.Input(self._picture, name=_INPUT)}
         for index, call in enumerate(self._architecture.calls):
             layer = self._architecture.layers[call.layer]
             operands = [
@@ -114,7 +116,8 @@ class _Building:
                     f"where {counted} was counted"
                 )
             values[Ref(index)] = value
-        return self._keras.Model(values[PICTURE], values[self._architecture.output])
+        output = values[self._architecture.output]
+        return self._keras.Model(values[PICTURE], output, name="network")
 
     def _called(self, call: Call, layer: Layer, operands: list[Any]) -> Any:
         if layer.kind in OPERATORS:

@@ -44,16 +44,19 @@ def test_a_run_that_is_ended_goes_on_and_comes_to_the_same_table(
     out, whole = tmp_path / "scores.parquet", tmp_path / "whole.parquet"
     parts = tmp_path / "scores.parquet.parts"
     flags = [str(archive), "--out", str(out)]
-    # Slowed down, so that it is ended in the middle on any machine.
+    # Some pictures of the middle take for ever, so that it is ended there on any machine.
     script = f"""
 import asyncio
 from app.score import __main__, scorer, table
 table.PART_ROWS = 20
 score = scorer.Scorer.score
-async def slowly(self, address):
-    await asyncio.sleep(0.3)
+begun = []
+async def for_ever(self, address):
+    begun.append(address)
+    if len(begun) > 70:
+        await asyncio.sleep(1000)
     return await score(self, address)
-scorer.Scorer.score = slowly
+scorer.Scorer.score = for_ever
 __main__.main({flags!r})
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=os.environ)

@@ -327,7 +327,7 @@ def test_a_layer_of_absurd_size_is_refused_by_name(
         layer = last_layer(config)
         if name in kinds:
             layer["class_name"] = kinds[name]
-            layer["config"] = {"name": "dense", "trainable": True}
+            layer["config"] = {"name": layer["config"]["name"], "trainable": True}
             layer["inbound_nodes"] = config["config"]["layers"][1]["inbound_nodes"]
         layer["config"][name] = value
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import DatasetSummary, ModelContract
-from app.xray.errors import DatasetError, TrainingError
+from app.xray.errors import CheckpointRefused, DatasetError, TrainingError
 from app.xray.network import build_network
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import model_inputs, write_taught_checkpoint
@@ -100,14 +100,16 @@ def crossed(number: int) -> Image.Image:
     return image
 
 
-def test_a_checkpoint_without_a_contract_is_given_one(data: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_that_says_nothing_of_its_input_is_not_calibrated(
+    data: Path, tmp_path: Path
+) -> None:
     model = write_taught_checkpoint(tmp_path / "model.h5", data)
     with h5py.File(model, "r+") as file:
         del file.attrs["cxr_contract"]
-    calibrate_checkpoint(model, data, quiet())
-    checkpoint = read_checkpoint(model)
-    assert checkpoint.carries_contract
-    assert checkpoint.contract.ood is not None
+    before = model.read_bytes()
+    with pytest.raises(CheckpointRefused, match=r"python -m app\.adopt finds it out"):
+        calibrate_checkpoint(model, data, quiet())
+    assert model.read_bytes() == before
 
 
 def test_other_data_than_it_was_trained_on_is_refused_and_nothing_is_written(

@@ -38,7 +38,7 @@ def tiny_network() -> Iterator[None]:
         patch.setattr(training.network.mobilenet, "build_mobilenet", build)
         patch.setenv("SOURCE_DATE_EPOCH", "1700000000")
         # What takes most of a run's time here, and is the same whatever the weights went through.
-        patch.setattr(training.evaluation.examine, "_judge_gate", lambda *_: None)
+        patch.setattr(training.evaluation.examine, "judge_gate", lambda *_: None)
         patch.setattr(training.report.folder, "plot_evaluation", lambda *_: None)
         patch.setattr(training.report.folder, "write_report", lambda *_, **__: None)
         yield

@@ -63,8 +63,8 @@ function verdictOnEach(answer) {
     return {
       short: "Uncertain",
       title: "Uncertain: no class reaches its operating point",
-      meaning: "The model looks for each class by itself and finds none of them, which does not say that the " +
-        `picture is normal. ${label} is the likeliest, with ${percent(confidence)}.`,
+      meaning: `None of the classes is found, which does not say "normal". ${label} is the likeliest, with ` +
+        `${percent(confidence)}.`,
     };
   }
   const found = set.toSorted((a, b) => probabilities[b] - probabilities[a]);
@@ -72,8 +72,7 @@ function verdictOnEach(answer) {
   return {
     short: listed(found),
     title: `Looks like ${listed(found)}`,
-    meaning: "The model looks for each class by itself, so several may be there, and their figures need not sum " +
-      `to 100 %: ${listed(shares)}.${answer.model.calibrated ? "" : " They are not calibrated."}`,
+    meaning: `The model looks for each class by itself, and several may be there: ${listed(shares)}.${answer.model.calibrated ? "" : " They are not calibrated."}`,
   };
 }
 

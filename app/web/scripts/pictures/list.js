@@ -1,6 +1,6 @@
 /* The pictures of this tab in their order, and which of them is selected. */
 
-import { signal } from "../signal.js";
+import { signal } from "../dom.js";
 
 export let pictures = [];
 export let selected = null;

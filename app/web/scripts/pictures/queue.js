@@ -1,6 +1,6 @@
 /* The pictures that wait for an answer: a few are sent at a time, and what passes is waited for. */
 
-import { signal } from "../signal.js";
+import { signal } from "../dom.js";
 import { apiKey } from "../service/requests.js";
 import { askForKey, isOpen } from "../service/access.js";
 import { isKnown } from "../service/contracts.js";

@@ -1,7 +1,6 @@
 /* The API key: asked for where the service wants one, and checked by reading the model's contract. */
 
-import { announce, byId } from "../dom.js";
-import { signal } from "../signal.js";
+import { announce, byId, signal } from "../dom.js";
 import { isKnown, learn } from "./contracts.js";
 import { health } from "./health.js";
 import { apiKey, ask, setApiKey } from "./requests.js";

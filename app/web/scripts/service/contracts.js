@@ -1,6 +1,6 @@
 /* The contracts of the models that answered: the operating point of each class is in them. */
 
-import { signal } from "../signal.js";
+import { signal } from "../dom.js";
 
 // The service's own, for a checkpoint that brings no operating point.
 const DEFAULT_OPERATING_POINT = 0.5;

@@ -1,7 +1,6 @@
 /* The service's state: asked for again and again, and shown at the top of the page. */
 
-import { byId } from "../dom.js";
-import { signal } from "../signal.js";
+import { byId, signal } from "../dom.js";
 import { UNREACHABLE } from "./problems.js";
 import { PATIENCE_MS } from "./requests.js";
 
@@ -59,8 +58,7 @@ function showState() {
   if (model) {
     const calibrated = model.calibrated ? "calibrated" : "not calibrated";
     byId("model").textContent =
-      `Model ${model.name}, SHA-256 ${model.sha256.slice(0, 12)}, ${calibrated}; service ${version}.` +
-      (assumed ? ` ${assumed}` : "");
+      `Model ${model.name}, SHA-256 ${model.sha256.slice(0, 12)}, ${calibrated}; service ${version}. ${assumed ?? ""}`;
   }
 }
 

@@ -132,20 +132,6 @@ def test_heads_keep_the_order_of_the_map(make: Callable[[Any], Any], tmp_path: P
     assert np.abs(graph.head.probabilities(found["pooled"]) - expected).max() < 1e-5
 
 
-def test_a_sequential_network_of_channels_first_itself_is_left_as_it_is(tmp_path: Path) -> None:
-    network = keras.Sequential(
-        [
-            keras.Input((40, 32, 3)),
-            layers.Permute((3, 1, 2)),
-            layers.Conv2D(4, 3, data_format="channels_first"),
-            layers.GlobalAveragePooling2D(data_format="channels_first"),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
-    _, found, expected = exported(network, tmp_path)
-    assert np.abs(found["probabilities"] - expected).max() < 1e-5
-
-
 def test_a_cut_gives_the_same_answers_and_branches_are_not_cut(tmp_path: Path) -> None:
     def two_branches(x: Any) -> Any:
         branch = layers.Conv2D(8, 3, padding="same", name="branch")(x)

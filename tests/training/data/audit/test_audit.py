@@ -355,6 +355,7 @@ def test_the_file_that_is_written_holds_all_that_was_found(data: Path, tmp_path:
             "distance": 0,
             "source": None,
             "patient": None,
+            "agreement": None,
         }
     ]
     assert document["unreadable"][0]["file"] == "val/COVID/broken.png"
@@ -363,6 +364,7 @@ def test_the_file_that_is_written_holds_all_that_was_found(data: Path, tmp_path:
     assert set(document) == {
         "schema_version", "has_leaks", "pictures", "data", "counts", "leaks",
         "duplicates_within_splits", "look_alikes", "featureless", "unreadable", "imbalance",
+        "crops_compared", "patients_by_name",
         "classes", "traits", "manifest",
     }  # fmt: skip
 
