@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from starlette.testclient import TestClient
 
 from app.adopt.__main__ import main
-from app.main import create_app
-from app.settings import read_settings
-from tests.waiting import wait_until
+from tests.live import served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import httpx
@@ -60,7 +57,7 @@ def adopt_and_serve(project: Project, folder: Path, *more: str) -> Outcome:
         assert not out.exists()
         return Outcome(project, None, said, None)
     (found,) = re.findall(r"^found: (.+)$", said, re.MULTILINE)
-    with _served(out) as client:
+    with served(out) as client:
         difference = largest_difference(client, project, pictures[1:], answers[1:])
     return Outcome(project, found, said, difference)
 
@@ -71,14 +68,6 @@ def run_adopt(arguments: Sequence[str]) -> tuple[int, str]:
     with redirect_stderr(said):
         status = main(arguments)
     return status, said.getvalue()
-
-
-@contextmanager
-def _served(model: Path) -> Iterator[httpx.Client]:
-    """A client of the service with `model`, in this process."""
-    with TestClient(create_app(read_settings(model_path=model, engine="openvino"))) as client:
-        wait_until(lambda: client.get("/health/ready").status_code == 200, limit_s=300)
-        yield client
 
 
 def largest_difference(
