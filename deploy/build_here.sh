@@ -43,7 +43,7 @@ say '  of which the service and its checkpoint' "$(megabytes "$root/srv")"
 say 'version, by its label' "$(field '{{index .OCIv1.Config.Labels "org.opencontainers.image.version"}}')"
 
 for name in tensorflow pip pytest; do
-    found=$(find "$root/opt/venv" "$root/usr/local" -type d -name "$name" -path '*site-packages*' -print -quit)
+    found=$(find "$root/opt/venv" "$root/usr/local" -type d -path "*/site-packages/$name" -print -quit)
     [ -z "$found" ] || fail "$name is in the image: $found"
 done
 [ "$(ls "$root/srv")" = "$(printf 'app\nmodels')" ] || fail "in /srv: $(ls "$root/srv")"
