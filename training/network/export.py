@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import absl.logging
 import h5py
 
-from app.xray.contract import ATTRIBUTE
+from app.xray.checkpoint.container import copy_hdf5
 from app.xray.replacing import replacing
 
 if TYPE_CHECKING:
@@ -30,19 +30,10 @@ def export_checkpoint(network: Any, contract: ModelContract, path: Path) -> None
 def rewrite_contract(path: Path, contract: ModelContract, out: Path | None = None) -> None:
     """Put `contract` in the place of the one in the checkpoint at `path`, atomically.
 
-    With `out`, in a copy there. The weights stay what they were, bit for bit. All else is copied
-    into a new file: HDF5 does not give back the room of an attribute that is written anew.
+    With `out`, in a copy there. The weights stay what they were, bit for bit.
     """
-    with (
-        replacing(out or path) as partial,
-        h5py.File(path, "r") as old,
-        h5py.File(partial, "w") as new,
-    ):
-        for name in old:
-            old.copy(name, new)
-        for name in sorted(set(old.attrs) - {ATTRIBUTE}):
-            new.attrs[name] = old.attrs[name]
-        contract.write(new)
+    with replacing(out or path) as partial:
+        copy_hdf5(path, partial, contract.model_dump_json())
 
 
 @contextmanager
