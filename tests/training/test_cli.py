@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import h5py
 import keras
+import numpy as np
 import pytest
 
-from app.xray.checkpoint import read_checkpoint
+from app.xray.checkpoint import read_checkpoint, write_contract
+from app.xray.network import build_network
 from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from tests.networks import build_tiny, write_taught_checkpoint, write_tiny_checkpoint
 from training.cli import main
@@ -176,7 +178,21 @@ def test_calibrate_writes_a_copy_where_it_is_told_to(
     assert f"written to {out}; {model} is as it was" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("out", ["calibrated.txt", "nowhere/calibrated.h5", "a.weights.h5"])
+def test_calibrate_writes_into_a_keras_zip_as_into_hdf5(data: Path, tmp_path: Path) -> None:
+    taught = read_checkpoint(write_taught_checkpoint(tmp_path / "model.h5", data))
+    model = tmp_path / "model.keras"
+    build_network(taught).save(model)
+    write_contract(model, taught.contract, model)
+    assert main(["calibrate", "--data", str(data), "--model", str(model)]) == 0
+    calibrated = read_checkpoint(model)
+    assert calibrated.contract.operating_points
+    weights = (build_network(each).get_weights() for each in (taught, calibrated))
+    assert all(np.array_equal(*pair) for pair in zip(*weights, strict=True))
+
+
+@pytest.mark.parametrize(
+    "out", ["calibrated.txt", "calibrated.keras", "nowhere/calibrated.h5", "a.weights.h5"]
+)
 def test_calibrate_refuses_a_wrong_out_before_it_reads_anything(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str
 ) -> None:

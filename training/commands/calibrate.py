@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         CheckpointError, DatasetError, TrainingError: as `calibrate_checkpoint`.
     """
     out = options.out or options.model
-    refuse_bad_out(out, options.data)
+    refuse_bad_out(out, options.model, options.data)
 
     from training.report.terminal import print_gate, print_sets, track
 
@@ -120,16 +120,17 @@ def is_own_sample(data: Path) -> bool:
     return not (data / "train").exists() and (data / "val").is_dir()
 
 
-def refuse_bad_out(out: Path, data: Path) -> None:
+def refuse_bad_out(out: Path, model: Path, data: Path) -> None:
     """End before anything is loaded where the folder of X-rays or of the result is a wrong one.
 
     Raises:
         DatasetError: as `find_files`.
-        TrainingError: `out` cannot be a checkpoint's name, or there is no such folder.
+        TrainingError: `out` cannot be the name of a copy of `model`, or there is no such folder.
     """
     find_files(data, _splits(data))
-    if out.suffix not in {".h5", ".hdf5"} or out.name.endswith(".weights.h5"):
-        raise TrainingError(f"--out: expected a name that ends in .h5, not {out}")
+    endings = (".keras",) if model.suffix == ".keras" else (".h5", ".hdf5")
+    if out.suffix not in endings or out.name.endswith(".weights.h5"):
+        raise TrainingError(f"--out: expected a name that ends in {endings[0]}, not {out}")
     if not out.absolute().parent.is_dir():
         raise TrainingError(f"--out: {out.parent}: no such folder")
 
@@ -164,6 +165,7 @@ def calibrate_checkpoint(
         TrainingError: the checkpoint says that it was trained on other data, or cannot be written;
             or as `refuse_misfit` and `pool_left_out`.
     """
+    from app.xray.checkpoint import write_contract
     from training.commands.judge import Judge
     from training.commands.left_out import pool_left_out
     from training.evaluation.calibrate import calibrate_answers, fit_answers, likeliest_temperature
@@ -173,7 +175,6 @@ def calibrate_checkpoint(
     from training.evaluation.gate.folder import read_strangers
     from training.evaluation.misfit import refuse_misfit
     from training.evaluation.sample import OWN, VAL, Sample, find_coverage
-    from training.network.export import rewrite_contract
     from training.report.terminal import report_caveats
 
     is_own = is_own_sample(data)
@@ -218,7 +219,7 @@ def calibrate_checkpoint(
     found = Calibrated(taken, as_it_was, by_sample, sets)
     changes = _as_elsewhere(before, judge) if is_own else _as_found(found, judge, console)
     try:
-        rewrite_contract(model, contract.model_copy(update=changes), out)
+        write_contract(model, contract.model_copy(update=changes), out or model)
     except OSError as error:
         raise TrainingError(f"{out or model}: cannot be written: {error}") from error
     return found

@@ -126,7 +126,7 @@ def fit(
         TrainingError: the weights do not fit, or `config.out` holds something already, or lies in
             the data; or as `choose_strategy` and `refuse_other_run`. Nothing has been written then.
     """
-    from app.xray.checkpoint import read_checkpoint
+    from app.xray.checkpoint import read_checkpoint, write_contract
     from app.xray.network import build_network
     from training.evaluation.calibrate import calibrate_answers
     from training.evaluation.caveats import all_caveats, without_sources
@@ -136,7 +136,7 @@ def fit(
     from training.evaluation.precision import find_cut
     from training.evaluation.sample import Sample
     from training.network.device import precision
-    from training.network.export import export_checkpoint, rewrite_contract
+    from training.network.export import export_checkpoint
     from training.network.mobilenet import build_mobilenet
     from training.network.runner import Runner
     from training.report.folder import begin_folder, fill_folder, refuse_other_run
@@ -172,7 +172,7 @@ def fit(
         len(classes),
         input_shape=contract.input_shape,
         weights=config.weights,
-        precision=precision(),
+        precision=precision(config.precision),
     )
     facts: list[Facts] = []
     dataset = load_dataset(
@@ -197,10 +197,11 @@ def fit(
         refuse_other_run(config, contract, console)
     else:
         begin_folder(config, contract, dataset, None if balanced else class_weights(known.labels))
-    known_sources = sources_of(known.files, sources)
+    known_sources, val_sources = (sources_of(split.files, sources) for split in (known, val))
     history = train(
-        network, contract, config, (known, val), known_sources, config.out, console, strategy
-    )
+        network, contract, config, (known, val), (known_sources, val_sources), config.out, console,
+        strategy,
+    )  # fmt: skip
     trained = trained_file(config.out)
     network = build_network(read_checkpoint(trained))
     runner = Runner(network, contract, track(console, "running"))
@@ -209,7 +210,7 @@ def fit(
     found += without_sources(config.leave_out)
     report_caveats(found, console)
     contract = contract.model_copy(update={"caveats": found})
-    sample = Sample.of_split(val.labels, answers["val"].raw, sources_of(val.files, sources))
+    sample = Sample.of_split(val.labels, answers["val"].raw, val_sources)
     gate = fit_gate(
         Films.of(known, sources, contract), Films.of(val, sources, contract), other_things
     )
@@ -228,7 +229,7 @@ def fit(
     checkpoint = read_checkpoint(final)
     if cut := find_cut(checkpoint, val.pixels):
         precisions = {"precisions": {"bf16": cut}}
-        rewrite_contract(final, checkpoint.contract.model_copy(update=precisions))
+        write_contract(final, checkpoint.contract.model_copy(update=precisions), final)
         checkpoint = read_checkpoint(final)
     checkpoint = replace(checkpoint, path=best)
     fill_folder(config.out, checkpoint, network, test, examination, audit, history, config.keep)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import absl.logging
 import h5py
 
-from app.xray.checkpoint.container import copy_hdf5
 from app.xray.replacing import replacing
 
 if TYPE_CHECKING:
@@ -25,15 +24,6 @@ def export_checkpoint(network: Any, contract: ModelContract, path: Path) -> None
             network.save(partial, include_optimizer=False)
         with h5py.File(partial, "r+") as file:
             contract.write(file)
-
-
-def rewrite_contract(path: Path, contract: ModelContract, out: Path | None = None) -> None:
-    """Put `contract` in the place of the one in the checkpoint at `path`, atomically.
-
-    With `out`, in a copy there. The weights stay what they were, bit for bit.
-    """
-    with replacing(out or path) as partial:
-        copy_hdf5(path, partial, contract.model_dump_json())
 
 
 @contextmanager

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from app.xray.checkpoint import file_sha256, read_checkpoint
+from app.xray.checkpoint import file_sha256, read_checkpoint, write_contract
 from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
 from benchmarks.rig.corpus.drawing import add_unseen, write_dataset
 from training.commands.promote import promote
 from training.data.dataset import load_dataset
-from training.network.export import export_checkpoint, rewrite_contract
+from training.network.export import export_checkpoint
 from training.recipes.config import FitConfig
 
 if TYPE_CHECKING:
@@ -163,10 +163,9 @@ def test_of_two_alike_that_is_better_which_is_calibrated(data: Path, tmp_path: P
     into = tmp_path / "models"
     run_promote(write_run(tmp_path / "first", data, label=1), data, into)
     again = write_run(tmp_path / "again", data, label=1)
-    rewrite_contract(
-        again / "best_model.h5",
-        read_checkpoint(again / "best_model.h5").contract.model_copy(update={"temperature": 2.0}),
-    )
+    path = again / "best_model.h5"
+    contract = read_checkpoint(path).contract
+    write_contract(path, contract.model_copy(update={"temperature": 2.0}), path)
     done, _ = run_promote(again, data, into)
     assert done
     card = (into / "MODEL_CARD.md").read_text()

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from app.xray.checkpoint import read_checkpoint
+from app.xray.checkpoint import read_checkpoint, write_contract
 from app.xray.network import build_network
 from app.xray.replacing import replacing
 from tests.networks import build_tiny, model_inputs
-from training.network.export import export_checkpoint, rewrite_contract
+from training.network.export import export_checkpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,20 +66,11 @@ def test_a_contract_is_put_in_the_place_of_another_however_often(
     path, network = tmp_path / "model.h5", build_tiny(keras)
     export_checkpoint(network, contract, path)
     other = contract.model_copy(update={"versions": {"long": "x" * 300_000}})
-    rewrite_contract(path, other)
+    write_contract(path, other, path)
     size = path.stat().st_size
-    rewrite_contract(path, other)
+    write_contract(path, other, path)
     assert path.stat().st_size == size
     checkpoint = read_checkpoint(path)
     assert checkpoint.contract == other
     expected = network.predict(model_inputs(), verbose=0)
     assert np.array_equal(build_network(checkpoint).predict(model_inputs(), verbose=0), expected)
-
-
-def test_what_is_no_checkpoint_is_not_rewritten(tmp_path: Path, contract: ModelContract) -> None:
-    path = tmp_path / "model.h5"
-    path.write_text("hello")
-    with pytest.raises(OSError, match="signature"):
-        rewrite_contract(path, contract)
-    assert path.read_text() == "hello"
-    assert list(tmp_path.iterdir()) == [path]

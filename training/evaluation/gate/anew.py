@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.xray.checkpoint import read_checkpoint
+from app.xray.checkpoint import read_checkpoint, write_contract
 from app.xray.errors import TrainingError
 from training.data.dataset import load_dataset, untracked
 from training.data.folder import find_files
 from training.data.manifest import read_sources
 from training.evaluation.gate.fit import Films, fit_gate
 from training.evaluation.gate.folder import read_strangers
-from training.network.export import rewrite_contract
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +45,7 @@ def fit_gate_anew(
     train, val = (Films.of(dataset.splits[name], sources, contract) for name in ("train", "val"))
     gate = fit_gate(train, val, other_things)
     try:
-        rewrite_contract(model, contract.model_copy(update={"ood": gate}), out)
+        write_contract(model, contract.model_copy(update={"ood": gate}), out)
     except OSError as error:
         raise TrainingError(f"{out}: cannot be written: {error}") from error
     return gate
