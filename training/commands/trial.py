@@ -108,10 +108,10 @@ def run_trial(
             len(classes),
             input_shape=contract.input_shape,
             weights=config.weights,
-            precision=precision(),
+            precision=precision(recipe.settings.precision),
         )
-        known_sources = sources_of(known.files, sources)
-        train(network, contract, config, (known, val), known_sources, config.out, console)
+        their_sources = sources_of(known.files, sources), sources_of(val.files, sources)
+        train(network, contract, config, (known, val), their_sources, config.out, console)
         minutes = (time.monotonic() - started) / 60
         network = build_network(read_checkpoint(trained_file(config.out)))
         answers = Runner(network, contract, track(console, "running")).run(unseen.pixels)

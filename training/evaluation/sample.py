@@ -86,7 +86,7 @@ class Sample:
             split="train and val",
             labels=labels,
             raw=np.concatenate([part.raw for part in parts]),
-            weights=_alike(labels, groups),
+            weights=weigh_alike(labels, groups),
             sources=sources,
             rounds=rounds,
             left_out=tuple(sorted({name for part in others for name in part.left_out})),
@@ -192,7 +192,11 @@ def _parts(sample: Sample) -> Iterator[tuple[Chosen, Chosen]]:
         yield folds == fold, folds != fold
 
 
-def _alike(labels: NDArray[np.int64], groups: NDArray[np.str_]) -> NDArray[np.float64]:
+def weigh_alike(labels: NDArray[np.int64], groups: NDArray[np.str_]) -> NDArray[np.float64]:
+    """What each picture weighs where each pair of group and class does alike: float64 (n,), sum 1.
+
+    A pair of fewer than `WHOLE_PAIR` pictures weighs so much less.
+    """
     weights = np.zeros(len(labels))
     for group in np.unique(groups):
         for label in np.unique(labels):

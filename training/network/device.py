@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import keras
 
 
@@ -19,12 +21,15 @@ def has_gpu() -> bool:
     return False
 
 
-def precision() -> str:
-    """The Keras dtype policy to train with: "mixed_float16" on a GPU, "float32" elsewhere.
+def precision(asked: Literal["auto", "bfloat16"]) -> str:
+    """The Keras dtype policy to train with: "mixed_bfloat16" where a recipe asks for "bfloat16".
 
-    Weights stay float32 (Micikevicius et al. 2018, "Mixed Precision Training"), and Keras scales
-    the loss. On a CPU there is nothing to gain: bfloat16 took as long as float32.
+    "auto" is "mixed_float16" on a GPU, with a scaled loss, and "float32" elsewhere. Weights stay
+    float32 in any (Micikevicius et al. 2018, "Mixed Precision Training"). Steps in bfloat16 take as
+    long as others on a CPU; they teach a network to do with answers that are rounded so.
     """
+    if asked == "bfloat16":
+        return "mixed_bfloat16"
     return "mixed_float16" if has_gpu() else "float32"
 
 

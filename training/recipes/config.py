@@ -81,6 +81,8 @@ class Recipe(BaseModel):
     frozen_statistics: bool = False
     """Whether batch normalization below the head stays as it is, its gains and biases too."""
 
+    precision: Literal["auto", "bfloat16"] = "auto"
+    """In what steps compute: see `training.network.device`. Weights stay float32 in any."""
     label_smoothing: Fraction = 0.0
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Both parameters of the Beta distribution of Zhang et al. 2018; 0: none."""
@@ -92,7 +94,8 @@ class Recipe(BaseModel):
     keep: Literal["best", "last"] = "best"
     """Which epoch: that of the best val accuracy, or the last."""
     offsets: bool = False
-    """Whether a constant for each class, fitted on val, is added to the logits at the end."""
+    """Whether a constant for each class, fitted on val, is added to the logits at the end. With
+    `source_balance` each pair of source and class weighs alike in that."""
     augment: AugmentConfig = AugmentConfig()
 
 

@@ -38,16 +38,16 @@ def train(
     contract: ModelContract,
     config: FitConfig,
     splits: tuple[Split, Split],
-    sources: Sequence[str],
+    sources: tuple[Sequence[str], Sequence[str]],
     folder: Path,
     console: Console,
     strategy: Any = None,
 ) -> History:
     """Train `network` on the first of `splits`, watched on the second, into `trained_file(folder)`.
 
-    `sources` are those of the pictures of the first, empty where they are not known. The epochs
-    are written to `history.csv` in `folder`; what they came to is returned. With a `strategy`
-    its devices share the work.
+    `sources` are those of the pictures of both, empty where they are not known. The epochs are
+    written to `history.csv` in `folder`; what they came to is returned. With a `strategy` its
+    devices share the work.
 
     Where `folder` has the state of a run that was stopped, it goes on from there: on the CPU, to
     the same weights bit for bit as if it had not been stopped.
@@ -58,7 +58,7 @@ def train(
     known, watched = splits
     state = State(folder)
     kept = trained_file(folder).with_name("epoch.h5")
-    batches = TrainingBatches(known, contract, config, sources)
+    batches = TrainingBatches(known, contract, config, sources[0])
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
     freeze(network, config.frozen_blocks, statistics=config.frozen_statistics)
     if config.head_epochs and not state.epochs:
@@ -112,7 +112,8 @@ def train(
             )
     state.write_history()
     if config.offsets:
-        add_offsets(kept, contract, watched, trained_file(folder))
+        balanced = sources[1] if config.source_balance is not None else ()
+        add_offsets(kept, contract, watched, balanced, trained_file(folder))
     else:
         with replacing(trained_file(folder)) as partial:
             shutil.copyfile(kept, partial)

@@ -26,7 +26,8 @@ def test_the_backend_is_asked_for_a_gpu(
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
     monkeypatch.setitem(sys.modules, backend, module)
     assert device.has_gpu() is gpu
-    assert device.precision() == ("mixed_float16" if gpu else "float32")
+    assert device.precision("auto") == ("mixed_float16" if gpu else "float32")
+    assert device.precision("bfloat16") == "mixed_bfloat16"
     assert (device.running_batch() > 32) is gpu
 
 

@@ -57,6 +57,14 @@ def test_a_class_without_a_picture_keeps_what_it_has() -> None:
     assert fit_offsets(labels[known], raw[known])[2] == 0
 
 
+def test_pictures_that_weigh_nothing_tell_nothing() -> None:
+    labels, raw = leaning(2_000, (1.0, -0.4, -0.6))
+    others, their_raw = leaning(6_000, (-1.0, 0.4, 0.6), seed=1)
+    weights = np.repeat([1 / 2_000, 0.0], [2_000, 6_000])
+    both = fit_offsets(np.append(labels, others), np.concatenate([raw, their_raw]), weights)
+    assert both == pytest.approx(fit_offsets(labels, raw), abs=0.02)
+
+
 @pytest.mark.parametrize("certain", [0.0, 1.0], ids=["never", "always"])
 def test_a_probability_of_0_leaves_them_within_bounds(certain: float) -> None:
     labels, raw = leaning(300, (0, 0, 0))
@@ -66,24 +74,43 @@ def test_a_probability_of_0_leaves_them_within_bounds(certain: float) -> None:
     assert np.abs(found).max() <= 3
 
 
+@pytest.fixture(name="watched")
+def watched_split(tiny_checkpoint: Path) -> Split:
+    """Ninety pictures of noise, most of them of the first class."""
+    rng = np.random.default_rng(0)
+    shape = read_checkpoint(tiny_checkpoint).contract.input_shape
+    labels = np.where(np.arange(90) % 9 < 8, 0, np.arange(90) % 3)
+    pixels = rng.integers(0, 255, (90, *shape), np.uint8)
+    return Split(tuple(f"{n}.png" for n in range(90)), labels, pixels)
+
+
 def test_they_are_laid_into_the_checkpoint_whose_logits_move_by_them(
-    tiny_checkpoint: Path, tmp_path: Path
+    tiny_checkpoint: Path, watched: Split, tmp_path: Path
 ) -> None:
     path = tmp_path / "kept.h5"
     path.write_bytes(tiny_checkpoint.read_bytes())
     checkpoint = read_checkpoint(path)
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 255, (90, *checkpoint.contract.input_shape), np.uint8)
-    before = Runner(build_network(checkpoint), checkpoint.contract).run(pixels).raw
-    labels = np.where(np.arange(90) % 9 < 8, 0, np.arange(90) % 3)
-    watched = Split(tuple(f"{n}.png" for n in range(90)), labels, pixels)
+    before = Runner(build_network(checkpoint), checkpoint.contract).run(watched.pixels).raw
     into = tmp_path / "with_offsets.h5"
-    add_offsets(path, checkpoint.contract, watched, into)
+    add_offsets(path, checkpoint.contract, watched, (), into)
     assert read_checkpoint(path).sha256 == checkpoint.sha256
     changed = read_checkpoint(into)
     assert changed.contract == checkpoint.contract
-    after = Runner(build_network(changed), changed.contract).run(pixels).raw
-    expected = softmax(np.log(before.astype(np.float64)) + fit_offsets(labels, before), axis=1)
+    after = Runner(build_network(changed), changed.contract).run(watched.pixels).raw
+    expected = np.log(before.astype(np.float64)) + fit_offsets(watched.labels, before)
     # What was added is rounded too.
-    assert np.abs(after - expected).max() < 2 * TINY_PROBABILITIES
+    assert np.abs(after - softmax(expected, axis=1)).max() < 2 * TINY_PROBABILITIES
     assert after[:, 0].mean() > before[:, 0].mean() + 0.05
+
+
+def test_with_sources_the_class_of_most_pictures_is_not_made_likelier(
+    tiny_checkpoint: Path, watched: Split, tmp_path: Path
+) -> None:
+    contract = read_checkpoint(tiny_checkpoint).contract
+    into = tmp_path / "by_source.h5"
+    means = []
+    for sources in ((), ("one hospital",) * 90):
+        add_offsets(tiny_checkpoint, contract, watched, sources, into)
+        network = build_network(read_checkpoint(into))
+        means.append(Runner(network, contract).run(watched.pixels).raw[:, 0].mean())
+    assert means[1] < means[0] - 0.05
