@@ -15,16 +15,21 @@ from training.data.manifest import sources_of
 from training.evaluation.metrics import (
     HEADLINE,
     PER_CLASS,
-    accuracy,
     brier_score,
     confusion,
     estimate,
     expected_calibration_error,
-    macro_auroc_of_those_present,
     recall,
     share_reaching,
 )
-from training.evaluation.results import Calibration, OperatingPoint, SourceFigures, class_figures
+from training.evaluation.results import (
+    Calibration,
+    OperatingPoint,
+    class_figures,
+    mean_over_pairs,
+    set_figures,
+    source_figures,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 
     from app.xray.contract import Estimate, ModelContract
     from training.data.dataset import Split
-    from training.evaluation.results import ClassFigures
+    from training.evaluation.results import ClassFigures, SetFigures, SourceFigures
     from training.network.runner import Answers
 
 
@@ -146,9 +151,19 @@ class Evaluation:
         return found
 
     @cached_property
+    def sets(self) -> NDArray[np.bool_]:
+        """(n, classes): the prediction sets, as the contract makes them."""
+        return self.contract.prediction_sets(self.probabilities)
+
+    @cached_property
+    def set_figures(self) -> SetFigures:
+        """What the prediction sets are, over all pictures."""
+        return set_figures(self.labels, self.sets)
+
+    @cached_property
     def uncertain(self) -> NDArray[np.bool_]:
         """(n,): which answers are uncertain, as the contract decides it."""
-        return self.contract.is_uncertain(self.probabilities)
+        return self.contract.is_uncertain(self.probabilities, self.sets)
 
     @cached_property
     def wrong(self) -> NDArray[np.bool_]:
@@ -158,19 +173,7 @@ class Evaluation:
     @cached_property
     def by_source(self) -> dict[str, SourceFigures]:
         """Accuracy, macro AUROC and confusion on the pictures of each source."""
-        found = {}
-        for source in sorted(set(self.sources)):
-            chosen = np.array(self.sources) == source
-            labels, probabilities = self.labels[chosen], self.probabilities[chosen]
-            found[source] = SourceFigures(
-                int(chosen.sum()),
-                estimate(accuracy, labels, probabilities),
-                estimate(macro_auroc_of_those_present, labels, probabilities)
-                if len(set(labels.tolist())) > 1
-                else None,
-                confusion(labels, probabilities),
-            )
-        return found
+        return source_figures(self.labels, self.probabilities, self.sources)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -183,10 +186,16 @@ class Evaluation:
         names = np.array(self.sources or ("all",) * len(self.labels))
         return {
             source: class_figures(
-                self.labels[names == source], self.probabilities[names == source], self.classes
+                self.labels[own], self.probabilities[own], self.sets[own], self.classes
             )
             for source in np.unique(names).tolist()
+            for own in (names == source,)
         }
+
+    @cached_property
+    def mean_over_pairs(self) -> Estimate | None:
+        """The recall averaged over the pairs of source and class, see `mean_over_pairs`."""
+        return mean_over_pairs(self.labels, self.probabilities, self.sources)
 
     @cached_property
     def balanced_accuracy(self) -> dict[str, float]:
@@ -206,14 +215,9 @@ class Evaluation:
     def report(self, *, as_dict: bool = False) -> Any:
         """scikit-learn's classification report: precision, recall, F1 and support per class."""
         return classification_report(
-            self.labels,
-            self.probabilities.argmax(axis=1),
-            labels=range(len(self.classes)),
-            target_names=list(self.classes),
-            digits=3,
-            zero_division=0.0,
-            output_dict=as_dict,
-        )
+            self.labels, self.probabilities.argmax(axis=1), labels=range(len(self.classes)),
+            target_names=list(self.classes), digits=3, zero_division=0.0, output_dict=as_dict,
+        )  # fmt: skip
 
     def write(self, folder: Path) -> None:
         """Write `classification_report.txt`, `.json` and `predictions.csv` into `folder`."""

@@ -141,6 +141,8 @@ def _figures(evaluation: Evaluation) -> dict[str, Any]:
         "operating_points": {
             name: found._asdict() for name, found in evaluation.at_operating_points.items()
         },
+        "mean_over_pairs": evaluation.mean_over_pairs,
+        "sets": evaluation.set_figures._asdict(),
         "uncertain": int(evaluation.uncertain.sum()),
         "uncertain_and_wrong": int((evaluation.uncertain & evaluation.wrong).sum()),
         "wrong": int(evaluation.wrong.sum()),

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from training.evaluation.metrics import accuracy, estimate
+from training.evaluation.metrics import (
+    accuracy,
+    confusion,
+    estimate,
+    macro_auroc_of_those_present,
+    share_reaching,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from app.xray.contract import Estimate
@@ -48,12 +57,87 @@ class ClassFigures(NamedTuple):
     recall: Estimate
     answers: dict[str, int]
     """How often each class was answered; without those that never were."""
+    held: Estimate
+    """The share of prediction sets that hold the class."""
+    set_size: float
+    """The mean number of classes in a set."""
+
+
+class SetFigures(NamedTuple):
+    """What the prediction sets of some pictures are."""
+
+    size: float
+    """The mean number of classes in a set."""
+    of_one: int
+    """The sets of one class."""
+    of_one_wrong: int
+    """Those of them that hold another class than the true one."""
+
+
+def source_figures(
+    labels: Labels, probabilities: Probabilities, sources: Sequence[str]
+) -> dict[str, SourceFigures]:
+    """Accuracy, macro AUROC and confusion on the pictures of each source, by its name."""
+    found = {}
+    for source in sorted(set(sources)):
+        chosen = np.array(sources) == source
+        own, theirs = labels[chosen], probabilities[chosen]
+        found[source] = SourceFigures(
+            int(chosen.sum()),
+            estimate(accuracy, own, theirs),
+            estimate(macro_auroc_of_those_present, own, theirs)
+            if len(set(own.tolist())) > 1
+            else None,
+            confusion(own, theirs),
+        )
+    return found
+
+
+PAIR_PICTURES: Final = 5
+"""A pair of source and class of fewer pictures has no part in a mean over pairs."""
+
+
+def mean_over_pairs(
+    labels: Labels, probabilities: Probabilities, sources: Sequence[str]
+) -> Estimate | None:
+    """The recall of each pair of source and class, averaged, each pair counting the same.
+
+    So neither a large class nor a large source hides a small one. None where no source is known,
+    or no pair has `PAIR_PICTURES`.
+    """
+    if not sources:
+        return None
+    names, numbers = np.unique(np.array(sources), return_inverse=True)
+    pairs = labels * len(names) + numbers
+    counts = np.bincount(pairs)
+    chosen = counts[pairs] >= PAIR_PICTURES
+    if not chosen.any():
+        return None
+
+    def score(pairs: Labels, probabilities: Probabilities) -> float:
+        right = probabilities.argmax(axis=1) == pairs // len(names)
+        found = np.bincount(pairs)
+        recalls = np.bincount(pairs, weights=right)[found > 0] / found[found > 0]
+        return float(recalls.mean())
+
+    return estimate(score, pairs[chosen], probabilities[chosen])
+
+
+def set_figures(labels: Labels, sets: NDArray[np.bool_]) -> SetFigures:
+    """What `sets` are, bool (n, classes), of n pictures, at least one, that have these `labels`."""
+    sizes = sets.sum(axis=1)
+    holds = sets[np.arange(len(labels)), labels]
+    of_one = sizes == 1
+    return SetFigures(float(sizes.mean()), int(of_one.sum()), int((of_one & ~holds).sum()))
 
 
 def class_figures(
-    labels: Labels, probabilities: Probabilities, classes: tuple[str, ...]
+    labels: Labels,
+    probabilities: Probabilities,
+    sets: NDArray[np.bool_],
+    classes: tuple[str, ...],
 ) -> dict[str, ClassFigures]:
-    """The figures of each class that has a picture, by its name."""
+    """The figures of each class that has a picture, by its name; `sets` are bool (n, classes)."""
     found = {}
     for label in np.unique(labels).tolist():
         own = labels == label
@@ -62,5 +146,11 @@ def class_figures(
             int(own.sum()),
             estimate(accuracy, labels[own], probabilities[own]),
             {name: count for name, count in zip(classes, counts, strict=True) if count},
+            estimate(
+                partial(share_reaching, label=label, threshold=1.0),
+                labels[own],
+                sets[own].astype(np.float64),
+            ),
+            float(sets[own].sum(axis=1).mean()),
         )
     return found

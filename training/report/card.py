@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from app.xray.contract import spell_input
 from app.xray.errors import TrainingError
 from training.report.document import Caution, Table
 from training.report.words.examination import sections
@@ -100,7 +101,7 @@ def render_card(
         raise TrainingError(f"{checkpoint.path}: a card needs a contract that describes its data")
     counts = contract.dataset.counts
     scaled = contract.decode == "scaled"
-    decoded = " of JPEGs decoded no larger than that needs" if scaled else ""
+    decoded = ", of JPEGs decoded no larger than that needs" if scaled else ""
     all_sections = [*sections(examination), *([comparison] if comparison else [])]
     return _CARD.format(
         front=front_matter(checkpoint, examination),
@@ -128,9 +129,8 @@ def render_card(
             )
         ),
         contract=_wrap(
-            f"Input {' x '.join(map(str, contract.input_size))} RGB, {contract.resize} "
-            f"interpolation{decoded}, pixels x {contract.scale:.6g} + {contract.offset:g}; outputs "
-            f"{', '.join(contract.classes)}. Trained at {contract.trained_at} with "
+            f"Input: `{spell_input(contract)}`{decoded}. Outputs: {', '.join(contract.classes)}. "
+            f"Trained at {contract.trained_at} with "
             f"{', '.join(f'{name} {version}' for name, version in contract.versions.items())}. "
             "The same seed, data and machine give the same numbers on CPU."
         ),

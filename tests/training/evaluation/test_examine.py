@@ -157,7 +157,7 @@ def test_all_figures_are_written_as_json(tmp_path: Path) -> None:
 def test_unseen_hospitals_have_a_section_by_source_and_class(tmp_path: Path) -> None:
     found = run(tmp_path, unseen=True)
     by_key = {section.key: section for section in sections(found)}
-    assert list(by_key)[:3] == ["figures", "unseen", "sources"]
+    assert list(by_key)[:3] == ["unseen", "figures", "sources"]
     (table,) = (part for part in by_key["unseen"].blocks if isinstance(part, Table))
     assert [row[:2] for row in table.rows] == [("far / COVID", "3"), ("farther / NORMAL", "3")]
     assert "No picture here is of PNEUMONIA." in str(by_key["unseen"].blocks)

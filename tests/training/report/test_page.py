@@ -220,7 +220,7 @@ def test_a_leak_stands_at_the_top_of_the_audit_and_of_the_page(
     shutil.copy(data / "test/COVID/covid-0.png", data / "train/COVID/again.png")
     found = audit(data)
     page = write(tmp_path, examination, audit=found)
-    assert "data: 1 leak in 25 pictures" in page.words.split("Figures")[0]
+    assert "data: 1 leak in 25 pictures" in page.words.split("At hospitals that it knows")[0]
     audited = page.words.rsplit("The data", 1)[1]
     assert audited.startswith(" 1 leak in 25 pictures. LEAK: exact duplicate across splits (1)")
     for block in (*describe_leaks(found), *describe_oddities(found)):

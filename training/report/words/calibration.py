@@ -97,6 +97,15 @@ def describe_calibration(evaluation: Evaluation) -> Section:
     )
 
 
+def describe_sets(evaluation: Evaluation) -> str:
+    """How large the prediction sets are, and how often one of a single class is wrong."""
+    found = evaluation.set_figures
+    return (
+        f"A prediction set has the classes that reach their operating points: {found.size:.2f} on "
+        f"average. Of the {found.of_one:,} sets of one class {found.of_one_wrong:,} are wrong."
+    )
+
+
 def _spell_coverage(contract: ModelContract) -> str:
     """How many sets hold the truth, as far as that is known."""
     ground = contract.calibrated_on

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from training.evaluation.metrics import PER_CLASS
+from training.evaluation.results import PAIR_PICTURES
 from training.report.document import (
     Caution,
     Picture,
@@ -17,7 +18,7 @@ from training.report.document import (
     with_interval,
 )
 from training.report.pictures.plots import draw_confusion, draw_roc
-from training.report.words.calibration import describe_calibration
+from training.report.words.calibration import describe_calibration, describe_sets
 from training.report.words.limits import describe_gate, describe_shortcuts
 from training.report.words.unseen import describe_unseen
 
@@ -43,7 +44,7 @@ MAX_SOURCES: Final = 12
 
 
 def sections(examination: Examination, example: NDArray[np.uint8] | None = None) -> list[Section]:
-    """All that is to be said of an examination, headline first.
+    """All that is to be said of an examination: hospitals that it never saw come first.
 
     `example`, uint8 (height, width, 3), is shown as what blacking out makes of it.
 
@@ -56,12 +57,12 @@ def sections(examination: Examination, example: NDArray[np.uint8] | None = None)
         unseen = describe_unseen(evaluation, examination.known_sources)
         return [unseen, _changes(examination), *gate]
     return [
-        _figures(evaluation),
         *(
             [describe_unseen(examination.unseen, examination.known_sources)]
             if examination.unseen
             else []
         ),
+        _figures(evaluation),
         _by_source(evaluation),
         describe_shortcuts(examination, example),
         _changes(examination),
@@ -79,7 +80,7 @@ def _caveats(caveats: Sequence[str]) -> list[Section]:
 def _figures(evaluation: Evaluation) -> Section:
     return Section(
         "figures",
-        "Figures",
+        "At hospitals that it knows",
         (
             f"On {len(evaluation.files):,} pictures{_KNOWN.get(evaluation.split, '')}. Intervals "
             "are 95 % bootstrap intervals (1,000 resamples of the pictures, percentiles); they are "
@@ -157,13 +158,20 @@ def _by_source(evaluation: Evaluation) -> Section:
         ),
     )
     by_both = Table(
-        ("pictures of", "pictures", "recognised"),
+        ("pictures of", "pictures", "recognised", "sets with the truth", "classes in a set"),
         tuple(
-            (f"{source} / {name}", str(figures.pictures), with_interval(figures.recall))
+            (
+                f"{source} / {name}",
+                str(figures.pictures),
+                with_interval(figures.recall),
+                with_interval(figures.held),
+                f"{figures.set_size:.2f}",
+            )
             for source, found in evaluation.by_source_and_class.items()
             for name, figures in found.items()
         ),
     )
+    mean = evaluation.mean_over_pairs
     return Section(
         "sources",
         title,
@@ -172,6 +180,15 @@ def _by_source(evaluation: Evaluation) -> Section:
             "one class only, its accuracy can be had by knowing the source.",
             by_source,
             by_both,
+            *(
+                [
+                    f"The mean over these pairs, each counting the same, is {with_interval(mean)}; "
+                    f"one of fewer than {PAIR_PICTURES} pictures is left out."
+                ]
+                if mean
+                else []
+            ),
+            describe_sets(evaluation),
             _confusion_by_source(evaluation),
         ),
     )

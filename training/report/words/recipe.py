@@ -73,6 +73,8 @@ def _rates(recipe: Recipe) -> Iterator[str]:
         )
     if recipe.backbone_rate < 1:
         yield f"The layers below the head are given {recipe.backbone_rate:.0%} of it."
+    if recipe.precision != "auto":
+        yield f"Steps are computed in {recipe.precision}."
     if recipe.weight_decay:
         yield f"Weights decay by {recipe.weight_decay:g} of the rate."
 
@@ -96,9 +98,14 @@ def _weights(recipe: Recipe) -> Iterator[str]:
     )
     yield f"{kept}{averaged}."
     if recipe.offsets:
+        alike = (
+            ""
+            if recipe.source_balance is None
+            else ", each pair of source and class weighing alike"
+        )
         yield (
-            "Then a constant for each class was added to its logit, fitted on the validation split "
-            "(Alexandari et al. 2020)."
+            "Then a constant for each class was added to its logit, fitted on the validation split"
+            f"{alike} (Alexandari et al. 2020)."
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from training.report.document import Section, Table, join_words, with_interval
+from training.report.words.calibration import describe_sets
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -23,6 +24,8 @@ def describe_unseen(evaluation: Evaluation, known_sources: Collection[str]) -> S
             str(figures.pictures),
             with_interval(figures.recall),
             _others(name, figures.answers),
+            with_interval(figures.held),
+            f"{figures.set_size:.2f}",
         )
         for source, found in evaluation.by_source_and_class.items()
         for name, figures in found.items()
@@ -34,7 +37,18 @@ def describe_unseen(evaluation: Evaluation, known_sources: Collection[str]) -> S
             f"On {len(evaluation.files):,} pictures{_of_sources(evaluation)} on which nothing was "
             "trained, chosen or calibrated. This is what to expect at another hospital, though no "
             "two hospitals are alike.",
-            Table(("pictures of", "pictures", "recognised", "answered instead"), rows),
+            Table(
+                (
+                    "pictures of",
+                    "pictures",
+                    "recognised",
+                    "answered instead",
+                    "sets with the truth",
+                    "classes in a set",
+                ),
+                rows,
+            ),
+            describe_sets(evaluation),
             " ".join(_limits(evaluation, known_sources)),
         ),
     )
