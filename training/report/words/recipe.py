@@ -98,11 +98,7 @@ def _weights(recipe: Recipe) -> Iterator[str]:
     )
     yield f"{kept}{averaged}."
     if recipe.offsets:
-        alike = (
-            ""
-            if recipe.source_balance is None
-            else ", each pair of source and class weighing alike"
-        )
+        alike = "" if recipe.source_balance is None else ", where sources count alike"
         yield (
             "Then a constant for each class was added to its logit, fitted on the validation split"
             f"{alike} (Alexandari et al. 2020)."
