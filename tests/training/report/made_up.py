@@ -62,7 +62,7 @@ TRIAL: Final = Trial(
 )
 TRIALS: Final = {
     "grain": {"val": TRIAL, "near [1]": TRIAL},
-    "gentle": {"val": TRIAL.model_copy(update={"balanced_accuracy": {"nearer": 0.9}})},
+    "steady": {"val": TRIAL.model_copy(update={"balanced_accuracy": {"nearer": 0.9}})},
 }
 
 

@@ -63,7 +63,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def flags(data: Path, out: Path, strategy: str) -> str:
     """For three steps an epoch, with what a recipe may ask of the optimizer."""
-    settings = "--weights none --recipe two-stages --epochs 3 --batch-size 4 --learning-rate 1e-3"
+    settings = "--weights none --recipe grain --epochs 3 --batch-size 4 --learning-rate 1e-3"
     words = ["fit", "--data", str(data), "--out", str(out), "--strategy", strategy]
     return "|".join([*words, *settings.split()])
 
