@@ -402,11 +402,17 @@ def test_evaluate_judges_unseen_alone_where_it_is_asked_to(
     assert "far / COVID" in (tmp_path / "out/report.html").read_text()
 
 
-def test_calibrate_reads_no_picture_of_unseen(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for path in (add_unseen(data) / "unseen/COVID").iterdir():
-        path.write_bytes(b"hello")
+def test_calibrate_judges_unseen_and_fits_nothing_to_it(data: Path, tmp_path: Path) -> None:
     model = write_taught_checkpoint(tmp_path / "model.h5", data)
-    assert main(["calibrate", "--data", str(data), "--model", str(model)]) == 0
-    assert "unseen" not in capsys.readouterr().out
+    found = []
+    for name in ("without.h5", "with.h5"):
+        out = tmp_path / name
+        flags = ["--data", str(data), "--model", str(model), "--out", str(out)]
+        assert main(["calibrate", *flags]) == 0
+        found.append(read_checkpoint(out).contract)
+        add_unseen(data)
+    without, judged = found
+    assert set(judged.metrics) - set(without.metrics) == {
+        "unseen/far/COVID", "unseen/farther/NORMAL",
+    }  # fmt: skip
+    assert judged.model_copy(update={"metrics": without.metrics}) == without

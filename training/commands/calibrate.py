@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from app.xray.errors import TrainingError
 from training.commands.flags import add_data, add_strangers
-from training.data.folder import SPLITS, find_files
+from training.data.folder import UNSEEN, find_files, is_own_sample, splits_to_calibrate_on
 from training.data.manifest import sources_of
 from training.report.document import with_interval
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from training.evaluation.sample import Found
 
 HELP: Final = "fit temperature, operating points and gate of a checkpoint anew"
-_OF_HOW_SURE: Final = frozenset({"ece", "brier"})
-"""Figures that are another's once temperature and points are."""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +81,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
         temperature, ece = evaluation.contract.temperature, evaluation.headline["ece"]
         line = f"temperature {temperature:.3f}, ECE on {on} {with_interval(ece)}: {name}"
         console.print(line, highlight=False, soft_wrap=True)
+    for name, offset in found.evaluation.contract.offsets.items():
+        console.print(f"offset {offset:+.3f}: {name}", highlight=False, markup=False)
     for name, point in found.evaluation.contract.operating_points.items():
         console.print(f"operating point {point:.3f}: {name}", highlight=False, markup=False)
     print_sets(found.sets, found.before.contract, found.evaluation.contract, console)
@@ -115,11 +116,6 @@ class Calibrated(NamedTuple):
     """Prediction sets of pictures that the points they are made by were not fitted on."""
 
 
-def is_own_sample(data: Path) -> bool:
-    """Whether `data` is a hospital's own: pictures to calibrate on, and none to train on."""
-    return not (data / "train").exists() and (data / "val").is_dir()
-
-
 def refuse_bad_out(out: Path, model: Path, data: Path) -> None:
     """End before anything is loaded where the folder of X-rays or of the result is a wrong one.
 
@@ -127,18 +123,12 @@ def refuse_bad_out(out: Path, model: Path, data: Path) -> None:
         DatasetError: as `find_files`.
         TrainingError: `out` cannot be the name of a copy of `model`, or there is no such folder.
     """
-    find_files(data, _splits(data))
+    find_files(data, splits_to_calibrate_on(data))
     endings = (".keras",) if model.suffix == ".keras" else (".h5", ".hdf5")
     if out.suffix not in endings or out.name.endswith(".weights.h5"):
         raise TrainingError(f"--out: expected a name that ends in {endings[0]}, not {out}")
     if not out.absolute().parent.is_dir():
         raise TrainingError(f"--out: {out.parent}: no such folder")
-
-
-def _splits(data: Path) -> tuple[str, ...]:
-    if not is_own_sample(data):
-        return SPLITS
-    return tuple(split for split in SPLITS if (data / split).is_dir())
 
 
 def calibrate_checkpoint(
@@ -180,7 +170,7 @@ def calibrate_checkpoint(
     is_own = is_own_sample(data)
     if is_own and left_out:
         raise TrainingError(f"{data}: has no train split; --left-out is for the data of training")
-    judge = Judge(model, data, _splits(data), console)
+    judge = Judge(model, data, splits_to_calibrate_on(data), console)
     before = judge.checkpoint.contract
     trained_on = before.dataset and before.dataset.fingerprint
     if trained_on and trained_on != judge.dataset.summary.fingerprint and not is_own:
@@ -204,11 +194,8 @@ def calibrate_checkpoint(
         val_films = Films.of(known, judge.sources, before)
         gate = fit_gate(train, val_films, read_strangers(before, strangers))
         contract = contract.model_copy(update={"ood": gate})
-    likeliest = contract.model_copy(
-        update={
-            "temperature": likeliest_temperature(before, sample.labels, sample.raw, sample.weights)
-        }
-    )
+    best = likeliest_temperature(contract, sample.labels, sample.raw, sample.weights)
+    likeliest = contract.model_copy(update={"temperature": best})
     judged = "test" if "test" in judge.dataset.splits else "val"
     answers = val if judged == "val" else judge.answers(judged)
     taken, as_it_was, by_sample = (
@@ -227,9 +214,16 @@ def calibrate_checkpoint(
 
 def _as_found(found: Calibrated, judge: Judge, console: Console) -> dict[str, Any]:
     """What else the contract says from now on, by the data of training."""
+    from training.evaluation.evaluate import evaluate
+    from training.evaluation.examine import metrics_of
     from training.evaluation.precision import find_cut
 
-    cut = find_cut(judge.checkpoint, judge.dataset.splits["val"].pixels)
+    contract, splits = found.evaluation.contract, judge.dataset.splits
+    unseen = None
+    if UNSEEN in splits:
+        unseen = evaluate(judge.answers(UNSEEN), splits[UNSEEN], contract, judge.sources)
+    known = sources_of(splits["train"].files, judge.sources)
+    cut = find_cut(replace(judge.checkpoint, contract=contract), splits["val"].pixels)
     console.print(
         f"bf16 from layer {cut.from_layer} on: {cut.same_label:.2%} of val's labels stay, a "
         f"probability moves by up to {cut.largest_difference:.3f}"
@@ -238,14 +232,13 @@ def _as_found(found: Calibrated, judge: Judge, console: Console) -> dict[str, An
         highlight=False, markup=False,
     )  # fmt: skip
     return {
-        "metrics": found.evaluation.metrics,
+        "metrics": metrics_of(found.evaluation, unseen, known),
         "known_answers": judge.runner.known_answers(),
         "precisions": {} if cut is None else {"bf16": cut},
     }
 
 
 def _as_elsewhere(before: ModelContract, judge: Judge) -> dict[str, Any]:
-    """What else it says by a hospital's own sample: no figure of how sure it was elsewhere."""
-    metrics = {name: found for name, found in before.metrics.items() if name not in _OF_HOW_SURE}
+    """What else it says by a hospital's own sample: no figure of what it answered elsewhere."""
     known = before.known_answers or judge.runner.known_answers()
-    return {"metrics": metrics, "known_answers": known}
+    return {"metrics": {}, "known_answers": known}

@@ -199,9 +199,8 @@ def fit(
         begin_folder(config, contract, dataset, None if balanced else class_weights(known.labels))
     known_sources, val_sources = (sources_of(split.files, sources) for split in (known, val))
     history = train(
-        network, contract, config, (known, val), (known_sources, val_sources), config.out, console,
-        strategy,
-    )  # fmt: skip
+        network, contract, config, (known, val), known_sources, config.out, console, strategy
+    )
     trained = trained_file(config.out)
     network = build_network(read_checkpoint(trained))
     runner = Runner(network, contract, track(console, "running"))
@@ -220,7 +219,7 @@ def fit(
         runner, contract, judged["train"], judged["test"], sources, judged.get(UNSEEN)
     )
     found_now = {
-        "metrics": examination.evaluation.metrics,
+        "metrics": examination.metrics,
         "known_answers": runner.known_answers(),
         "trained_at": now(),
     }

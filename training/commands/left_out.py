@@ -34,9 +34,7 @@ def pool_left_out(
 ) -> Sample:
     """`val` together with what each of `runs` answers for train and val of what it left out.
 
-    `judge` has the model that is calibrated and the pictures. Where a recipe lays a constant for
-    each class into the network (`offsets`), each run has its own, fitted on its own val: what is
-    pooled are answers as such a run would give them, not those of the model with other constants.
+    `judge` has the model that is calibrated and the pictures.
 
     Raises:
         DatasetError: as `find_left_out`.

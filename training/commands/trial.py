@@ -83,7 +83,9 @@ def run_trial(
     from app.xray.checkpoint import read_checkpoint
     from app.xray.network import build_network
     from training.commands.fit import contract_of
+    from training.evaluation.calibrate import fit_answers
     from training.evaluation.evaluate import evaluate
+    from training.evaluation.sample import Sample
     from training.network.device import precision
     from training.network.mobilenet import build_mobilenet
     from training.network.runner import Runner
@@ -110,11 +112,14 @@ def run_trial(
             weights=config.weights,
             precision=precision(recipe.settings.precision),
         )
-        their_sources = sources_of(known.files, sources), sources_of(val.files, sources)
-        train(network, contract, config, (known, val), their_sources, config.out, console)
+        known_sources = sources_of(known.files, sources)
+        train(network, contract, config, (known, val), known_sources, config.out, console)
         minutes = (time.monotonic() - started) / 60
         network = build_network(read_checkpoint(trained_file(config.out)))
-        answers = Runner(network, contract, track(console, "running")).run(unseen.pixels)
+        runner = Runner(network, contract, track(console, "running"))
+        raw, val_sources = runner.run(val.pixels).raw, sources_of(val.files, sources)
+        contract = fit_answers(contract, Sample.of_split(val.labels, raw, val_sources))
+        answers = runner.run(unseen.pixels)
     return _trial(_command(name, held_out), minutes, evaluate(answers, unseen, contract, sources))
 
 

@@ -32,6 +32,17 @@ def splits_there(root: Path) -> tuple[str, ...]:
     return tuple(split for split in (*SPLITS, UNSEEN) if (root / split).is_dir())
 
 
+def is_own_sample(data: Path) -> bool:
+    """Whether `data` is a hospital's own: pictures to calibrate on, and none to train on."""
+    return not (data / "train").exists() and (data / "val").is_dir()
+
+
+def splits_to_calibrate_on(root: Path) -> tuple[str, ...]:
+    """What `splits_in` gives, or of a hospital's own sample those of `SPLITS` that it has."""
+    own = tuple(split for split in SPLITS if (root / split).is_dir())
+    return own if is_own_sample(root) else splits_in(root)
+
+
 def find_files(
     root: Path, splits: Sequence[str] = SPLITS, known: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], dict[str, list[tuple[Path, int]]]]:

@@ -1,11 +1,11 @@
-"""What is fitted once the weights stand: temperature and operating points."""
+"""What is fitted once the weights stand: offsets, temperature and operating points."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from app.xray.contract import CalibratedOn
 from training.evaluation.metrics import negative_log_likelihoods
@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 SENSITIVITY: Final = 0.95
 """The share of a class's pictures that are to reach its operating point."""
+MAX_OFFSET: Final = 3.0
+"""A class is made at most e^3, twenty times, as likely beside another as the network had it."""
 BOUNDS: Final = (0.05, 20.0)
 """Between which a temperature is looked for; one that lies there fits nothing."""
 _STEP: Final = 0.01
+_OFFSET_STEPS: Final = 100
 _ROUNDING: Final = 1e-9
 
 
 def calibrate_answers(contract: ModelContract, sample: Sample) -> ModelContract:
-    """`contract` with temperature and operating points from `sample`, and what it says of them."""
+    """`contract` with what `sample` tells of its answers, and on what that was fitted."""
     found = find_coverage(sample, lambda part: fit_answers(contract, part))
     described = CalibratedOn(
         split=sample.split,
@@ -41,16 +44,52 @@ def calibrate_answers(contract: ModelContract, sample: Sample) -> ModelContract:
 
 
 def fit_answers(contract: ModelContract, sample: Sample) -> ModelContract:
-    """`contract` with the temperature and the operating points that `sample` tells.
+    """`contract` with the offsets, the temperature and the operating points that `sample` tells.
 
     A class of which it has no picture has no operating point then.
     """
-    temperature = fit_temperature(contract, sample.labels, sample.raw, sample.weights)
-    scaled = contract.model_copy(update={"temperature": temperature})
+    offsets = fit_offsets(contract, sample.labels, sample.raw, sample.pair_weights)
+    moved = contract.model_copy(update={"offsets": offsets})
+    temperature = fit_temperature(moved, sample.labels, sample.raw, sample.weights)
+    scaled = moved.model_copy(update={"temperature": temperature})
     points = fit_operating_points(
         contract.classes, sample.labels, scaled.calibrate(sample.raw), sample.weights
     )
     return scaled.model_copy(update={"operating_points": points})
+
+
+def fit_offsets(
+    contract: ModelContract,
+    labels: NDArray[np.int64],
+    raw: NDArray[np.floating],
+    weights: NDArray[np.float64] | None = None,
+) -> dict[str, float]:
+    """What is added to the logit of each class, in nats, at most `MAX_OFFSET` from 0.
+
+    Drawing classes alike, and sources that hold one class only, leave a network that answers some
+    classes too readily. Of all shares of the likeliest constants it is the smallest that these
+    pictures cannot tell from the whole, see `smallest_share`. Each picture weighs as much as
+    `weights` says, float64 (n,) that sum to 1; None: all alike. A class without a picture keeps
+    what it has. Source: Alexandari et al. 2020, see `app.xray.contract.outputs.temper`.
+    """
+    plain = contract.model_copy(update={"temperature": 1.0})
+
+    def named(offsets: NDArray[np.float64]) -> dict[str, float]:
+        return dict(zip(contract.classes, offsets.tolist(), strict=True))
+
+    def losses(offsets: NDArray[np.float64]) -> NDArray[np.float64]:
+        moved = plain.model_copy(update={"offsets": named(offsets)})
+        return negative_log_likelihoods(labels, moved.calibrate(raw))
+
+    present = np.isin(np.arange(len(contract.classes)), labels)
+    likeliest: NDArray[np.float64] = minimize(
+        lambda offsets: np.average(losses(offsets), weights=weights),
+        np.zeros(len(contract.classes)),
+        bounds=[(-MAX_OFFSET, MAX_OFFSET) if is_present else (0, 0) for is_present in present],
+        method="L-BFGS-B",
+    ).x
+    share = smallest_share(lambda share: losses(share * likeliest), _OFFSET_STEPS, weights)
+    return named(likeliest * share)
 
 
 def fit_temperature(
@@ -65,7 +104,7 @@ def fit_temperature(
     with each picture weighing as much as `weights` says, float64 (n,); None: all alike. Where all
     answers are right, nothing is told of how sure they may be, and 1 it is.
     """
-    if (raw.argmax(axis=1) == labels).all():
+    if (contract.calibrate(raw).argmax(axis=1) == labels).all():
         return 1.0
     best = likeliest_temperature(contract, labels, raw, weights)
     steps = max(1, round(abs(best - 1) / _STEP))

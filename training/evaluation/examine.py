@@ -21,12 +21,12 @@ from training.evaluation.shortcuts import (
 from training.evaluation.source_probe import ProbeResult, probe_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from app.xray.contract import ModelContract
+    from app.xray.contract import Estimate, ModelContract
     from training.data.dataset import Split
     from training.network.runner import Answers, Runner
 
@@ -57,6 +57,11 @@ class Examination:
     unseen: Evaluation | None = None
     known_sources: tuple[str, ...] = ()
 
+    @property
+    def metrics(self) -> dict[str, Estimate]:
+        """What a contract carries, see `metrics_of`."""
+        return metrics_of(self.evaluation, self.unseen, self.known_sources)
+
     def write(self, folder: Path) -> None:
         """Write `examination.json`, all figures, and what `Evaluation.write` writes."""
         self.evaluation.write(folder)
@@ -70,6 +75,23 @@ class Examination:
             "known_sources": self.known_sources,
         }
         (folder / "examination.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def metrics_of(
+    evaluation: Evaluation, unseen: Evaluation | None, known_sources: Collection[str]
+) -> dict[str, Estimate]:
+    """What a contract carries: recall at hospitals never seen, by source and class, comes first.
+
+    Those figures are called `unseen/SOURCE/CLASS`. Of `known_sources`, which training knows, there
+    is none.
+    """
+    elsewhere = unseen.by_source_and_class if unseen else {}
+    return {
+        f"{UNSEEN}/{source}/{name}": figures.recall
+        for source, found in elsewhere.items()
+        if source not in known_sources
+        for name, figures in found.items()
+    } | evaluation.metrics
 
 
 def examine(

@@ -92,6 +92,17 @@ class Sample:
             left_out=tuple(sorted({name for part in others for name in part.left_out})),
         )
 
+    @property
+    def pair_weights(self) -> NDArray[np.float64]:
+        """What each picture weighs where pairs of source and class do alike, float64 (n,), sum 1.
+
+        That is `weights` where networks answered for sources that they did not know, and where no
+        sources are known.
+        """
+        if self.left_out or not self.sources:
+            return self.weights
+        return weigh_alike(self.labels, np.array(self.sources))
+
     def without(self, names: Sequence[str]) -> Self:
         """These answers as those of a network that did not know the sources `names`."""
         return replace(self, left_out=tuple(names))

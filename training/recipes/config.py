@@ -93,9 +93,6 @@ class Recipe(BaseModel):
     """The decay, a step, of the moving average of the weights that is kept; 0: none."""
     keep: Literal["best", "last"] = "best"
     """Which epoch: that of the best val accuracy, or the last."""
-    offsets: bool = False
-    """Whether a constant for each class, fitted on val, is added to the logits at the end. With
-    `source_balance` each pair of source and class weighs alike in that."""
     augment: AugmentConfig = AugmentConfig()
 
 

@@ -14,7 +14,6 @@ from training.train.batches import PlainBatches, TrainingBatches
 from training.train.callbacks import EpochBars, Keep, Validate
 from training.train.event_files import EventFiles
 from training.train.first_stage import VIEWS, train_head
-from training.train.offsets import add_offsets
 from training.train.optimizer import build_optimizer
 from training.train.sampling import class_weights
 from training.train.state import UNFINISHED, State
@@ -38,16 +37,16 @@ def train(
     contract: ModelContract,
     config: FitConfig,
     splits: tuple[Split, Split],
-    sources: tuple[Sequence[str], Sequence[str]],
+    sources: Sequence[str],
     folder: Path,
     console: Console,
     strategy: Any = None,
 ) -> History:
     """Train `network` on the first of `splits`, watched on the second, into `trained_file(folder)`.
 
-    `sources` are those of the pictures of both, empty where they are not known. The epochs are
-    written to `history.csv` in `folder`; what they came to is returned. With a `strategy` its
-    devices share the work.
+    `sources` are those of the pictures of the first, empty where they are not known. The epochs
+    are written to `history.csv` in `folder`; what they came to is returned. With a `strategy`
+    its devices share the work.
 
     Where `folder` has the state of a run that was stopped, it goes on from there: on the CPU, to
     the same weights bit for bit as if it had not been stopped.
@@ -58,7 +57,7 @@ def train(
     known, watched = splits
     state = State(folder)
     kept = trained_file(folder).with_name("epoch.h5")
-    batches = TrainingBatches(known, contract, config, sources[0])
+    batches = TrainingBatches(known, contract, config, sources)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)
     freeze(network, config.frozen_blocks, statistics=config.frozen_statistics)
     if config.head_epochs and not state.epochs:
@@ -111,12 +110,8 @@ def train(
                 verbose=0,
             )
     state.write_history()
-    if config.offsets:
-        balanced = sources[1] if config.source_balance is not None else ()
-        add_offsets(kept, contract, watched, balanced, trained_file(folder))
-    else:
-        with replacing(trained_file(folder)) as partial:
-            shutil.copyfile(kept, partial)
+    with replacing(trained_file(folder)) as partial:
+        shutil.copyfile(kept, partial)
     return state.history
 
 

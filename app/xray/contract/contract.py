@@ -41,6 +41,8 @@ _FIELDS_OF_SCHEMA_1: Final = frozenset(
 _MAX_TEXT_BYTES: Final = 1 << 24
 
 ClassName = Annotated[str, Field(min_length=1)]
+Offset = Annotated[float, Field(ge=-20, le=20)]
+"""What is added to the logit of a class, in nats; a class without one has 0."""
 
 
 class ModelContract(PictureContract):
@@ -56,6 +58,7 @@ class ModelContract(PictureContract):
     classes: Annotated[tuple[ClassName, ...], Field(min_length=2)]
     output: Output = "softmax"
     temperature: Annotated[float, Field(ge=0.05, le=100)] = 1.0
+    offsets: dict[str, Offset] = Field(default_factory=dict)
     operating_points: dict[str, Probability] = Field(default_factory=dict)
     calibrated_on: CalibratedOn | None = None
     ood: Gate | None = None
@@ -70,7 +73,7 @@ class ModelContract(PictureContract):
     @property
     def is_calibrated(self) -> bool:
         """Whether a temperature was fitted: with the operating points, and it may be 1."""
-        return bool(self.operating_points) or self.temperature != 1.0
+        return bool(self.operating_points or self.offsets) or self.temperature != 1.0
 
     @property
     def multi_label(self) -> bool:
@@ -90,11 +93,12 @@ class ModelContract(PictureContract):
         return to_probabilities(numbers, self.output)
 
     def calibrate(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Temperature-scaled probabilities, float64 (n, classes), see `outputs.temper`.
+        """Calibrated probabilities, float64 (n, classes): by offsets and temperature, see `temper`.
 
         Each row sums to 1, unless `multi_label`.
         """
-        return temper(probabilities, self.temperature, multi_label=self.multi_label)
+        offsets = np.array([self.offsets.get(name, 0.0) for name in self.classes])
+        return temper(probabilities, self.temperature, offsets, multi_label=self.multi_label)
 
     def prediction_sets(self, probabilities: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
         """The classes that reach their operating points, bool (n, classes).
@@ -142,8 +146,12 @@ class ModelContract(PictureContract):
     def _names_agree(self) -> Self:
         if len(set(self.classes)) != len(self.classes):
             raise ValueError(f"classes repeat: {', '.join(self.classes)}")
-        if strangers := set(self.operating_points) - set(self.classes):
-            raise ValueError(f"operating points for unknown classes: {', '.join(strangers)}")
+        for what, of_classes in (
+            ("operating points", self.operating_points),
+            ("offsets", self.offsets),
+        ):
+            if strangers := set(of_classes) - set(self.classes):
+                raise ValueError(f"{what} for unknown classes: {', '.join(strangers)}")
         if any(len(answer) != len(self.classes) for answer in self.known_answers):
             raise ValueError(f"each known answer needs {len(self.classes)} probabilities")
         if self.output == "sigmoid-one" and len(self.classes) != 2:

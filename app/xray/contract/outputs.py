@@ -47,20 +47,28 @@ def to_probabilities(
 
 
 def temper(
-    probabilities: NDArray[np.floating[Any]], temperature: float, *, multi_label: bool
+    probabilities: NDArray[np.floating[Any]],
+    temperature: float,
+    offsets: NDArray[np.float64],
+    *,
+    multi_label: bool,
 ) -> NDArray[np.float64]:
-    """Probabilities (n, classes) whose logits were divided by `temperature`, float64.
+    """Probabilities (n, classes), float64, whose logits `offsets` moved and `temperature` divided.
 
-    Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2. The logarithm of a
-    softmax is its logits but for a constant, which the next softmax takes out again, so a
-    checkpoint that ends in a softmax need not be cut open. Each row sums to 1, unless
+    Temperature scaling (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2)
+    with a constant for each class, float64 (classes,) in nats (Alexandari et al. 2020, "Maximum
+    Likelihood with Bias-Corrected Calibration is Hard-To-Beat at Label Shift Adaptation", section
+    3.2). The constants come first, so that no temperature changes which class is likeliest.
+
+    The logarithm of a softmax is its logits but for a constant, which the next softmax takes out
+    again, so a checkpoint that ends in a softmax need not be cut open. Each row sums to 1, unless
     `multi_label`: there each class is the sigmoid of its own logit, log p - log (1 - p).
     """
     exact = probabilities.astype(np.float64)
     logits = np.log(np.maximum(exact, _LEAST))
     if not multi_label:
-        return _softmax(logits / temperature)
-    logits = (logits - np.log(np.maximum(1 - exact, _LEAST))) / temperature
+        return _softmax((logits + offsets) / temperature)
+    logits = (logits - np.log(np.maximum(1 - exact, _LEAST)) + offsets) / temperature
     tempered: NDArray[np.float64] = 0.5 * (1 + np.tanh(0.5 * logits))  # which overflows nowhere
     return tempered
 

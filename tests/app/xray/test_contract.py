@@ -46,7 +46,7 @@ def test_the_attribute_is_a_json_object_with_the_agreed_names(
         document = json.loads(file.attrs["cxr_contract"])
     assert set(document) == {
         "schema_version", "classes", "output", "input_size", "channels", "resize", "crop", "decode",
-        "scale", "offset", "per_picture", "temperature", "operating_points", "calibrated_on",
+        "scale", "offset", "per_picture", "temperature", "offsets", "operating_points", "calibrated_on",
         "ood", "precisions", "known_answers", "dataset", "metrics", "caveats", "trained_at",
         "versions",
     }  # fmt: skip
@@ -226,6 +226,27 @@ def test_temperature_is_the_softmax_of_divided_logits(contract: ModelContract) -
     assert not contract.is_calibrated
 
 
+def test_offsets_move_the_logits_before_the_temperature_divides_them(
+    contract: ModelContract,
+) -> None:
+    logits = np.random.default_rng(0).normal(0, 3, (50, 3))
+    moved = np.exp((logits + np.array([1.5, 0, -1])) / 2)
+    uncalibrated = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    offsets = {"COVID": 1.5, "PNEUMONIA": -1.0}
+    calibrated = contract.model_copy(update={"offsets": offsets, "temperature": 2.0})
+    found = calibrated.calibrate(uncalibrated.astype(np.float32))
+    assert np.abs(found - moved / moved.sum(axis=1, keepdims=True)).max() < 1e-6
+    assert calibrated.is_calibrated
+    warmer = calibrated.model_copy(update={"temperature": 20.0}).calibrate(uncalibrated)
+    assert np.array_equal(warmer.argmax(axis=1), found.argmax(axis=1))
+    assert (found.argmax(axis=1) != uncalibrated.argmax(axis=1)).any()
+
+
+def test_an_offset_of_a_class_that_is_not_there_is_refused(contract: ModelContract) -> None:
+    with pytest.raises(ValidationError, match="offsets for unknown classes: FLU"):
+        ModelContract.model_validate({**contract.model_dump(), "offsets": {"FLU": 1.0}})
+
+
 @pytest.mark.parametrize("temperature", [0.05, 100.0])
 def test_the_extreme_temperatures_still_give_probabilities(
     temperature: float, contract: ModelContract
@@ -288,6 +309,8 @@ def test_each_of_several_labels_is_calibrated_by_itself() -> None:
     found = contract.calibrate(contract.probabilities_of(sigmoid(logits).astype(np.float32)))
     assert np.abs(found - sigmoid(logits / 2.5)).max() < 1e-6
     assert contract.multi_label
+    moved = of("sigmoid", "ABCD", offsets={"B": 2.0}).calibrate(sigmoid(logits))
+    assert np.abs(moved - sigmoid(logits + np.array([0, 2, 0, 0]))).max() < 1e-6
     untouched = of("sigmoid", "ABCD").calibrate(sigmoid(logits))
     assert np.abs(untouched - sigmoid(logits)).max() < 1e-12
 

@@ -115,7 +115,7 @@ def test_a_run_leaves_every_file_that_is_promised(finished: Finished) -> None:
 def test_the_checkpoint_carries_the_contract_of_the_run(finished: Finished) -> None:
     contract = read_checkpoint(finished.out / "best_model.h5").contract
     assert contract.classes == ("COVID", "NORMAL", "PNEUMONIA")
-    assert contract.metrics == finished.examination.evaluation.metrics
+    assert contract.metrics == finished.examination.metrics
     assert contract.ood is not None
     assert set(contract.operating_points) == set(contract.classes)
     assert contract.dataset is not None

@@ -82,7 +82,7 @@ def stop_within_an_epoch(patch: pytest.MonkeyPatch, after: int) -> None:
 
 AVERAGED = {
     "head_epochs": 2, "schedule": "cosine", "warmup_epochs": 1, "average": 0.5, "keep": "last",
-    "offsets": True, "backbone_rate": 0.5,
+    "backbone_rate": 0.5,
 }  # fmt: skip
 PLATEAU = {"plateau_patience": 1, "plateau_min_delta": 10.0, "learning_rate": 1e-2}
 

@@ -5,8 +5,11 @@ import pytest
 
 from app.xray.contract import ModelContract
 from training.evaluation.calibrate import (
+    MAX_OFFSET,
     SENSITIVITY,
     calibrate_answers,
+    fit_answers,
+    fit_offsets,
     fit_operating_points,
     fit_temperature,
 )
@@ -27,11 +30,81 @@ def overconfident(count: int, factor: float, seed: int = 0) -> tuple[np.ndarray,
     return labels, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def leaning(count: int, lean: tuple[float, ...], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels drawn from softmax(logits), and softmax(logits + lean): offsets of -lean mend them."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(count, 3)) * 2
+    labels = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    powers = np.exp(logits + np.array(lean))
+    return labels, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def spread(offsets: dict[str, float]) -> float:
+    return max(offsets.values()) - min(offsets.values())
+
+
+def test_with_many_pictures_the_offsets_are_those_that_mend_them() -> None:
+    found = np.array([*fit_offsets(CONTRACT, *leaning(5_000, (1.0, -0.4, -0.6))).values()])
+    assert (found - found.mean()).tolist() == pytest.approx([-1.0, 0.4, 0.6], abs=0.1)
+
+
+def test_with_few_pictures_the_offsets_are_smaller_than_the_likeliest() -> None:
+    samples = (leaning(100, (1.0, -0.5, -0.5), seed) for seed in range(20))
+    assert 0.3 < np.mean([spread(fit_offsets(CONTRACT, *sample)) for sample in samples]) < 1.2
+
+
+def test_where_nothing_leans_no_offset_is_added() -> None:
+    found = [spread(fit_offsets(CONTRACT, *leaning(300, (0, 0, 0), seed))) for seed in range(10)]
+    assert np.median(found) == pytest.approx(0, abs=0.05)
+
+
+def test_a_network_that_is_always_right_gets_no_offset() -> None:
+    labels = np.arange(30) % 3
+    raw = np.full((30, 3), 0.01, np.float32)
+    raw[np.arange(30), labels] = 0.98
+    assert spread(fit_offsets(CONTRACT, labels, raw)) == pytest.approx(0, abs=1e-3)
+
+
+def test_a_class_without_a_picture_keeps_what_it_has() -> None:
+    labels, raw = leaning(2_000, (1.0, 0, 0))
+    known = labels != 2
+    assert fit_offsets(CONTRACT, labels[known], raw[known])["PNEUMONIA"] == 0
+
+
+@pytest.mark.parametrize("certain", [0.0, 1.0], ids=["never", "always"])
+def test_a_probability_of_0_leaves_the_offsets_within_bounds(certain: float) -> None:
+    labels, raw = leaning(300, (0, 0, 0))
+    raw[0] = [1 - certain, certain, 0]
+    found = [*fit_offsets(CONTRACT, labels, raw).values()]
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() <= MAX_OFFSET
+
+
+def test_pictures_that_weigh_nothing_move_no_offset() -> None:
+    labels, raw = leaning(2_000, (1.0, -0.4, -0.6))
+    others, their_raw = leaning(6_000, (-1.0, 0.4, 0.6), seed=1)
+    weights = np.repeat([1 / 2_000, 0.0], [2_000, 6_000])
+    both = fit_offsets(
+        CONTRACT, np.append(labels, others), np.concatenate([raw, their_raw]), weights
+    )
+    assert both == pytest.approx(fit_offsets(CONTRACT, labels, raw), abs=0.02)
+
+
+def test_the_largest_source_does_not_say_alone_where_the_line_between_classes_falls() -> None:
+    labels, raw = leaning(200, (0.8, -0.4, -0.4))
+    others, their_raw = leaning(2_000, (0, 0, 0), seed=1)
+    pictures = np.append(labels, others), np.concatenate([raw, their_raw])
+    sources = ("small",) * 200 + ("large",) * 2_000
+    by_picture = fit_answers(CONTRACT, Sample.of_split(*pictures)).offsets
+    by_source = fit_answers(CONTRACT, Sample.of_split(*pictures, sources)).offsets
+    assert spread(by_source) > spread(by_picture) + 0.1
+
+
 @pytest.mark.parametrize(
     "factor", [pytest.param(2.5, id="overconfident"), pytest.param(0.5, id="underconfident")]
 )
 def test_with_many_pictures_the_temperature_is_that_which_mends_them(factor: float) -> None:
-    labels, raw = overconfident(20_000, factor)
+    labels, raw = overconfident(5_000, factor)
     temperature = fit_temperature(CONTRACT, labels, raw)
     assert temperature == pytest.approx(factor, rel=0.06)
     scaled = CONTRACT.model_copy(update={"temperature": temperature})
@@ -107,6 +180,6 @@ def test_calibrating_fills_the_contract_and_leaves_the_rest_of_it() -> None:
     }  # fmt: skip
     assert found.calibrated_on.coverage_found == pytest.approx(0.95, abs=0.03)
     assert set(found.operating_points) == set(CLASSES)
-    fitted = {"temperature", "operating_points", "calibrated_on"}
+    fitted = {"temperature", "offsets", "operating_points", "calibrated_on"}
     assert found.model_dump(exclude=fitted) == CONTRACT.model_dump(exclude=fitted)
     assert ModelContract.model_validate_json(found.model_dump_json()) == found

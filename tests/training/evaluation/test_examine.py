@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import keras
@@ -165,6 +166,13 @@ def test_unseen_hospitals_have_a_section_by_source_and_class(tmp_path: Path) -> 
     assert found.gate.unseen is not None
     assert found.gate.unseen.pictures == 6
     assert found.evaluation.files == run(tmp_path / "without").evaluation.files
+
+
+def test_what_a_contract_carries_begins_with_hospitals_never_seen(tmp_path: Path) -> None:
+    found = run(tmp_path, unseen=True)
+    assert list(found.metrics)[:3] == ["unseen/far/COVID", "unseen/farther/NORMAL", "accuracy"]
+    known = replace(found, known_sources=("even", "far", "odd"))
+    assert list(known.metrics)[:2] == ["unseen/farther/NORMAL", "accuracy"]
 
 
 def test_the_figures_on_unseen_are_counts_of_what_was_answered(tmp_path: Path) -> None:

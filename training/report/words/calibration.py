@@ -63,6 +63,7 @@ def describe_calibration(evaluation: Evaluation) -> Section:
         title,
         (
             f"{spell_ground(contract)}{_spell_coverage(contract)}",
+            *_spell_offsets(contract),
             f"Temperature {contract.temperature:.3f} (Guo et al. 2017): of the temperatures that "
             "these pictures cannot tell from the best, by one standard error, that nearest to 1. "
             "ECE is the expected calibration error; of both figures less is better.",
@@ -94,6 +95,17 @@ def describe_calibration(evaluation: Evaluation) -> Section:
             ),
             _reliability(evaluation),
         ),
+    )
+
+
+def _spell_offsets(contract: ModelContract) -> tuple[str, ...]:
+    """What is added to the logits, where anything is."""
+    if not any(contract.offsets.values()):
+        return ()
+    added = ", ".join(f"{value:+.3f} ({name})" for name, value in contract.offsets.items())
+    return (
+        f"To the logits is added: {added} (Alexandari et al. 2020). It is the smallest share of "
+        "the best-fitting constants that these pictures cannot tell from the whole.",
     )
 
 

@@ -97,12 +97,6 @@ def _weights(recipe: Recipe) -> Iterator[str]:
         else ""
     )
     yield f"{kept}{averaged}."
-    if recipe.offsets:
-        alike = "" if recipe.source_balance is None else ", where sources count alike"
-        yield (
-            "Then a constant for each class was added to its logit, fitted on the validation split"
-            f"{alike} (Alexandari et al. 2020)."
-        )
 
 
 def _pictures(recipe: Recipe) -> Iterator[str]:

@@ -95,8 +95,12 @@ export function judgedOn(answer) {
   const pictures = counts.reduce((sum, [, count]) => sum + count, 0);
   const accuracy = contract.metrics?.accuracy?.value;
   const right = accuracy === undefined ? "" : ` It was right on ${percent(accuracy)} of them.`;
+  const elsewhere = Object.entries(contract.metrics ?? {})
+    .filter(([name]) => name.startsWith("unseen/"))
+    .map(([name, { value }]) => `${percent(value)} of ${name.split("/").slice(1).join("'s ")}`);
+  const unseen = elsewhere.length ? ` At hospitals that it never saw it recognised ${listed(elsewhere)}.` : "";
   return `It was judged on ${pictures.toLocaleString("en")} pictures set apart from its training data: ` +
-    `${listed(counts.map(([name, count]) => `${count.toLocaleString("en")} of ${name}`))}.${right}`;
+    `${listed(counts.map(([name, count]) => `${count.toLocaleString("en")} of ${name}`))}.${right}${unseen}`;
 }
 
 function meaningOf({ label, confidence, model }) {
