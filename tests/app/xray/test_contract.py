@@ -45,10 +45,10 @@ def test_the_attribute_is_a_json_object_with_the_agreed_names(
         contract.write(file)
         document = json.loads(file.attrs["cxr_contract"])
     assert set(document) == {
-        "schema_version", "classes", "output", "input_size", "channels", "resize", "crop", "decode",
-        "scale", "offset", "per_picture", "temperature", "offsets", "operating_points", "calibrated_on",
-        "ood", "precisions", "known_answers", "dataset", "metrics", "caveats", "trained_at",
-        "versions",
+        "schema_version", "classes", "output", "input_size", "channels", "resize", "crop",
+        "decode", "scale", "offset", "per_picture", "temperature", "offsets", "operating_points",
+        "calibrated_on", "ood", "precisions", "known_answers", "dataset", "metrics", "caveats",
+        "trained_at", "versions",
     }  # fmt: skip
     assert document["schema_version"] == 2
     assert document["input_size"] == [224, 224]
