@@ -125,12 +125,13 @@ class Sample:
 class Found:
     """Prediction sets of pictures that had no part in their calibration.
 
-    `sets` bool (n, classes) are true where a class is in the set; `judged` bool (n,) says of which
-    pictures there is one.
+    `sets` bool (n, classes) are true where a class is in the set, `answers` int64 (n,) are the
+    likeliest classes; `judged` bool (n,) says of which pictures there are these.
     """
 
     sample: Sample
     sets: NDArray[np.bool_]
+    answers: NDArray[np.int64]
     judged: Chosen
 
     @property
@@ -149,15 +150,16 @@ class Found:
         """The weighted mean number of classes in a set; None where none was judged."""
         return self._mean(self.sets.sum(axis=1), self.judged)
 
-    def pairs(self) -> Iterator[tuple[str, int, int, float, float]]:
-        """Source, class, pictures, coverage and mean size of a set, for each that was judged."""
+    def pairs(self) -> Iterator[tuple[str, int, int, float, float, float]]:
+        """Source, class, pictures, recall, coverage and mean size of a set, of all judged."""
         sources = np.array(self.sample.sources, np.str_)
         for source in sorted(set(sources[self.judged].tolist())) if len(sources) else ():
             for label in range(self.sets.shape[1]):
                 own = self.judged & (sources == source) & (self.sample.labels == label)
                 if own.any():
                     sizes = self.sets[own].sum(axis=1)
-                    yield source, label, int(own.sum()), self.holds[own].mean(), sizes.mean()
+                    recall = (self.answers[own] == label).mean()
+                    yield source, label, len(sizes), recall, self.holds[own].mean(), sizes.mean()
 
     def _mean(self, values: NDArray[np.generic], chosen: Chosen) -> float | None:
         if not chosen.any():
@@ -177,14 +179,17 @@ def find_coverage(sample: Sample, fit: Fit) -> Found:
     which no picture is left to fit on is not judged.
     """
     sets, judged = np.zeros(sample.raw.shape, np.bool_), np.zeros(len(sample.labels), np.bool_)
+    answers = np.zeros(len(sample.labels), np.int64)
     for apart, rest in _parts(sample):
         if not rest.any() or not apart.any():
             continue
         apart = apart & np.isin(sample.labels, sample.labels[rest])
         contract = fit(sample.choose(rest))
-        sets[apart] = contract.prediction_sets(contract.calibrate(sample.raw[apart]))
+        calibrated = contract.calibrate(sample.raw[apart])
+        sets[apart] = contract.prediction_sets(calibrated)
+        answers[apart] = calibrated.argmax(axis=1)
         judged |= apart
-    return Found(sample, sets, judged)
+    return Found(sample, sets, answers, judged)
 
 
 def _parts(sample: Sample) -> Iterator[tuple[Chosen, Chosen]]:

@@ -105,11 +105,19 @@ def print_sets(
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
         rows = tuple(
-            (f"{source} / {contract.classes[label]}", f"{count:,}", f"{holds:.3f}", f"{size:.2f}")
-            for source, label, count, holds, size in found.pairs()
+            (
+                f"{source} / {contract.classes[label]}",
+                f"{count:,}",
+                f"{recall:.3f}",
+                f"{holds:.3f}",
+                f"{size:.2f}",
+            )
+            for source, label, count, recall, holds, size in found.pairs()
         )
         if rows:
-            head = ("pictures of", "number", "sets with the truth", "classes in a set")
+            head = (
+                "pictures of", "number", "recognised", "sets with the truth", "classes in a set",
+            )  # fmt: skip
             console.print(_table(Table(head, rows)))
     if not asked or asked.split != OWN:
         console.print(ADVICE, highlight=False, markup=False, soft_wrap=True)

@@ -98,7 +98,7 @@ def test_what_is_found_is_of_sources_that_the_points_were_not_fitted_on() -> Non
 
     found = find_coverage(pool, lambda part: fit_answers(CONTRACT, part))
     held = {source: [] for source in ("easy", "hard")}
-    for source, _, count, holds, _ in found.pairs():
+    for source, _, count, _, holds, _ in found.pairs():
         assert count == 200
         held[source].append(holds)
     assert set(held) == {"easy", "hard"}
