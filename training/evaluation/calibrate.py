@@ -26,7 +26,7 @@ MAX_OFFSET: Final = 3.0
 BOUNDS: Final = (0.05, 20.0)
 """Between which a temperature is looked for; one that lies there fits nothing."""
 _STEP: Final = 0.01
-_OFFSET_STEPS: Final = 100
+_OFFSET_STEPS: Final = 20
 _ROUNDING: Final = 1e-9
 
 
