@@ -104,7 +104,7 @@ def test_the_largest_source_does_not_say_alone_where_the_line_between_classes_fa
     "factor", [pytest.param(2.5, id="overconfident"), pytest.param(0.5, id="underconfident")]
 )
 def test_with_many_pictures_the_temperature_is_that_which_mends_them(factor: float) -> None:
-    labels, raw = overconfident(5_000, factor)
+    labels, raw = overconfident(20_000, factor)
     temperature = fit_temperature(CONTRACT, labels, raw)
     assert temperature == pytest.approx(factor, rel=0.06)
     scaled = CONTRACT.model_copy(update={"temperature": temperature})
