@@ -12,7 +12,7 @@ from app.xray.errors import TrainingError
 from training.recipes.config import Recipe
 
 RECIPES: Final = Path(__file__).parent
-DEFAULT: Final = "grain"
+DEFAULT: Final = "alike"
 """The recipe that `fit` follows where none is named."""
 
 
