@@ -404,14 +404,15 @@ def test_evaluate_judges_unseen_alone_where_it_is_asked_to(
 
 def test_calibrate_judges_unseen_and_fits_nothing_to_it(data: Path, tmp_path: Path) -> None:
     model = write_taught_checkpoint(tmp_path / "model.h5", data)
-    found = []
-    for name in ("without.h5", "with.h5"):
-        out = tmp_path / name
-        flags = ["--data", str(data), "--model", str(model), "--out", str(out)]
-        assert main(["calibrate", *flags]) == 0
-        found.append(read_checkpoint(out).contract)
-        add_unseen(data)
-    without, judged = found
+    flags = ["calibrate", "--data", str(data), "--model", str(model), "--out"]
+    unseen = add_unseen(data) / "unseen"
+    unseen.rename(tmp_path / "elsewhere")
+    assert main([*flags, str(tmp_path / "without.h5")]) == 0
+    (tmp_path / "elsewhere").rename(unseen)
+    assert main([*flags, str(tmp_path / "with.h5")]) == 0
+    without, judged = (
+        read_checkpoint(tmp_path / name).contract for name in ("without.h5", "with.h5")
+    )
     assert set(judged.metrics) - set(without.metrics) == {
         "unseen/far/COVID", "unseen/farther/NORMAL",
     }  # fmt: skip

@@ -45,6 +45,8 @@ Item = TypeVar("Item")
 _LEAKS_NAMED: Final = 3
 """So many leaks a refusal spells out."""
 _FIGURE: Final = len("0.000")
+_NAME: Final = 24
+"""So wide a first column stays whole on a terminal of 80 columns."""
 
 
 def track(console: Console, description: str) -> Callable[[Iterable[Item], int], Iterable[Item]]:
@@ -232,8 +234,10 @@ def _table(found: Table) -> RichTable:
     parentheses there is part of a file's name.
     """
     table = RichTable(show_header=len(found.head) > 1)
-    for cell in found.head:
-        table.add_column(Text(cell), overflow="fold", min_width=None if found.title else _FIGURE)
+    longest = max((len(row[0]) for row in found.rows), default=0)
+    for column, cell in enumerate(found.head):
+        least = _FIGURE if column else min(longest, _NAME)
+        table.add_column(Text(cell), overflow="fold", min_width=None if found.title else least)
     for index, row in enumerate([*found.rows, found.foot] if found.foot else found.rows):
         if index == len(found.rows):
             table.add_section()

@@ -56,14 +56,30 @@ for run in runs:
 """
 
 
+RECIPE = """
+why = "All that a recipe may ask of the optimizer, three steps an epoch."
+[settings]
+epochs = 3
+batch_size = 4
+learning_rate = 1e-3
+backbone_rate = 0.33
+schedule = "cosine"
+warmup_epochs = 1
+head_epochs = 8
+average = 0.99
+keep = "last"
+"""
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("strategy") / "data")
+    data = write_dataset(tmp_path_factory.mktemp("strategy") / "data")
+    data.with_name("every.toml").write_text(RECIPE)
+    return data
 
 
 def flags(data: Path, out: Path, strategy: str) -> str:
-    """For three steps an epoch, with what a recipe may ask of the optimizer."""
-    settings = "--weights none --recipe grain --epochs 3 --batch-size 4 --learning-rate 1e-3"
+    settings = f"--weights none --recipe {data.with_name('every.toml')}"
     words = ["fit", "--data", str(data), "--out", str(out), "--strategy", strategy]
     return "|".join([*words, *settings.split()])
 

@@ -164,7 +164,7 @@ def _by_source(evaluation: Evaluation) -> Section:
                 f"{source} / {name}",
                 str(figures.pictures),
                 with_interval(figures.recall),
-                with_interval(figures.held),
+                f"{figures.held.value:.3f}",
                 f"{figures.set_size:.2f}",
             )
             for source, found in evaluation.by_source_and_class.items()

@@ -24,7 +24,7 @@ def describe_unseen(evaluation: Evaluation, known_sources: Collection[str]) -> S
             str(figures.pictures),
             with_interval(figures.recall),
             _others(name, figures.answers),
-            with_interval(figures.held),
+            f"{figures.held.value:.3f}",
             f"{figures.set_size:.2f}",
         )
         for source, found in evaluation.by_source_and_class.items()
