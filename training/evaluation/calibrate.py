@@ -46,9 +46,12 @@ def calibrate_answers(contract: ModelContract, sample: Sample) -> ModelContract:
 def fit_answers(contract: ModelContract, sample: Sample) -> ModelContract:
     """`contract` with the offsets, the temperature and the operating points that `sample` tells.
 
-    A class of which it has no picture has no operating point then.
+    The offsets are those of val, or of a hospital's own sample: where sources were left out, a
+    class that none of them holds would pay for those that they do hold. A class of which `sample`
+    has no picture has no operating point then.
     """
-    offsets = fit_offsets(contract, sample.labels, sample.raw, sample.pair_weights)
+    own = sample.of_the_calibrated
+    offsets = fit_offsets(contract, own.labels, own.raw, own.pair_weights) if own else {}
     moved = contract.model_copy(update={"offsets": offsets})
     temperature = fit_temperature(moved, sample.labels, sample.raw, sample.weights)
     scaled = moved.model_copy(update={"temperature": temperature})

@@ -93,15 +93,18 @@ class Sample:
         )
 
     @property
+    def of_the_calibrated(self) -> Self | None:
+        """Those answers that the network gave which is calibrated; None where it gave none."""
+        own = self.rounds == 0
+        return self.choose(own) if own.any() else None
+
+    @property
     def pair_weights(self) -> NDArray[np.float64]:
         """What each picture weighs where pairs of source and class do alike, float64 (n,), sum 1.
 
-        That is `weights` where networks answered for sources that they did not know, and where no
-        sources are known.
+        That is `weights` where no sources are known.
         """
-        if self.left_out or not self.sources:
-            return self.weights
-        return weigh_alike(self.labels, np.array(self.sources))
+        return weigh_alike(self.labels, np.array(self.sources)) if self.sources else self.weights
 
     def without(self, names: Sequence[str]) -> Self:
         """These answers as those of a network that did not know the sources `names`."""

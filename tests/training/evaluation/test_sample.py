@@ -115,6 +115,14 @@ def test_what_is_found_is_of_sources_that_the_points_were_not_fitted_on() -> Non
     assert contract.calibrated_on.coverage_found == found.coverage < 0.8
 
 
+def test_sources_left_out_move_the_points_and_no_offset() -> None:
+    val = answered(3, 200, 0, name="known")
+    alone = fit_answers(CONTRACT, val)
+    pooled = fit_answers(CONTRACT, Sample.pooled(val, [answered(-1, 200, 2, name="hard")]))
+    assert pooled.offsets == alone.offsets
+    assert max(pooled.operating_points.values()) < min(alone.operating_points.values())
+
+
 def test_the_pictures_of_val_of_a_source_have_no_part_where_it_is_judged() -> None:
     val = answered(3, 100, 0, name="hard")
     fitted: list[set[str]] = []
