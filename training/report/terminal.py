@@ -107,14 +107,8 @@ def print_sets(
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
         rows = tuple(
-            (
-                f"{source} / {contract.classes[label]}",
-                f"{count:,}",
-                f"{recall:.3f}",
-                f"{holds:.3f}",
-                f"{size:.2f}",
-            )
-            for source, label, count, recall, holds, size in found.pairs()
+            (f"{source} / {contract.classes[label]}", f"{count:,}", *(f"{x:.3f}" for x in figures))
+            for source, label, count, *figures in found.pairs()
         )
         if rows:
             head = (
