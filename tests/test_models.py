@@ -86,7 +86,7 @@ def test_it_is_calibrated_and_has_a_gate(checkpoint: Checkpoint) -> None:
     assert contract.ood is not None
     card = (ROOT / "models/MODEL_CARD.md").read_text()
     assert f"Temperature {contract.temperature:.3f}" in card
-    assert f"{contract.ood.threshold:.3f}, was set on val" in " ".join(card.split())
+    assert f"{contract.ood.threshold:.3f}, was set so that at most" in " ".join(card.split())
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_x_rays_as_published_pass_its_gate_and_other_things_do_not(
 ) -> None:
     originals = [p for p in (shared / "originals").iterdir() if p.suffix not in {".csv", ".dcm"}]
     passed = [client.post("/predict", content=path.read_bytes()) for path in originals]
-    assert sum(answer.status_code == 200 for answer in passed) >= 0.9 * len(originals)
+    assert sum(answer.status_code == 200 for answer in passed) >= 0.95 * len(originals)
     for image in (checkered(90, 160), Image.effect_noise((300, 300), 90)):
         refused = client.post("/predict", content=encode(image))
         assert refused.status_code == 422
