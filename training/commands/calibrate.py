@@ -1,4 +1,4 @@
-"""`calibrate`: a checkpoint's temperature, operating points and gate, fitted anew."""
+"""`calibrate`: a checkpoint's offsets, temperature, operating points and gate, fitted anew."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def calibrate_checkpoint(
     left_out: Sequence[Path] = (),
     strangers: Path | None = None,
 ) -> Calibrated:
-    """Fit temperature, operating points and gate of the checkpoint at `model` on `data`.
+    """Fit offsets, temperature, operating points and gate of the checkpoint at `model` on `data`.
 
     On val; or with the runs `left_out` on what these answer for the sources that they did not know,
     too. They are written into a copy at `out`, or else into `model` itself. Its weights stay what
@@ -147,8 +147,8 @@ def calibrate_checkpoint(
     where this CPU can tell, the layer from which on bf16 will do.
 
     Where `data` is a hospital's own sample, `DATA/val/CLASS/*` without a train split, only
-    temperature and operating points are fitted: the gate stays as it is, and so does what was found
-    on the data of training.
+    offsets, temperature and operating points are fitted. The gate stays as it is; figures of what
+    it answered elsewhere are taken out.
 
     Raises:
         CheckpointError, DatasetError: as `Judge` and `read_strangers`.

@@ -26,7 +26,7 @@ def precision(asked: Literal["auto", "bfloat16"]) -> str:
 
     "auto" is "mixed_float16" on a GPU, with a scaled loss, and "float32" elsewhere. Weights stay
     float32 in any (Micikevicius et al. 2018, "Mixed Precision Training"). Steps in bfloat16 take as
-    long as others on a CPU; they teach a network to do with answers that are rounded so.
+    long as others on a CPU; what they did for steadiness is said in docs/training-notes.md.
     """
     if asked == "bfloat16":
         return "mixed_bfloat16"

@@ -91,7 +91,7 @@ def write_contract(source: Path, contract: ModelContract, out: Path) -> None:
             if zipped:
                 copy_zip(source, partial, text, max_bytes=MAX_FILE_BYTES)
             else:
-                copy_hdf5(source, partial, text)
+                _copy_hdf5(source, partial, text)
     except (CheckpointMissing, CheckpointRefused, CheckpointCorrupt) as error:
         raise type(error)(f"{source}: {error}") from error
 
@@ -144,14 +144,7 @@ def _of_hdf5(file: h5py.File, path: Path) -> Contents:
     )
 
 
-def copy_hdf5(source: Path, partial: Path, contract: str) -> None:
-    """Copy the HDF5 file at `source` to `partial`, bit for bit but for its contract, a JSON text.
-
-    Into a new file, since HDF5 does not give back the room of an attribute that is written anew.
-
-    Raises:
-        OSError: `source` is no HDF5 file, or one of the two cannot be opened.
-    """
+def _copy_hdf5(source: Path, partial: Path, contract: str) -> None:
     with h5py.File(source, "r") as old, h5py.File(partial, "w") as new:
         for name in old:
             old.copy(name, new)
