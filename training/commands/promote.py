@@ -70,10 +70,10 @@ def promote(
     """Put `run`'s checkpoint and its card into the folder `into`; False where it is no better.
 
     The two are compared on the val split of `data`, so that the test split has no part in the
-    choice, by the mean over its sources of the balanced accuracy, of the pictures as they are, with
-    a little grain, and a little less sharp, which alters nothing of what a patient has; then by
-    their accuracy. The card tells what the chosen one reaches on test. Of two that are alike that
-    is better which alone is calibrated or has a gate. With another run `beside` it, the card
+    choice, by the recall of each pair of source and class, averaged, of the pictures as they are,
+    with a little grain, and a little less sharp, which alters nothing of what a patient has; then
+    by their accuracy. The card tells what the chosen one reaches on test. Of two that are alike
+    that is better which alone is calibrated or has a gate. With another run `beside` it, the card
     compares the two on test.
 
     `replace` skips that comparison, for a checkpoint in place that was trained on pictures which
@@ -113,9 +113,8 @@ def promote(
     elif current.exists():
         reached, to_beat = (_merits(candidate), _merits(Judge(current, data, ["val"], console)))
         console.print(
-            "balanced accuracy on val, as it is, grainy and soft, "
-            f"mean of the sources: {reached[0]:.4f}, "
-            f"of {current}: {to_beat[0]:.4f}"
+            "recall on val, as it is, grainy and soft, mean over source and class: "
+            f"{reached[0]:.4f}, of {current}: {to_beat[0]:.4f}"
         )
         if reached <= to_beat:
             console.print(f"{current} stays")
@@ -153,9 +152,9 @@ def _merits(judge: Judge) -> tuple[float, float, bool, bool]:
 
     contract = judge.checkpoint.contract
     found = [judge.evaluate("val", alter) for alter in (None, add_grain, soften)]
-    balanced = np.mean([list(each.balanced_accuracy.values()) for each in found])
+    recalled = np.mean([each.mean_over_pairs.value for each in found])
     reached = np.mean([accuracy(each.labels, each.probabilities) for each in found])
-    return float(balanced), float(reached), contract.is_calibrated, contract.ood is not None
+    return float(recalled), float(reached), contract.is_calibrated, contract.ood is not None
 
 
 def _read_text(path: Path) -> str:

@@ -137,5 +137,5 @@ def _trial(command: str, minutes: float, found: Evaluation) -> Trial:
         pictures=len(found.labels),
         accuracy=accuracy(found.labels, found.probabilities),
         macro_auroc=macro_auroc_of_those_present(found.labels, found.probabilities),
-        balanced_accuracy=found.balanced_accuracy,
+        recalls=found.recalls,
     )

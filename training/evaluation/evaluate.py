@@ -19,7 +19,6 @@ from training.evaluation.metrics import (
     confusion,
     estimate,
     expected_calibration_error,
-    recall,
     share_reaching,
 )
 from training.evaluation.results import (
@@ -27,6 +26,7 @@ from training.evaluation.results import (
     OperatingPoint,
     class_figures,
     mean_over_pairs,
+    recalls_of_pairs,
     set_figures,
     source_figures,
 )
@@ -193,24 +193,14 @@ class Evaluation:
         }
 
     @cached_property
-    def mean_over_pairs(self) -> Estimate | None:
+    def mean_over_pairs(self) -> Estimate:
         """The recall averaged over the pairs of source and class, see `mean_over_pairs`."""
         return mean_over_pairs(self.labels, self.probabilities, self.sources)
 
-    @cached_property
-    def balanced_accuracy(self) -> dict[str, float]:
-        """Of each source the mean recall of the classes it holds, 0 to 1; "all" if none is known.
-
-        So neither a large class nor a large source hides a small one.
-        """
-        names = np.array(self.sources or ("all",) * len(self.labels))
-        found = {}
-        for source in np.unique(names).tolist():
-            labels = self.labels[names == source]
-            probabilities = self.probabilities[names == source]
-            recalls = [recall(labels, probabilities, label) for label in np.unique(labels)]
-            found[source] = float(np.mean(recalls))
-        return found
+    @property
+    def recalls(self) -> dict[str, float]:
+        """The recall of each pair of source and class, see `recalls_of_pairs`."""
+        return recalls_of_pairs(self.labels, self.probabilities, self.sources, self.classes)
 
     def report(self, *, as_dict: bool = False) -> Any:
         """scikit-learn's classification report: precision, recall, F1 and support per class."""

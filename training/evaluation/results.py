@@ -94,25 +94,37 @@ def source_figures(
 
 
 PAIR_PICTURES: Final = 5
-"""A pair of source and class of fewer pictures has no part in a mean over pairs."""
+"""A pair of source and class of fewer pictures has no part in a mean over pairs, where another of
+that class has."""
+
+
+def recalls_of_pairs(
+    labels: Labels, probabilities: Probabilities, sources: Sequence[str], classes: Sequence[str]
+) -> dict[str, float]:
+    """The recall of each pair of source and class, 0 to 1, by "SOURCE/CLASS".
+
+    Pairs of fewer than `PAIR_PICTURES` are left out, but not where all of a class are as small.
+    Where `sources` is empty, all pictures are of the source "all".
+    """
+    names, pairs = _pairs(labels, sources)
+    right = probabilities.argmax(axis=1) == labels
+    return {
+        f"{names[pair % len(names)]}/{classes[pair // len(names)]}": float(
+            right[pairs == pair].mean()
+        )
+        for pair in _large_enough(pairs, len(names)).tolist()
+    }
 
 
 def mean_over_pairs(
     labels: Labels, probabilities: Probabilities, sources: Sequence[str]
-) -> Estimate | None:
-    """The recall of each pair of source and class, averaged, each pair counting the same.
+) -> Estimate:
+    """The mean of the recalls that `recalls_of_pairs` gives, with its 95 % interval.
 
-    So neither a large class nor a large source hides a small one. None where no source is known,
-    or no pair has `PAIR_PICTURES`.
+    Each pair counts the same, so neither a large class nor a large source hides a small one.
     """
-    if not sources:
-        return None
-    names, numbers = np.unique(np.array(sources), return_inverse=True)
-    pairs = labels * len(names) + numbers
-    counts = np.bincount(pairs)
-    chosen = counts[pairs] >= PAIR_PICTURES
-    if not chosen.any():
-        return None
+    names, pairs = _pairs(labels, sources)
+    chosen = np.isin(pairs, _large_enough(pairs, len(names)))
 
     def score(pairs: Labels, probabilities: Probabilities) -> float:
         right = probabilities.argmax(axis=1) == pairs // len(names)
@@ -121,6 +133,19 @@ def mean_over_pairs(
         return float(recalls.mean())
 
     return estimate(score, pairs[chosen], probabilities[chosen])
+
+
+def _pairs(labels: Labels, sources: Sequence[str]) -> tuple[list[str], Labels]:
+    """The names of the sources, and of each picture its label times their number, plus its own."""
+    names, numbers = np.unique(np.array(sources or ["all"] * len(labels)), return_inverse=True)
+    return names.tolist(), labels * len(names) + numbers
+
+
+def _large_enough(pairs: Labels, sources: int) -> Labels:
+    found, counts = np.unique(pairs, return_counts=True)
+    large = found[counts >= PAIR_PICTURES]
+    kept: Labels = found[np.isin(found, large) | ~np.isin(found // sources, large // sources)]
+    return kept
 
 
 def set_figures(labels: Labels, sets: NDArray[np.bool_]) -> SetFigures:

@@ -32,8 +32,8 @@ _DIGITS: Final = 16
 class Trial(BaseModel):
     """What a network trained by a recipe makes of pictures that it has not seen, but not of test.
 
-    All figures but `minutes` are from 0 to 1. Of each source `balanced_accuracy` has the mean
-    recall of the classes that it holds.
+    All figures but `minutes` are from 0 to 1. `recalls` has that of each pair of source and class,
+    by "SOURCE/CLASS".
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,12 +43,12 @@ class Trial(BaseModel):
     pictures: int
     accuracy: float
     macro_auroc: float
-    balanced_accuracy: dict[str, float]
+    recalls: dict[str, float]
 
     @property
     def mean(self) -> float:
-        """The balanced accuracy, each source counting the same."""
-        return sum(self.balanced_accuracy.values()) / len(self.balanced_accuracy)
+        """The recall, each pair of source and class counting the same."""
+        return sum(self.recalls.values()) / len(self.recalls)
 
 
 class TrialFile(BaseModel):
@@ -127,8 +127,8 @@ def _path(folder: Path, name: str) -> Path:
 
 def _table(key: str, trial: Trial) -> str:
     """A table of TOML; JSON's strings are among TOML's basic strings."""
-    sources = ", ".join(
-        f"{json.dumps(source)} = {figure:.3f}" for source, figure in trial.balanced_accuracy.items()
+    recalls = ", ".join(
+        f"{json.dumps(pair)} = {figure:.3f}" for pair, figure in trial.recalls.items()
     )
     return "\n".join(
         [
@@ -138,6 +138,6 @@ def _table(key: str, trial: Trial) -> str:
             f"pictures = {trial.pictures}",
             f"accuracy = {trial.accuracy:.3f}",
             f"macro_auroc = {trial.macro_auroc:.3f}",
-            f"balanced_accuracy = {{ {sources} }}",
+            f"recalls = {{ {recalls} }}",
         ]
     )

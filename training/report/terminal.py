@@ -176,27 +176,26 @@ def print_trials(recipes: Mapping[str, Mapping[str, Trial]], console: Console) -
     """A table for all that were tried on val, and one for each set of sources held out."""
     for key in sorted({key for trials in recipes.values() for key in trials}):
         tried = {name: trials[key] for name, trials in recipes.items() if key in trials}
-        sources = sorted({name for trial in tried.values() for name in trial.balanced_accuracy})
-        rows = [
-            (
-                name,
-                f"{trial.mean:.3f}",
-                *(
-                    f"{trial.balanced_accuracy[source]:.3f}"
-                    if source in trial.balanced_accuracy
-                    else ""
-                    for source in sources
-                ),
-                f"{trial.accuracy:.3f}",
-                f"{trial.macro_auroc:.3f}",
-                f"{trial.minutes:.1f}",
-            )
-            for name, trial in sorted(tried.items(), key=lambda item: -item[1].mean)
-        ]
+        names = sorted(tried, key=lambda name: -tried[name].mean)
+        trials = [tried[name] for name in names]
+        pairs = sorted({pair for trial in trials for pair in trial.recalls})
+        rows = (
+            ("recall, mean over source and class", *(f"{trial.mean:.3f}" for trial in trials)),
+            *(
+                (f"recall of {pair}", *(_figure(trial.recalls.get(pair)) for trial in trials))
+                for pair in pairs
+            ),
+            ("accuracy", *(f"{trial.accuracy:.3f}" for trial in trials)),
+            ("macro AUROC", *(f"{trial.macro_auroc:.3f}" for trial in trials)),
+            ("minutes", *(f"{trial.minutes:.1f}" for trial in trials)),
+        )
         title = "judged on val" if key == "val" else f"trained without, and judged on, {key}"
         console.rule(Text(title), align="left")
-        head = ("recipe", "mean of sources", *sources, "accuracy", "macro AUROC", "minutes")
-        console.print(_table(Table(head, tuple(rows))))
+        console.print(_table(Table(("figure", *names), rows)))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _print(block: Block, console: Console) -> None:

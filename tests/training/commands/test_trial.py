@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 TRIAL = Trial(
-    command="x", minutes=1, pictures=2, accuracy=0.5, macro_auroc=0.5, balanced_accuracy={"a": 0.5}
+    command="x", minutes=1, pictures=2, accuracy=0.5, macro_auroc=0.5, recalls={"a/COVID": 0.5}
 )
 
 
@@ -84,7 +84,7 @@ def test_a_trial_is_judged_on_val_and_noted_by_its_data_and_nowhere_else(
     assert (recipe.read_text(), sorted(RECIPES.iterdir())) == before
     (trial,) = trials_of(data, recipe).values()
     assert trial.pictures == 6
-    assert set(trial.balanced_accuracy) == {"a", "b"}
+    assert {pair.partition("/")[0] for pair in trial.recalls} == {"a", "b"}
     assert trial.command == f"python -m training trial --data DIR --recipe {recipe.name}"
     assert "judged on val" in capsys.readouterr().out
 
@@ -94,7 +94,7 @@ def test_a_trial_without_a_source_is_judged_on_all_of_it_but_test(data: Path, re
     assert main([*arguments, "--held-out", "c"]) == 0
     trial = trials_of(data, recipe)["c"]
     assert trial.pictures == 1
-    assert set(trial.balanced_accuracy) == {"c"}
+    assert [pair.partition("/")[0] for pair in trial.recalls] == ["c"]
     assert trial.command.endswith("--held-out c")
 
 
@@ -127,7 +127,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 
     def run_apart(name: str, data: Path, weights: str, held_out: Sequence[str]) -> None:
         found.append((Path(name).stem, ",".join(held_out)))
-        better = TRIAL.model_copy(update={"balanced_accuracy": {"a": 0.75}})
+        better = TRIAL.model_copy(update={"recalls": {"a/COVID": 0.75}})
         note(data, Path(name), held_out, better)
 
     monkeypatch.setattr(training.commands.search, "run_apart", run_apart)

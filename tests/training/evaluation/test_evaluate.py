@@ -55,13 +55,6 @@ def test_figures_come_by_class_by_source_and_by_both(evaluation: Evaluation) -> 
     assert (there.pictures, there.recall.value) == (1, 0.0)
 
 
-def test_within_a_source_each_class_counts_the_same(evaluation: Evaluation) -> None:
-    assert evaluation.balanced_accuracy == pytest.approx({"here": 1, "there": 1 / 3})
-    uneven = replace(evaluation, labels=np.array([0, 1, 2, 0, 0, 1]))
-    assert uneven.balanced_accuracy == pytest.approx({"here": 1, "there": 0.25})
-    assert set(replace(evaluation, sources=()).balanced_accuracy) == {"all"}
-
-
 def test_without_sources_there_are_no_figures_by_source(evaluation: Evaluation) -> None:
     nameless = replace(evaluation, sources=())
     assert list(nameless.by_source_and_class) == ["all"]

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.evaluation.results import class_figures, mean_over_pairs, set_figures
+from training.evaluation.results import (
+    class_figures,
+    mean_over_pairs,
+    recalls_of_pairs,
+    set_figures,
+)
 
 
 def certain(answers: list[int]) -> np.ndarray:
@@ -14,18 +19,29 @@ def test_in_a_mean_over_pairs_a_small_source_counts_as_much_as_a_large_one() -> 
     labels = np.array([0] * 90 + [0] * 10 + [1] * 10)
     answers = certain([0] * 90 + [1] * 10 + [1] * 5 + [2] * 5)
     found = mean_over_pairs(labels, answers, ["large"] * 90 + ["small"] * 20)
-    assert found is not None
     assert found.value == (1 + 0 + 0.5) / 3
     assert found.low < found.value < found.high
 
 
 def test_a_pair_of_very_few_pictures_has_no_part_in_the_mean() -> None:
-    labels = np.array([0] * 10 + [1] * 4)
-    found = mean_over_pairs(labels, certain([0] * 14), ["a"] * 10 + ["b"] * 4)
-    assert found is not None
-    assert found.value == 1
-    assert mean_over_pairs(labels[10:], certain([0] * 4), ["b"] * 4) is None
-    assert mean_over_pairs(labels, certain([0] * 14), []) is None
+    labels = np.array([0] * 14)
+    answers, sources = certain([0] * 10 + [1] * 4), ["a"] * 10 + ["b"] * 4
+    assert mean_over_pairs(labels, answers, sources).value == 1
+    assert recalls_of_pairs(labels, answers, sources, "XYZ") == {"a/X": 1}
+
+
+def test_where_all_pairs_of_a_class_are_as_small_they_have_a_part() -> None:
+    labels = np.array([0, 0, 1, 1, 1, 1, 1, 1])
+    answers, sources = certain([0, 1, 1, 1, 1, 1, 1, 0]), [*"aab", *"bbbbc"]
+    assert recalls_of_pairs(labels, answers, sources, "XYZ") == {"a/X": 0.5, "b/Y": 1}
+    assert mean_over_pairs(labels, answers, sources).value == 0.75
+
+
+def test_without_sources_the_mean_over_pairs_is_that_over_classes() -> None:
+    labels = np.array([0] * 10 + [1] * 5)
+    answers = certain([0] * 15)
+    assert recalls_of_pairs(labels, answers, (), "XYZ") == {"all/X": 1, "all/Y": 0}
+    assert mean_over_pairs(labels, answers, ()).value == 0.5
 
 
 def test_sets_are_counted_by_their_size_and_those_of_one_class_by_whether_they_are_wrong() -> None:

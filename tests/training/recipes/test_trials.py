@@ -17,7 +17,7 @@ TRIAL = Trial(
     pictures=7,
     accuracy=0.5,
     macro_auroc=0.75,
-    balanced_accuracy={"clinic": 0.5, "other clinic": 1.0},
+    recalls={"clinic/COVID": 0.5, "other clinic/NORMAL": 1.0},
 )
 ROUNDED = TRIAL.model_copy(update={"minutes": 1.2})
 DIGEST = digest_of(Recipe(), "imagenet")

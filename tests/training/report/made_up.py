@@ -58,11 +58,11 @@ TRIAL: Final = Trial(
     pictures=60,
     accuracy=0.9,
     macro_auroc=0.95,
-    balanced_accuracy={"near [1]": 0.8, "nearer": 0.7},
+    recalls={"near [1]/COVID": 0.8, "nearer/NORMAL": 0.7},
 )
 TRIALS: Final = {
     "grain": {"val": TRIAL, "near [1]": TRIAL},
-    "steady": {"val": TRIAL.model_copy(update={"balanced_accuracy": {"nearer": 0.9}})},
+    "steady": {"val": TRIAL.model_copy(update={"recalls": {"nearer/NORMAL": 0.9}})},
 }
 
 

@@ -171,7 +171,6 @@ def _by_source(evaluation: Evaluation) -> Section:
             for name, figures in found.items()
         ),
     )
-    mean = evaluation.mean_over_pairs
     return Section(
         "sources",
         title,
@@ -180,14 +179,9 @@ def _by_source(evaluation: Evaluation) -> Section:
             "one class only, its accuracy can be had by knowing the source.",
             by_source,
             by_both,
-            *(
-                [
-                    f"The mean over these pairs, each counting the same, is {with_interval(mean)}; "
-                    f"one of fewer than {PAIR_PICTURES} pictures is left out."
-                ]
-                if mean
-                else []
-            ),
+            "The mean over these pairs, each counting the same, is "
+            f"{with_interval(evaluation.mean_over_pairs)}; one of fewer than {PAIR_PICTURES} "
+            "pictures is left out.",
             describe_sets(evaluation),
             _confusion_by_source(evaluation),
         ),
