@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -86,9 +86,6 @@ class Recipe(BaseModel):
     label_smoothing: Fraction = 0.0
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Both parameters of the Beta distribution of Zhang et al. 2018; 0: none."""
-    consistency: Annotated[float, Field(ge=0, le=100)] = 0.0
-    """What two views of a picture that are answered differently cost; 0: there is one view. Else a
-    batch has twice as many rows as pictures, see `training.train.consistency`."""
     source_balance: Probability | None = None
     """None: each picture once an epoch, classes weighed in the loss. Else pictures are drawn, each
     class as often; 1: each source of a class as often too, 0: each picture of a class."""
@@ -97,14 +94,6 @@ class Recipe(BaseModel):
     keep: Literal["best", "last"] = "best"
     """Which epoch: that of the best val accuracy, or the last."""
     augment: AugmentConfig = AugmentConfig()
-
-    @model_validator(mode="after")
-    def _pairs_stay_pairs(self) -> Self:
-        if self.mixup and self.consistency:
-            raise ValueError(
-                "mixup takes the pairs apart that consistency compares: one of the two"
-            )
-        return self
 
 
 class FitConfig(Recipe):

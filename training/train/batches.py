@@ -10,7 +10,6 @@ import numpy as np
 from app.xray.preprocess import rescale
 from training.data.augment import augment
 from training.network.device import running_batch
-from training.train.consistency import PAIR
 from training.train.sampling import chances
 
 if TYPE_CHECKING:
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types
     """Batch i of an epoch: float32 (batch, height, width, 3) model inputs and class probabilities.
 
-    `sources` are those of the pictures of `split`, empty where they are not known. With
-    `config.consistency` each picture of a batch comes twice, see `PAIR`. Order and augmentation
-    follow from (seed, epoch, position) alone, so a run repeats whatever the threads do.
+    `sources` are those of the pictures of `split`, empty where they are not known. Order and
+    augmentation follow from (seed, epoch, position) alone, so a run repeats whatever the threads
+    do.
     """
 
     def __init__(
@@ -74,13 +73,16 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
             other: NDArray[np.uint8] = pixels[rng.integers(len(pixels))]
             return other
 
-        if self._config.consistency:
-            chosen = np.repeat(chosen, PAIR)
         pictures = [augment(pixels[i], self._config.augment, rng, draw_other) for i in chosen]
         inputs, targets = rescale(np.stack(pictures), self._contract), self._one_hot[chosen]
-        if self._config.mixup:
-            return mix(inputs, targets, self._config.mixup, rng)
-        return inputs, targets
+        return (
+            mix(inputs, targets, self._config.mixup, rng)
+            if self._config.mixup
+            else (
+                inputs,
+                targets,
+            )
+        )
 
 
 class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types

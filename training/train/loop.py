@@ -12,7 +12,6 @@ from app.xray.replacing import replacing
 from training.network.mobilenet import freeze, in_float32
 from training.train.batches import PlainBatches, TrainingBatches
 from training.train.callbacks import EpochBars, Keep, Validate
-from training.train.consistency import Consistent
 from training.train.event_files import EventFiles
 from training.train.first_stage import VIEWS, train_head
 from training.train.optimizer import build_optimizer
@@ -67,7 +66,6 @@ def train(
     served = in_float32(network)
     with strategy.scope() if strategy else nullcontext():
         network = spread(network, strategy) if strategy else network
-        network = Consistent(network, config.consistency) if config.consistency else network
         optimizer = build_optimizer(network, config, len(batches))
         network.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         network.optimizer.build(network.trainable_variables)

@@ -233,7 +233,6 @@ def test_uneven_classes_weigh_the_same_in_all(
             id="frozen statistics, resized otherwise",
         ),
         pytest.param({"label_smoothing": 0.1, "weight_decay": 0.01}, id="held short"),
-        pytest.param({"consistency": 5.0, "average": 0.5}, id="two views held together"),
     ],
 )
 def test_each_way_to_train_ends_in_a_checkpoint_that_is_served_as_it_was_trained(

@@ -65,19 +65,6 @@ def test_each_epoch_is_shuffled_anew_and_a_run_repeats(split: Split) -> None:
     assert epochs(22) != first
 
 
-def test_with_consistency_each_picture_comes_twice_in_a_row_and_changed_differently(
-    split: Split,
-) -> None:
-    once, twice = (
-        TrainingBatches(split, CONTRACT, config(consistency=weight, augment=AugmentConfig()))
-        for weight in (0, 1)
-    )
-    assert len(once) == len(twice)
-    (inputs, targets), (_, known) = twice[0], once[0]
-    np.testing.assert_array_equal(targets, np.repeat(known, 2, axis=0))
-    assert (inputs[::2] != inputs[1::2]).any()
-
-
 def test_augmentation_differs_by_epoch_and_repeats_by_seed(split: Split) -> None:
     batches = TrainingBatches(split, CONTRACT, config(augment=AugmentConfig(), batch_size=10))
     again = TrainingBatches(split, CONTRACT, config(augment=AugmentConfig(), batch_size=10))

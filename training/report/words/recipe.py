@@ -109,11 +109,6 @@ def _pictures(recipe: Recipe) -> Iterator[str]:
         )
     if recipe.mixup:
         yield f"Pictures and labels are mixed by shares from Beta({recipe.mixup:g})."
-    if recipe.consistency:
-        yield (
-            "Each picture comes twice in a batch, changed differently; how far the two answers lie "
-            f"apart (Jensen-Shannon divergence) counts {recipe.consistency:g} times in the loss."
-        )
 
 
 def _changes(augment: AugmentConfig) -> str:
