@@ -8,6 +8,7 @@ from PIL import Image
 import training.evaluation.gate.figures
 import training.evaluation.gate.folder
 import training.evaluation.metrics
+import training.evaluation.precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,4 +30,12 @@ def few_strangers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for room in (training.evaluation.gate.figures, training.evaluation.gate.folder):
             patch.setattr(room, "strangers", lambda: pictures)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_bf16() -> Iterator[None]:
+    """The search for a layer costs seconds, and only its own tests are about it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.evaluation.precision, "find_cut", lambda *_: None)
         yield

@@ -75,14 +75,9 @@ class TrainingBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has
 
         pictures = [augment(pixels[i], self._config.augment, rng, draw_other) for i in chosen]
         inputs, targets = rescale(np.stack(pictures), self._contract), self._one_hot[chosen]
-        return (
-            mix(inputs, targets, self._config.mixup, rng)
-            if self._config.mixup
-            else (
-                inputs,
-                targets,
-            )
-        )
+        if self._config.mixup:
+            return mix(inputs, targets, self._config.mixup, rng)
+        return inputs, targets
 
 
 class PlainBatches(keras.utils.PyDataset):  # type: ignore[misc]  # keras has no types

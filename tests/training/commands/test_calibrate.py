@@ -8,7 +8,6 @@ import h5py
 import keras
 import pytest
 
-import training.evaluation.precision
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from benchmarks.rig.corpus.drawing import write_dataset
@@ -21,14 +20,6 @@ from training.recipes.config import FitConfig
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_bf16(request: pytest.FixtureRequest) -> Any:
-    """The search for a layer costs seconds, and other tests are about it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.evaluation.precision, "find_cut", lambda *_: None)
-        yield
 
 
 @pytest.fixture(scope="module")

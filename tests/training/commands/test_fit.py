@@ -13,9 +13,11 @@ import pytest
 from rich.console import Console
 
 import training.data.dataset
+import training.evaluation.precision
 import training.network.device
 import training.network.mobilenet
 from app.xray.checkpoint import read_checkpoint
+from app.xray.contract import LowerPrecision
 from app.xray.decode import decode
 from app.xray.errors import DatasetError
 from app.xray.network import build_network
@@ -245,6 +247,15 @@ def test_each_way_to_train_ends_in_a_checkpoint_that_is_served_as_it_was_trained
     assert {name: written[name] for name in settings} == settings
     again = Judge(checkpoint.path, data, ["test"], Console(quiet=True)).evaluate("test")
     assert again.raw == pytest.approx(examination.evaluation.raw, abs=TINY_PROBABILITIES)
+
+
+def test_the_layer_from_which_bf16_will_do_stands_in_the_contract(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = LowerPrecision(from_layer="tiny", same_label=0.995, largest_difference=0.02, pictures=6)
+    monkeypatch.setattr(training.evaluation.precision, "find_cut", lambda *_: cut)
+    run(data, tmp_path / "run")
+    assert read_checkpoint(tmp_path / "run/best_model.h5").contract.precisions == {"bf16": cut}
 
 
 def test_what_was_trained_in_mixed_precision_is_exported_in_float32(

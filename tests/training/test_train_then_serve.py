@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import keras
@@ -16,8 +14,9 @@ from app.xray.contract import ModelContract
 from app.xray.preprocess import preprocess
 from app.xray.probes import TOLERANCE
 from benchmarks.rig.corpus.drawing import write_dataset
-from tests.live import ROOT, served
+from tests.live import served
 from tests.networks import enliven
+from training.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,19 +35,13 @@ def write_lively_weights(path: Path, data: Path) -> Path:
     return path
 
 
-def test_train_then_serve(tmp_path: Path) -> None:
+def test_train_then_serve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = write_dataset(tmp_path / "data", counts={"train": 3, "val": 1, "test": 2})
     weights = write_lively_weights(tmp_path / "backbone.weights.h5", data)
     run = tmp_path / "run"
-    trained = subprocess.run(
-        [
-            sys.executable, "-m", "training", "fit", "--data", str(data), "--weights", str(weights),
-            "--epochs", "1", "--batch-size", "4", "--out", str(run),
-        ],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert trained.returncode == 0, trained.stderr
-    assert "epoch  1/1" in trained.stdout
+    fit = ["fit", "--data", str(data), "--weights", str(weights), "--out", str(run)]
+    assert main([*fit, "--epochs", "1", "--batch-size", "4"]) == 0
+    assert "epoch  1/1" in capsys.readouterr().out
 
     rows = list(csv.DictReader((run / "predictions.csv").read_text().splitlines()))
     assert len(rows) == 6
