@@ -11,11 +11,11 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.inference.loading import load_by
+from app.inference.reader import Reader
 from app.inference.sample import draw_sample
-from app.main import create_app
 from app.runtime.children import end_children, give_memory_back, leave_no_core
 from app.runtime.logs import set_up_logs, write_out
-from app.server.serve import Server, end_now, listen
 from app.settings import VERSION, Settings, read_settings, unknown_variables
 from app.xray.errors import CheckpointError, CxrError
 
@@ -77,12 +77,20 @@ def _serve(settings: Settings) -> int:
     leave_no_core()
     give_memory_back()
     _set_up(settings)
+    reader = Reader()
+    if settings.engine != "tensorflow":
+        reader.start()
+
+    # While that process starts, this one imports what serves.
+    from app.main import create_app
+    from app.server.serve import Server, listen
+
     listener = listen(settings)
     host, port = listener.getsockname()[:2]
     log.info("listening on http://%s:%s", host, port)
     if not (settings.needs_key or ip_address(host).is_loopback):
         log.warning("whoever reaches %s may ask: neither CXR_API_KEYS nor its file is set", host)
-    app = create_app(settings)
+    app = create_app(settings, load=load_by(reader))
     service: Service = app.state.service
     Server(app, service, settings).run([listener])
     if isinstance(service.failure, CxrError):
@@ -128,5 +136,7 @@ def _wait_for_threads() -> bool:
 if __name__ == "__main__":
     exit_code = main()
     if not _wait_for_threads():
+        from app.server.serve import end_now
+
         end_now(exit_code)
     sys.exit(exit_code)

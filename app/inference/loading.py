@@ -120,20 +120,33 @@ def say_terms(settings: Settings, classifier: Classifier) -> None:
     log.info("serving: %s", ", ".join(f"{k} {v}" for k, v in terms.items()), extra=terms)
 
 
-def load_classifier(settings: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
+def load_by(reader: Reader) -> Load:
+    """`load_classifier`, the first time by a `reader` whose process was started before."""
+    started = [reader]
+
+    def load(settings: Settings, checkpoint: Checkpoint | None = None) -> Classifier:
+        return load_classifier(settings, checkpoint, started.pop() if started else None)
+
+    return load
+
+
+def load_classifier(
+    settings: Settings, checkpoint: Checkpoint | None = None, reader: Reader | None = None
+) -> Classifier:
     """Build an engine for the checkpoint that the settings name, and warm it up.
 
     The checkpoint is read, and built by Keras, in a process of its own (`app.inference.reader`).
     Here neither Keras nor TensorFlow is loaded, but for the engine that is TensorFlow.
 
-    `checkpoint` is one that was read already, for a new engine in place of one that broke.
+    `checkpoint` is one that was read already, for a new engine in place of one that broke; `reader`
+    one that was started already, which ends here.
 
     Raises:
         CheckpointError: as `read_checkpoint`, `create_engine` and `Classifier.warm_up`, and where
             reading comes to no end or crashes.
         EngineError: as `create_engine`.
     """
-    with Reader() as reader:
+    with reader or Reader() as reader:
         checkpoint = checkpoint or reader.read(
             settings.model_path,
             sha256=settings.model_sha256,

@@ -27,7 +27,7 @@ from app.xray.errors import (
     EngineError,
     OperatorError,
 )
-from app.xray.graph.export import export_graph
+from app.xray.graph.export import export_graph, use_openvino_backend
 
 if sys.platform != "win32":
     import resource
@@ -49,8 +49,8 @@ on one without."""
 _GRAPH_LIMIT_S: Final = 300
 """The largest networks of keras.applications, of a thousand layers, take a minute."""
 _MOST_BYTES: Final = 12 << 30
-_READING_BYTES: Final = 512 << 20
-"""Beside three times the file, whose arrays are read one by one."""
+_READING_BYTES: Final = 704 << 20
+"""Beside three times the file, whose arrays are read one by one; Keras and OpenVINO take 300 MB."""
 _GRAPH_BYTES: Final = 1 << 30
 """Beside the weights several times over (as Keras holds them, in both layouts, and compiled), and
 what is alive of a picture."""
@@ -81,6 +81,14 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self._process.end()
+
+    def start(self) -> None:
+        """Have the process start, and import what makes graphs there; neither is waited for.
+
+        So it is ready sooner, where who calls it has other things to do first.
+        """
+        within_s = READING_LIMIT_S
+        self._process.begin(_guarded, _READING_BYTES, use_openvino_backend, within_s=within_s)
 
     def read(
         self,

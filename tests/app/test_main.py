@@ -237,7 +237,12 @@ def test_every_way_to_end_is_quiet_and_0(
 
 
 def wait_for_the_reader(process: subprocess.Popen[str]) -> None:
-    """Until it knows its task: one that still waits for that complains when its parent is gone."""
+    """Until the server answers, and its reader knows its task.
+
+    One that still waits for that complains when its parent is gone.
+    """
+    with httpx.Client(base_url=f"http://127.0.0.1:{port_of(process)}") as client:
+        assert client.get("/health/live").status_code == 200
     server = psutil.Process(process.pid)
     wait_until(lambda: any(can_read(child) for child in server.children(recursive=True)))
 
