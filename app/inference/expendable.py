@@ -17,6 +17,7 @@ from app.xray.errors import DecodingStopped, UnusableImage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,12 @@ _TIMES: Final = 6
 
 
 class _Died(Exception):
-    def __init__(self, death: Death) -> None:
+    """A process did; `beside` says that it was perhaps another's, and took all others along."""
+
+    def __init__(self, death: Death, *, beside: bool = False) -> None:
         super().__init__(death)
         self.death: Death = death
+        self.beside = beside
 
 
 class Expendable:
@@ -66,29 +70,30 @@ class Expendable:
         """What `work`, a function of a module, makes of `arguments`.
 
         Where its process dies, it is done once more in a new one: alone, if the machine may have
-        been short of memory.
+        been short of memory. That another process took its own along does not count.
 
         Raises:
             UnusableImage: it takes more CPU time or memory than it may, or crashes each process.
             DecodingStopped: each process was killed, or got no time: the machine's fault.
             Exception: what `work` raises.
         """
-        try:
-            async with self._free:
-                return await self._attempt(self._count, work, arguments)
-        except _Died as first:
-            place = self._alone() if first.death == "killed" else self._free
-            count = 1 if first.death == "killed" else self._count
-        try:
-            async with place:
-                return await self._attempt(count, work, arguments)
-        except _Died as second:
-            if second.death == "killed":
-                raise DecodingStopped(
-                    "What decodes it was killed twice: the machine may be short of memory. Try "
-                    "again shortly."
-                ) from second
-            raise UnusableImage("It cannot be decoded: its decoder crashed.") from second
+        place: AbstractAsyncContextManager[None] = self._free
+        count, died_once = self._count, False
+        while True:
+            try:
+                async with place:
+                    return await self._attempt(count, work, arguments)
+            except _Died as error:
+                if died_once and error.death == "killed":
+                    raise DecodingStopped(
+                        "What decodes it was killed twice: the machine may be short of memory. Try "
+                        "again shortly."
+                    ) from error
+                if died_once:
+                    raise UnusableImage("It cannot be decoded: its decoder crashed.") from error
+                died_once = not (error.beside and count > 1)
+                if error.death == "killed":
+                    place, count = self._alone(), 1
 
     def close(self) -> None:
         """End the processes, whatever they are doing."""
@@ -121,7 +126,7 @@ class Expendable:
             raise _Died(death) from error
         except BrokenProcessPool as error:
             self._note("killed")
-            raise _Died("killed") from error
+            raise _Died("killed", beside=True) from error
         return done
 
     @asynccontextmanager

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 import pytest
@@ -62,6 +64,26 @@ async def test_several_that_are_killed_do_not_wait_for_each_other_for_ever(
     one = make()
     runs = [one.run(be_killed_once, str(tmp_path / str(index))) for index in range(3)]
     assert await asyncio.gather(*runs) == ["done"] * 3
+
+
+class BrokenPool:
+    """What pebble's pool is once a process died while it held the pipe that all share."""
+
+    def schedule(self, *_: object) -> Future[object]:
+        future: Future[object] = Future()
+        future.set_exception(BrokenProcessPool())
+        return future
+
+
+async def test_that_another_took_its_process_along_does_not_count(
+    make: object, deaths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, broken = Expendable._pool, [BrokenPool()]
+    monkeypatch.setattr(
+        Expendable, "_pool", lambda one, count: broken.pop() if broken else pool(one, count)
+    )
+    assert await make().run(be_killed_once, str(tmp_path / "killed")) == "done"
+    assert deaths == ["killed", "killed"]
 
 
 async def test_what_crashes_twice_is_the_files_fault(make: object, deaths: list[str]) -> None:
