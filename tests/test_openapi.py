@@ -106,12 +106,12 @@ def test_a_typescript_client_is_made_of_it_without_a_warning(
 
 
 @pytest.mark.parametrize(
-    ("settings", "examples"),
-    [({}, 8), ({"api_keys": f"{KEY},another", "admin_key": KEY}, 20)],
+    "settings",
+    [{}, {"api_keys": f"{KEY},another", "admin_key": KEY}],
     ids=["open", "keys"],
 )
 def test_it_does_as_it_says(
-    settings: dict[str, str], examples: int, tiny_checkpoint: Path, tmp_path: Path
+    settings: dict[str, str], tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     description = tmp_path / "openapi.json"
     with served(tiny_checkpoint, **settings) as client:
@@ -124,7 +124,7 @@ def test_it_does_as_it_says(
                 "run", description,
                 "--url", str(client.base_url),
                 "--checks", "all",
-                "--max-examples", str(examples),
+                "--max-examples", "8",
                 "--seed", "1",
                 "--no-color",
             ],

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from app.xray.contract import ModelContract
+    from app.xray.contract import LowerPrecision, ModelContract
     from training.commands.judge import Judge
     from training.evaluation.evaluate import Evaluation
     from training.evaluation.sample import Found
@@ -146,9 +146,8 @@ def calibrate_checkpoint(
     they are. The figures on test are written into its contract too, with the known answers and,
     where this CPU can tell, the layer from which on bf16 will do.
 
-    Where `data` is a hospital's own sample, `DATA/val/CLASS/*` without a train split, only
-    offsets, temperature and operating points are fitted. The gate stays as it is; figures of what
-    it answered elsewhere are taken out.
+    Where `data` is a hospital's own sample, `DATA/val/CLASS/*` without a train split, the gate
+    stays as it is, and figures of what it answered elsewhere are taken out.
 
     Raises:
         CheckpointError, DatasetError: as `Judge` and `read_strangers`.
@@ -158,13 +157,13 @@ def calibrate_checkpoint(
     from app.xray.checkpoint import write_contract
     from training.commands.judge import Judge
     from training.commands.left_out import pool_left_out
-    from training.evaluation.calibrate import calibrate_answers, fit_answers, likeliest_temperature
+    from training.evaluation.calibrate import calibrate_answers, likeliest_temperature
     from training.evaluation.caveats import few_pictures
     from training.evaluation.evaluate import evaluate
     from training.evaluation.gate.fit import Films, fit_gate
     from training.evaluation.gate.folder import read_strangers
     from training.evaluation.misfit import refuse_misfit
-    from training.evaluation.sample import OWN, VAL, Sample, find_coverage
+    from training.evaluation.sample import OWN, VAL, Sample
     from training.report.terminal import report_caveats
 
     is_own = is_own_sample(data)
@@ -188,7 +187,7 @@ def calibrate_checkpoint(
         raise TrainingError(f"{model} is not calibrated: {error}") from error
     if left_out:
         sample = pool_left_out(judge, data, sample, left_out, console)
-    contract = calibrate_answers(before, sample)
+    contract, sets = calibrate_answers(before, sample)
     if not is_own:
         train = Films.of(judge.dataset.splits["train"], judge.sources, before)
         val_films = Films.of(known, judge.sources, before)
@@ -202,9 +201,9 @@ def calibrate_checkpoint(
         evaluate(answers, judge.dataset.splits[judged], each, judge.sources)
         for each in (contract, before, likeliest)
     )
-    sets = find_coverage(sample, lambda part: fit_answers(before, part))
     found = Calibrated(taken, as_it_was, by_sample, sets)
-    changes = _as_elsewhere(before, judge) if is_own else _as_found(found, judge, console)
+    changes = _as_elsewhere(before, judge) if is_own else _as_found(found, judge)
+    changes["precisions"] = _precisions(contract, judge, console)
     try:
         write_contract(model, contract.model_copy(update=changes), out or model)
     except OSError as error:
@@ -212,29 +211,19 @@ def calibrate_checkpoint(
     return found
 
 
-def _as_found(found: Calibrated, judge: Judge, console: Console) -> dict[str, Any]:
+def _as_found(found: Calibrated, judge: Judge) -> dict[str, Any]:
     """What else the contract says from now on, by the data of training."""
     from training.evaluation.evaluate import evaluate
     from training.evaluation.examine import metrics_of
-    from training.evaluation.precision import find_cut
 
     contract, splits = found.evaluation.contract, judge.dataset.splits
     unseen = None
     if UNSEEN in splits:
         unseen = evaluate(judge.answers(UNSEEN), splits[UNSEEN], contract, judge.sources)
     known = sources_of(splits["train"].files, judge.sources)
-    cut = find_cut(replace(judge.checkpoint, contract=contract), splits["val"].pixels)
-    console.print(
-        f"bf16 from layer {cut.from_layer} on: {cut.same_label:.2%} of val's labels stay, a "
-        f"probability moves by up to {cut.largest_difference:.3f}"
-        if cut
-        else "no layer was found from which on bf16 will do, by this CPU",
-        highlight=False, markup=False,
-    )  # fmt: skip
     return {
         "metrics": metrics_of(found.evaluation, unseen, known),
         "known_answers": judge.runner.known_answers(),
-        "precisions": {} if cut is None else {"bf16": cut},
     }
 
 
@@ -242,3 +231,21 @@ def _as_elsewhere(before: ModelContract, judge: Judge) -> dict[str, Any]:
     """What else it says by a hospital's own sample: no figure of what it answered elsewhere."""
     known = before.known_answers or judge.runner.known_answers()
     return {"metrics": {}, "known_answers": known}
+
+
+def _precisions(
+    contract: ModelContract, judge: Judge, console: Console
+) -> dict[str, LowerPrecision]:
+    """From which layer on bf16 will do, calibrated as it now is, on the pictures of val."""
+    from training.evaluation.precision import find_cut
+
+    pixels = judge.dataset.splits["val"].pixels
+    cut = find_cut(replace(judge.checkpoint, contract=contract), pixels)
+    console.print(
+        f"bf16 from layer {cut.from_layer} on: {cut.same_label:.2%} of val's labels stay, a "
+        f"probability moves by up to {cut.largest_difference:.3f}"
+        if cut
+        else "no layer was found from which on bf16 will do, by this CPU",
+        highlight=False, markup=False,
+    )  # fmt: skip
+    return {} if cut is None else {"bf16": cut}

@@ -213,7 +213,8 @@ def fit(
     gate = fit_gate(
         Films.of(known, sources, contract), Films.of(val, sources, contract), other_things
     )
-    contract = calibrate_answers(contract, sample).model_copy(update={"ood": gate})
+    contract, _ = calibrate_answers(contract, sample)
+    contract = contract.model_copy(update={"ood": gate})
     judged = {name: (split, answers[name]) for name, split in dataset.splits.items()}
     examination = examine(
         runner, contract, judged["train"], judged["test"], sources, judged.get(UNSEEN)

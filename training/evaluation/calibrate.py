@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from app.xray.contract import ModelContract
-    from training.evaluation.sample import Sample
+    from training.evaluation.sample import Found, Sample
 
 SENSITIVITY: Final = 0.95
 """The share of a class's pictures that are to reach its operating point."""
@@ -30,8 +30,11 @@ _OFFSET_STEPS: Final = 20
 _ROUNDING: Final = 1e-9
 
 
-def calibrate_answers(contract: ModelContract, sample: Sample) -> ModelContract:
-    """`contract` with what `sample` tells of its answers, and on what that was fitted."""
+def calibrate_answers(contract: ModelContract, sample: Sample) -> tuple[ModelContract, Found]:
+    """`contract` with what `sample` tells of its answers, and on what that was fitted.
+
+    Beside it the prediction sets by which it says how much they cover, see `find_coverage`.
+    """
     found = find_coverage(sample, lambda part: fit_answers(contract, part))
     described = CalibratedOn(
         split=sample.split,
@@ -40,7 +43,7 @@ def calibrate_answers(contract: ModelContract, sample: Sample) -> ModelContract:
         coverage_asked=SENSITIVITY,
         coverage_found=found.coverage,
     )
-    return fit_answers(contract, sample).model_copy(update={"calibrated_on": described})
+    return fit_answers(contract, sample).model_copy(update={"calibrated_on": described}), found
 
 
 def fit_answers(contract: ModelContract, sample: Sample) -> ModelContract:

@@ -3,8 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import keras
 import pytest
 from matplotlib.figure import Figure
+
+import training.network.mobilenet
+from tests.networks import build_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,4 +24,16 @@ def no_ink() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", savefig)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_network() -> Iterator[None]:
+    """What a recipe trains in the place of MobileNet."""
+
+    def build(classes: int, **_: Any) -> Any:
+        return build_tiny(keras, classes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.network.mobilenet, "build_mobilenet", build)
         yield

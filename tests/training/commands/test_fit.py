@@ -31,20 +31,9 @@ from training.recipes.config import FitConfig
 from training.train.sampling import class_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from training.evaluation.examine import Examination
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_network() -> Iterator[None]:
-    def build(classes: int, **_: Any) -> Any:
-        return build_tiny(keras, classes)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.network.mobilenet, "build_mobilenet", build)
-        yield
 
 
 @pytest.fixture

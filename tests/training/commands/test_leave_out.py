@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import keras
 import pytest
 
 import training.network.mobilenet
@@ -11,25 +10,14 @@ import training.train.loop
 from app.xray.checkpoint import read_checkpoint
 from app.xray.contract import ModelContract
 from benchmarks.rig.corpus.drawing import write_dataset
-from tests.networks import build_tiny, write_taught_checkpoint
+from tests.networks import write_taught_checkpoint
 from training.cli import main
 from training.data.dataset import load_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from training.data.dataset import Split
-
-
-@pytest.fixture(scope="module", autouse=True)
-def tiny_network() -> Iterator[None]:
-    def build(classes: int, **_: Any) -> Any:
-        return build_tiny(keras, classes)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.network.mobilenet, "build_mobilenet", build)
-        yield
 
 
 class Run(NamedTuple):

@@ -3,13 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import keras
 import pytest
 
 import training.commands.search
 import training.network.mobilenet
 from benchmarks.rig.corpus.drawing import write_dataset
-from tests.networks import build_tiny
 from training.cli import main
 from training.data.fingerprint import fingerprint_of
 from training.data.leaving_out import KNOWN
@@ -29,14 +27,6 @@ if TYPE_CHECKING:
 TRIAL = Trial(
     command="x", minutes=1, pictures=2, accuracy=0.5, macro_auroc=0.5, recalls={"a/COVID": 0.5}
 )
-
-
-@pytest.fixture(autouse=True)
-def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def build(classes: int, **_: Any) -> Any:
-        return build_tiny(keras, classes)
-
-    monkeypatch.setattr(training.network.mobilenet, "build_mobilenet", build)
 
 
 @pytest.fixture(autouse=True)

@@ -153,7 +153,7 @@ def test_the_operating_point_of_one_picture_is_its_own_probability() -> None:
 
 def test_what_needs_no_correction_is_calibrated_all_the_same() -> None:
     labels, raw = overconfident(2_000, 1.0)
-    found = calibrate_answers(CONTRACT, Sample.of_split(labels, raw))
+    found, _ = calibrate_answers(CONTRACT, Sample.of_split(labels, raw))
     assert found.model_copy(update={"temperature": 1.0}).is_calibrated
 
 
@@ -172,7 +172,7 @@ def test_too_small_a_val_split_is_told_of(counts: tuple[int, ...], sentences: in
 
 def test_calibrating_fills_the_contract_and_leaves_the_rest_of_it() -> None:
     labels, raw = overconfident(300, 2.0)
-    found = calibrate_answers(CONTRACT, Sample.of_split(labels, raw))
+    found, _ = calibrate_answers(CONTRACT, Sample.of_split(labels, raw))
     assert found.is_calibrated
     assert found.calibrated_on is not None
     assert found.calibrated_on.model_dump(exclude={"coverage_found"}) == {

@@ -63,7 +63,7 @@ def run(
         films = (Films.of(split, {}, contract) for split in (train_split, val_split))
         gate = fit_gate(*films, {"flat": flat(5)}) if by_outlines else tiny_gate(threshold=1.0)
         sample = Sample.of_split(val_split.labels, val.raw)
-        contract = calibrate_answers(contract, sample).model_copy(update={"ood": gate})
+        contract = calibrate_answers(contract, sample)[0].model_copy(update={"ood": gate})
     named |= {
         file: ("odd" if file[-5] in "13" else "even")
         for name, found in splits.items()

@@ -110,7 +110,7 @@ def test_what_is_found_is_of_sources_that_the_points_were_not_fitted_on() -> Non
     sets = all_of_them.prediction_sets(all_of_them.calibrate(pool.raw))
     own = np.array(pool.sources) == "hard"
     assert sets[np.arange(len(sets)), pool.labels][own].mean() > 0.8
-    contract = calibrate_answers(CONTRACT, pool)
+    contract, _ = calibrate_answers(CONTRACT, pool)
     assert contract.calibrated_on is not None
     assert contract.calibrated_on.coverage_found == found.coverage < 0.8
 
@@ -157,4 +157,4 @@ def test_of_val_alone_each_tenth_is_judged_by_the_rest() -> None:
 
 def test_of_one_picture_a_class_nothing_is_found() -> None:
     sample = answered(1, 1, 4)
-    assert calibrate_answers(CONTRACT, sample).calibrated_on.coverage_found is None
+    assert calibrate_answers(CONTRACT, sample)[0].calibrated_on.coverage_found is None
