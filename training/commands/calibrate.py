@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.xray.errors import TrainingError
 from training.commands.flags import add_data, add_strangers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from app.xray.contract import LowerPrecision, ModelContract
+    from app.xray.contract import Estimate, LowerPrecision, ModelContract
     from training.commands.judge import Judge
     from training.evaluation.evaluate import Evaluation
     from training.evaluation.sample import Found
@@ -202,8 +202,12 @@ def calibrate_checkpoint(
         for each in (contract, before, likeliest)
     )
     found = Calibrated(taken, as_it_was, by_sample, sets)
-    changes = _as_elsewhere(before, judge) if is_own else _as_found(found, judge)
-    changes["precisions"] = _precisions(contract, judge, console)
+    known_answers = (is_own and before.known_answers) or judge.runner.known_answers()
+    changes = {
+        "metrics": {} if is_own else _figures(found, judge),
+        "known_answers": known_answers,
+        "precisions": _precisions(contract, judge, console),
+    }
     try:
         write_contract(model, contract.model_copy(update=changes), out or model)
     except OSError as error:
@@ -211,8 +215,8 @@ def calibrate_checkpoint(
     return found
 
 
-def _as_found(found: Calibrated, judge: Judge) -> dict[str, Any]:
-    """What else the contract says from now on, by the data of training."""
+def _figures(found: Calibrated, judge: Judge) -> dict[str, Estimate]:
+    """What it reaches on test and at hospitals that it never saw, calibrated as it now is."""
     from training.evaluation.evaluate import evaluate
     from training.evaluation.examine import metrics_of
 
@@ -221,16 +225,7 @@ def _as_found(found: Calibrated, judge: Judge) -> dict[str, Any]:
     if UNSEEN in splits:
         unseen = evaluate(judge.answers(UNSEEN), splits[UNSEEN], contract, judge.sources)
     known = sources_of(splits["train"].files, judge.sources)
-    return {
-        "metrics": metrics_of(found.evaluation, unseen, known),
-        "known_answers": judge.runner.known_answers(),
-    }
-
-
-def _as_elsewhere(before: ModelContract, judge: Judge) -> dict[str, Any]:
-    """What else it says by a hospital's own sample: no figure of what it answered elsewhere."""
-    known = before.known_answers or judge.runner.known_answers()
-    return {"metrics": {}, "known_answers": known}
+    return metrics_of(found.evaluation, unseen, known)
 
 
 def _precisions(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from scipy.stats import rankdata
 
 from app.xray.contract import Estimate
 
@@ -89,11 +89,19 @@ def macro_auroc_of_those_present(labels: Labels, probabilities: Probabilities) -
 
 
 def auroc(labels: Labels, probabilities: Probabilities, label: int) -> float:
-    """Area under the ROC curve of one class against the rest; NaN if it or the rest is absent."""
+    """Area under the ROC curve of one class against the rest; NaN if it or the rest is absent.
+
+    It is the share of pairs, one of the class and one of the rest, that are in order, ties halved
+    (Hanley and McNeil 1982, "The Meaning and Use of the Area under a ROC Curve"), from the ranks:
+    scikit-learn's takes twenty times as long, and a report asks for tens of thousands.
+    """
     truth = labels == label
-    if truth.all() or not truth.any():
+    own = int(truth.sum())
+    rest = len(truth) - own
+    if not own or not rest:
         return float("nan")
-    return float(roc_auc_score(truth, probabilities[:, label]))
+    ranks = rankdata(probabilities[:, label])
+    return float((ranks[truth].sum() - own * (own + 1) / 2) / (own * rest))
 
 
 def expected_calibration_error(labels: Labels, probabilities: Probabilities) -> float:

@@ -46,7 +46,8 @@ def test_a_run_that_is_ended_goes_on_and_comes_to_the_same_table(
     flags = [str(archive), "--out", str(out)]
     # Some pictures of the middle take for ever, so that it is ended there on any machine.
     script = f"""
-import asyncio
+import asyncio, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from app.score import __main__, scorer, table
 table.PART_ROWS = 20
 score = scorer.Scorer.score

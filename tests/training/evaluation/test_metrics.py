@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from training.evaluation.metrics import (
     accuracy,
@@ -30,6 +31,14 @@ def test_figures_of_four_pictures_worked_out_by_hand() -> None:
 def test_auroc_counts_pairs_in_the_right_order() -> None:
     probabilities = np.array([[0.9, 0.1], [0.25, 0.75], [0.2, 0.8], [0.3, 0.7]])
     assert auroc(LABELS, probabilities, 0) == 0.75
+
+
+def test_auroc_is_scikit_learns_where_many_are_tied_too() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 200)
+    probabilities = rng.random((200, 3)).round(1)
+    expected = roc_auc_score(labels == 1, probabilities[:, 1])
+    assert auroc(labels, probabilities, 1) == pytest.approx(expected, abs=1e-12)
 
 
 def test_auroc_of_a_class_that_is_absent_is_undefined() -> None:
