@@ -41,11 +41,12 @@ score: ## an archive SOURCE=DIR|PATTERN|LIST.txt into the table OUT=FILE.parquet
 	@$(MAKE) --no-print-directory install USE=score
 	$(BIN)/python -m app.score "$(SOURCE)" --out "$(OUT)"
 
-# Half of what tests do is waiting, so four run at a time on two cores. Who has nothing left to do
-# takes half of what another has: no file is the longest.
-test: ## the tests, four at a time; ARGS go to pytest
+# Half of what tests do is waiting, so three run at a time on two cores. Who has nothing left to do
+# takes half of what another has: no file is the longest. The hundred services that they start are
+# compiled once.
+test: ## the tests, three at a time; ARGS go to pytest
 	@$(MAKE) --no-print-directory install USE=dev
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: ## format, lint, types, imports, the page's script, Dockerfile and Compose file; changes nothing
 	@$(MAKE) --no-print-directory install USE=dev

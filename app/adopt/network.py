@@ -74,26 +74,26 @@ def load(path: Path, classes: tuple[str, ...], said: Mapping[str, Any]) -> Forei
     """
     with Reader() as reader:
         inspected = reader.inspect(path)
-    ends = _ends(inspected.architecture, said, path)
-    if (ends.outputs, ends.output) == (1, "sigmoid"):
-        ends = ends._replace(output="sigmoid-one")
-    needed = 2 if ends.outputs == 1 else ends.outputs
-    if len(classes) != needed:
-        of_one = ": that of 0, that of 1" if ends.outputs == 1 else ""
-        raise AdoptionError(
-            f"{path}: the network gives {ends.outputs} for a picture, so --classes needs {needed} "
-            f"names{of_one}; it has {len(classes)}"
+        ends = _ends(inspected.architecture, said, path)
+        if (ends.outputs, ends.output) == (1, "sigmoid"):
+            ends = ends._replace(output="sigmoid-one")
+        needed = 2 if ends.outputs == 1 else ends.outputs
+        if len(classes) != needed:
+            of_one = ": that of 0, that of 1" if ends.outputs == 1 else ""
+            raise AdoptionError(
+                f"{path}: the network gives {ends.outputs} for a picture, so --classes needs "
+                f"{needed} names{of_one}; it has {len(classes)}"
+            )
+        contract = _contract(classes, ends)
+        settings = read_settings(
+            model_path=path,
+            model_sha256=inspected.sha256,
+            classes=classes,
+            input=spell_input(contract),
+            precision="f32",
+            ood="off",
         )
-    contract = _contract(classes, ends)
-    settings = read_settings(
-        model_path=path,
-        model_sha256=inspected.sha256,
-        classes=classes,
-        input=spell_input(contract),
-        precision="f32",
-        ood="off",
-    )
-    return Foreign(ends, contract, load_classifier(settings).engine)
+        return Foreign(ends, contract, load_classifier(settings, reader=reader).engine)
 
 
 def _contract(classes: tuple[str, ...], ends: Ends) -> ModelContract:
