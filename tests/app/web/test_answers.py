@@ -218,7 +218,7 @@ def test_an_operating_point_is_explained_where_it_is_shown(
         pytest.param(
             {"split": "train and val", "pictures": 2000, "sources_left_out": ["city", "rural"],
              "coverage_asked": 0.95, "coverage_found": 0.934},
-            "They were fitted by hospitals that the network was not shown (city, rural). "
+            "They were fitted on hospitals that the network was not shown (city, rural). "
             "There 93 of 100 sets held the true class.",
             id="sources left out",
         ),

@@ -26,7 +26,7 @@ export function groundOf({ calibrated_on: ground }) {
   if (!ground) return "";
   const { sources_left_out: sources, coverage_found: found, pictures, split } = ground;
   const on = sources.length
-    ? `They were fitted by hospitals that the network was not shown (${sources.join(", ")}).`
+    ? `They were fitted on hospitals that the network was not shown (${sources.join(", ")}).`
     : `They were fitted on ${pictures.toLocaleString("en")} pictures of ${SPLITS[split] ?? split}.`;
   return found === null ? on : `${on} There ${Math.round(100 * found)} of 100 sets held the true class.`;
 }
