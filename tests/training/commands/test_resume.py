@@ -84,7 +84,9 @@ AVERAGED = {
     "head_epochs": 2, "schedule": "cosine", "warmup_epochs": 1, "average": 0.5, "keep": "last",
     "backbone_rate": 0.5,
 }  # fmt: skip
-PLATEAU = {"plateau_patience": 1, "plateau_min_delta": 10.0, "learning_rate": 1e-2}
+PLATEAU = {
+    "epochs": 2, "plateau_patience": 1, "plateau_min_delta": 10.0, "learning_rate": 1e-2,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -93,15 +95,16 @@ PLATEAU = {"plateau_patience": 1, "plateau_min_delta": 10.0, "learning_rate": 1e
 def test_a_run_stopped_after_each_epoch_gives_the_file_of_one_that_was_not(
     data: Path, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
+    epochs = settings.get("epochs", EPOCHS)
     run(data, tmp_path / "whole", **settings)
     stopped = tmp_path / "stopped"
-    for epoch in range(EPOCHS):
+    for epoch in range(epochs):
         with pytest.MonkeyPatch.context() as patch:
             stop_after_each_epoch(patch)
             with pytest.raises(KeyboardInterrupt):
                 run(data, stopped, resume=epoch > 0, **settings)
         assert not list(stopped.rglob("best_model.h5"))
-    assert f"going on after epoch {EPOCHS} of {EPOCHS}" in run(
+    assert f"going on after epoch {epochs} of {epochs}" in run(
         data, stopped, resume=True, **settings
     )
     for name in ("best_model.h5", "history.csv", "predictions.csv", "examination.json"):
@@ -114,14 +117,14 @@ def test_a_run_stopped_after_each_epoch_gives_the_file_of_one_that_was_not(
 def test_a_run_stopped_within_an_epoch_takes_that_epoch_from_its_start(
     data: Path, tmp_path: Path
 ) -> None:
-    run(data, tmp_path / "whole")
+    run(data, tmp_path / "whole", epochs=2)
     with pytest.MonkeyPatch.context() as patch:
         stop_within_an_epoch(patch, after=4)
         with pytest.raises(KeyboardInterrupt):
-            run(data, tmp_path / "stopped")
-    printed = run(data, tmp_path / "stopped", resume=True)
-    assert "going on after epoch 1 of 3" in printed
-    assert "epoch  1/3" not in printed
+            run(data, tmp_path / "stopped", epochs=2)
+    printed = run(data, tmp_path / "stopped", epochs=2, resume=True)
+    assert "going on after epoch 1 of 2" in printed
+    assert "epoch  1/2" not in printed
     name = "best_model.h5"
     assert file_sha256(tmp_path / "stopped" / name) == file_sha256(tmp_path / "whole" / name)
 
