@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -51,10 +50,9 @@ class OpenVINOEngine:
         self._head = graph.head
         self._not_explainable = graph.not_explainable
         stages = plan.stages(graph)
-        with ThreadPoolExecutor(1, "compiling") as beside:
-            narrow = beside.submit(_Pool, stages, Threads(threads, threads), device)
-            self._wide = _Pool(stages, Threads(1, threads), device) if threads > 1 else None
-            self._narrow = narrow.result()
+        # One after the other: compiled by two threads at once, they can wait for each other for ever.
+        self._wide = _Pool(stages, Threads(1, threads), device) if threads > 1 else None
+        self._narrow = _Pool(stages, Threads(threads, threads), device)
         self._running = 0
         self._lock = threading.Lock()
 
