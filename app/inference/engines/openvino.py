@@ -50,7 +50,7 @@ class OpenVINOEngine:
         self._head = graph.head
         self._not_explainable = graph.not_explainable
         stages = plan.stages(graph)
-        # One after the other: two threads that compile at once can wait for each other for ever.
+        # One after the other: with two threads that compiled at once, a start once stood still.
         self._wide = _Pool(stages, Threads(1, threads), device) if threads > 1 else None
         self._narrow = _Pool(stages, Threads(threads, threads), device)
         self._running = 0
