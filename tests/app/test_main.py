@@ -310,7 +310,7 @@ def test_nothing_is_sent_while_a_checkpoint_is_loaded_and_served(
     assert not [name for _, name in lines if name.startswith("openvino_telemetry.")]
     of_the_server = {name for pid, name in lines if pid == str(process.pid)}
     assert "openvino" in of_the_server
-    assert not {"keras", "tensorflow", "scipy"} & of_the_server
+    assert not {"keras", "tensorflow", "scipy", "h5py"} & of_the_server
 
 
 def test_a_head_without_end_is_refused(client: httpx.Client) -> None:

@@ -1,4 +1,7 @@
-"""A checkpoint file, inspected before anything in it is believed: the door."""
+"""A checkpoint file, inspected before anything in it is believed: the door.
+
+h5py is imported where a file is opened: a process that only serves opens none.
+"""
 
 from app.xray.checkpoint.container import file_sha256, write_contract
 from app.xray.checkpoint.read import (

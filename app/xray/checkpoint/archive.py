@@ -12,8 +12,6 @@ import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
-import h5py
-
 from app.xray.checkpoint import foreign
 from app.xray.contract import ATTRIBUTE
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
@@ -21,6 +19,8 @@ from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import h5py
 
 CONTRACT_MEMBER: Final = f"{ATTRIBUTE}.json"
 _CONFIG: Final = "config.json"
@@ -58,6 +58,8 @@ def opened_zip(path: Path) -> Iterator[Members]:
             member is of absurd size.
         CheckpointCorrupt: it is no readable zip file, or its checksums do not hold.
     """
+    import h5py
+
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()

@@ -13,8 +13,6 @@ import io
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-import h5py
-
 from app.xray.checkpoint import foreign
 from app.xray.checkpoint.archive import copy_zip, is_zip, opened_zip
 from app.xray.checkpoint.hdf5 import look_through
@@ -25,6 +23,8 @@ from app.xray.replacing import replacing
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    import h5py
 
     from app.xray.contract import ModelContract
 
@@ -57,6 +57,8 @@ def opened(path: Path) -> Iterator[Contents]:
             members of absurd size.
         CheckpointCorrupt: neither HDF5 nor a zip file, or one that lacks a part.
     """
+    import h5py
+
     head = _head(path)
     if is_zip(head):
         with opened_zip(path) as members:
@@ -128,6 +130,8 @@ def _head(path: Path) -> bytes:
 
 
 def _of_hdf5(file: h5py.File, path: Path) -> Contents:
+    import h5py
+
     if "model_config" not in file.attrs or not isinstance(file.get("model_weights"), h5py.Group):
         if "layer_names" in file.attrs or "layers" in file or "model_weights" in file:
             raise CheckpointRefused(f"it {foreign.weights_alone(path.name)}")
@@ -145,6 +149,8 @@ def _of_hdf5(file: h5py.File, path: Path) -> Contents:
 
 
 def _copy_hdf5(source: Path, partial: Path, contract: str) -> None:
+    import h5py
+
     with h5py.File(source, "r") as old, h5py.File(partial, "w") as new:
         for name in old:
             old.copy(name, new)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-import h5py
-
 from app.xray.errors import CheckpointRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import h5py
 
 MAX_WEIGHT_BYTES: Final = 1 << 30
 _MAX_LINKS: Final = 50_000
@@ -29,6 +29,8 @@ def look_through(root: h5py.Group) -> None:
     Raises:
         CheckpointRefused: something else is there, or more than `MAX_WEIGHT_BYTES`; names it.
     """
+    import h5py
+
     total = links = 0
     pending, seen = [root], set()
     while pending:
@@ -94,6 +96,8 @@ def _bytes_of(item: h5py.Dataset, where: str) -> int:
 
 
 def _read_attributes(item: Any, where: str) -> None:
+    import h5py
+
     for name in item.attrs:
         attribute = item.attrs.get_id(name)
         if attribute.dtype.hasobject and h5py.check_string_dtype(attribute.dtype) is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-import h5py
 import numpy as np
 
 from app.xray.checkpoint.hdf5 import names_in
@@ -14,6 +13,7 @@ from app.xray.errors import CheckpointCorrupt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import h5py
     from numpy.typing import NDArray
 
     from app.xray.checkpoint.architecture import Architecture, Layer, Sums
@@ -95,6 +95,8 @@ def _shown(shapes: list[tuple[int, ...]]) -> str:
 def _in_a_zip(
     root: h5py.Group, network: Architecture, expected: dict[int, Named]
 ) -> Iterator[tuple[int, list[h5py.Dataset]]]:
+    import h5py
+
     top = next((name for name in _KERAS_3_ROOTS if name in root), _KERAS_3_ROOTS[0])
     for index, named in expected.items():
         layer = network.layers[index]
@@ -110,6 +112,8 @@ def _in_a_zip(
 
 def _variables(group: Any, named: Named) -> Iterator[Any]:
     """What Keras 3 numbers from 0 in a layer's group `vars`, or in that of a part of it."""
+    import h5py
+
     if not isinstance(group, h5py.Group):
         return
     counts: dict[str, int] = defaultdict(int)
@@ -123,6 +127,8 @@ def _variables(group: Any, named: Named) -> Iterator[Any]:
 def _in_a_legacy_file(
     weights: h5py.Group, network: Architecture, expected: dict[int, Named]
 ) -> Iterator[tuple[int, list[h5py.Dataset]]]:
+    import h5py
+
     members: dict[str, list[int]] = defaultdict(list)
     for index in expected:
         members[network.layers[index].path[0]].append(index)
