@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from app.inference.engines.engine import Batching, Output
+from app.runtime.devices import step_back
 from app.xray.errors import NotExplainable
 from app.xray.graph.graph import OUTPUTS
 from app.xray.graph.runtime import Threads, compile_graph
@@ -50,9 +52,15 @@ class OpenVINOEngine:
         self._head = graph.head
         self._not_explainable = graph.not_explainable
         stages = plan.stages(graph)
-        # One after the other: with two threads that compiled at once, a start once stood still.
-        self._wide = _Pool(stages, Threads(1, threads), device) if threads > 1 else None
-        self._narrow = _Pool(stages, Threads(threads, threads), device)
+        # OpenVINO's threads get the priority of the one that compiles, so that one steps back.
+        # One pool after the other: with two compiled at once, a start once stood still.
+        with ThreadPoolExecutor(1, "compiling", step_back) as patient:
+
+            def pool(shared: Threads) -> _Pool:
+                return patient.submit(_Pool, stages, shared, device).result()
+
+            self._wide = pool(Threads(1, threads)) if threads > 1 else None
+            self._narrow = pool(Threads(threads, threads))
         self._running = 0
         self._lock = threading.Lock()
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import pytest
 
+from app.inference.engines import openvino
 from app.inference.engines.openvino import OpenVINOEngine
 from app.inference.engines.tensorflow import TensorFlowEngine
 from app.xray.checkpoint import read_checkpoint
 from app.xray.errors import NotExplainable
 from app.xray.graph.plan import F32, Plan
-from app.xray.graph.runtime import computes_bf16
+from app.xray.graph.runtime import compile_graph, computes_bf16
 from tests.graphs import graph_of
 from tests.networks import build_branched, model_inputs, write_tiny_checkpoint
 
@@ -46,6 +49,23 @@ def test_its_answers_are_the_references(
         assert (ours.shape, ours.dtype) == (theirs.shape, np.float32)
         assert np.abs(ours - theirs).max() < 1e-5
     assert np.ptp(found.probabilities, axis=0).max() > 1e-3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priorities of their own")
+def test_the_threads_that_compute_wait_where_the_event_loop_has_something_to_do(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenVINO's threads get the priority of the one that compiles; a higher number waits."""
+    priorities = []
+
+    def compile_as_ever(*arguments: Any, **options: Any) -> Any:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, 0))
+        return compile_graph(*arguments, **options)
+
+    monkeypatch.setattr(openvino, "compile_graph", compile_as_ever)
+    OpenVINOEngine(graph, F32, threads=2)
+    assert len(priorities) == 2
+    assert min(priorities) > os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_features_are_given_only_when_asked_for(graph: Graph) -> None:
