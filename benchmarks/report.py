@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RESULTS = Path("benchmarks/results")
 MODEL = Path("models/best_model.h5")
+_WIDEST_FIRST = ("amx_bf16", "avx512_bf16", "avx512f", "avx2")
+"""Flags of /proc/cpuinfo."""
 
 
 class Guarantee(NamedTuple):
@@ -124,11 +126,16 @@ def default_of(setting: str) -> float:
 
 
 def machine(*packages: str) -> str:
-    """The CPU's name as Linux has it, how many of it, and the versions that matter."""
+    """The CPU's name as Linux has it, how many of it, and the versions that matter.
+
+    Names can hide the generation ("AMD EPYC"), so the widest instructions for networks go with it.
+    """
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    name = (names or [platform.processor() or "unknown"])[0]
+    told = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = told.get("model name") or platform.processor() or "unknown"
+    able = set(told.get("flags", "").split())
+    name = ", ".join([name, *[wide for wide in _WIDEST_FIRST if wide in able][:1]])
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
     return (
         f"{usable_cpus()} of {os.cpu_count()} CPUs ({name}), "

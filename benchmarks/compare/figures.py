@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
 
 from benchmarks.compare.contenders import NAMES
 
@@ -76,7 +77,9 @@ def plot(figures: Figures, path: Path) -> None:
     right.set_xlabel("size of the JPEG, 8 clients at once")
     left.set_ylabel("requests/s")
     left.set_yscale("log")
-    left.yaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.yaxis.set_minor_formatter("")
     for axes in (left, right):
         axes.grid(alpha=0.3, which="both")
         axes.spines[["top", "right"]].set_visible(False)

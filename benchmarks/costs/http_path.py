@@ -100,7 +100,7 @@ def main() -> None:
 async def measure(rounds: int) -> list[tuple[str, float, float]]:
     """A row for each size."""
     rows = []
-    app = create_app(read_settings(), load=load)
+    app = create_app(read_settings(ood="off"), load=load)
     async with app.router.lifespan_context(app):
         while app.state.service.status == "loading":  # noqa: ASYNC110
             await asyncio.sleep(0.01)

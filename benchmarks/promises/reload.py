@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KINDS = ("good", "corrupt", "wrong-shaped")
 HEALTH_PER_S = 20
 OUTCOME_LIMIT_S = 120
-"""A bad one may be refused only by the compiler, which has to load TensorFlow first."""
+"""A good one is read and built by a process that is started for it."""
 POLL_S = 0.05
 PAUSE_S = 0.3
 """After each, for requests to come to what is served now."""
@@ -88,7 +88,7 @@ def main() -> None:
     report = Report(
         "reload",
         f"SIGHUP for another checkpoint {options.reloads} times, in a closed loop over "
-        f"{AT_CAPACITY} connections; both good ones compiled ahead.",
+        f"{AT_CAPACITY} connections.",
     )
     tell(report, steps, load, {candidate.sha256 for candidate in good})
     report.conclude(options.out)

@@ -13,7 +13,7 @@ import h5py
 import httpx
 
 from app.server.serve import EXIT_UNANSWERED
-from tests.live import address_of, is_draining, live, takes_nobody, upload_under_way
+from tests.live import address_of, live, port_of, run_app, takes_nobody, upload_under_way
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -99,17 +99,6 @@ def test_a_second_signal_ends_at_once_and_says_what_is_lost(
     assert "Traceback" not in log
 
 
-def test_while_it_leaves_it_has_clients_connect_elsewhere(tiny_checkpoint: Path) -> None:
-    with live(tiny_checkpoint, drain_s="600") as (client, process):
-        before = client.get("/health")
-        process.send_signal(signal.SIGTERM)
-        after = wait_until(lambda: is_draining(client))
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
-    assert "connection" not in before.headers
-    assert after.headers["connection"] == "close"
-
-
 def test_with_all_connections_taken_its_probes_are_answered_and_all_else_is_refused(
     tiny_checkpoint: Path, png: bytes
 ) -> None:
@@ -141,7 +130,10 @@ def test_with_all_connections_taken_its_probes_are_answered_and_all_else_is_refu
 
 
 def test_no_core_file_is_written_of_a_process_that_holds_pictures(tiny_checkpoint: Path) -> None:
-    with live(tiny_checkpoint, drain_s="0") as (_client, process):
-        limits = Path(f"/proc/{process.pid}/limits").read_text()
+    process = run_app("--port", "0", model_path=str(tiny_checkpoint))
+    port_of(process)
+    limits = Path(f"/proc/{process.pid}/limits").read_text()
+    process.kill()
+    process.communicate(timeout=60)
     (core,) = [line for line in limits.splitlines() if line.startswith("Max core file size")]
     assert core.split()[4] == "0"
