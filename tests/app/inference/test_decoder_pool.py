@@ -92,7 +92,7 @@ async def test_an_error_there_is_the_error_here(make: object, contract: ModelCon
 @pytest.mark.parametrize(
     ("work", "message"),
     [
-        pytest.param(toil, r"takes more than 0\.5 s of computing", id="takes-for-ever"),
+        pytest.param(toil, r"takes more than 3 s of computing", id="takes-for-ever"),
         pytest.param(crash, "its decoder crashed", id="crashes"),
         pytest.param(devour, "takes too much memory", id="takes-all-memory"),
     ],
@@ -104,7 +104,7 @@ async def test_what_breaks_a_decoder_is_refused_and_the_next_is_decoded(
     contract: ModelContract,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = make(decode_timeout_s=0.5)
+    one = make(decode_timeout_s=3)  # where importing pydicom alone may take one
     with monkeypatch.context() as patch:
         patch.setattr(decoding, "decode_upload", work)
         with pytest.raises(UnusableImage, match=message):

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 
+from app.score.__main__ import main
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COUNT = 400
+    import pyarrow as pa
+
+COUNT = 200
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """400 names of one picture, and two that are none."""
+    """200 names, two of them of no picture, and the others of one and the same."""
     folder = tmp_path_factory.mktemp("archive")
     picture = folder / "0000.png"
     picture.write_bytes(encode(draw_radiograph()))
@@ -23,6 +27,18 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("hello")
     return folder
+
+
+@pytest.fixture(scope="session")
+def whole(
+    archive: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> pa.Table:
+    """The table of `archive`, by a run that nothing interrupts."""
+    out = tmp_path_factory.mktemp("whole") / "scores.parquet"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CXR_MODEL_PATH", str(tiny_checkpoint))
+        assert main([str(archive), "--out", str(out)]) == 0
+    return pq.read_table(out)
 
 
 @pytest.fixture

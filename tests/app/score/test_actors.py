@@ -18,17 +18,17 @@ from tests.live import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
 RAY = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
 BEGUN = 100
 
 
 @pytest.mark.usefixtures("settings")
 def test_what_was_begun_here_is_ended_by_actors_with_the_same_rows(
-    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    archive: Path, whole: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, whole = tmp_path / "scores.parquet", tmp_path / "whole.parquet"
-    assert command.main([str(archive), "--out", str(whole)]) == 0
-
+    out = tmp_path / "scores.parquet"
     add, taken = ScoreTable.add, itertools.count()
 
     def stop(self: ScoreTable, row: dict[str, Any]) -> None:
@@ -47,12 +47,12 @@ def test_what_was_begun_here_is_ended_by_actors_with_the_same_rows(
         check=False,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     assert ended.returncode == 0, ended.stderr
     assert f"{COUNT} rows in {out}" in ended.stderr
     found = pq.read_table(out)
-    assert found.equals(pq.read_table(whole))
+    assert found.equals(whole)
     assert found.schema.metadata[table.METADATA_KEY]
     assert found["error"].null_count == COUNT - 2
 
