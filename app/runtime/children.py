@@ -86,8 +86,8 @@ def give_memory_back() -> None:
     """Have this process return large buffers as soon as they are free (mallopt(3)).
 
     By itself glibc keeps ever larger ones once they were used, and they lie in pieces: after
-    twenty thousand pictures of all sizes it held a sixth more than it needed. It also keeps eight
-    arenas a CPU, each with free memory that no thread of another can use; one a CPU is enough.
+    twenty thousand pictures of all sizes it held a sixth more than it needed. It also makes up to
+    eight arenas a CPU, and what is free in one serves none of the others; one a CPU is enough.
     """
     with suppress(OSError, AttributeError):  # another C library
         allocator = ctypes.CDLL(None)
