@@ -124,7 +124,7 @@ def test_it_does_as_it_says(
                 "run", description,
                 "--url", str(client.base_url),
                 "--checks", "all",
-                "--max-examples", "5",
+                "--max-examples", "8",
                 "--seed", "1",
                 "--no-color",
             ],

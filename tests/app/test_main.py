@@ -221,17 +221,22 @@ def test_sigterm_is_announced_by_health_refuses_nobody_and_ends_with_0(
 
 
 @pytest.mark.parametrize(
-    ("drain_s", "number"),
+    ("drain_s", "signals"),
     [
-        pytest.param("0.2", signal.SIGTERM, id="draining-comes-to-its-end"),
-        pytest.param("600", signal.SIGINT, id="ctrl-c"),
+        pytest.param("0", [signal.SIGTERM], id="sigterm-without-draining"),
+        pytest.param("0.2", [signal.SIGTERM], id="draining-comes-to-its-end"),
+        pytest.param("600", [signal.SIGTERM, signal.SIGTERM], id="second-sigterm-ends-draining"),
+        pytest.param("600", [signal.SIGINT], id="ctrl-c"),
     ],
 )
 def test_every_way_to_end_is_quiet_and_0(
-    drain_s: str, number: signal.Signals, tiny_checkpoint: Path
+    drain_s: str, signals: list[signal.Signals], tiny_checkpoint: Path
 ) -> None:
-    with live(tiny_checkpoint, drain_s=drain_s) as (_client, process):
-        process.send_signal(number)
+    with live(tiny_checkpoint, drain_s=drain_s) as (client, process):
+        for number in signals[:-1]:
+            process.send_signal(number)
+            wait_until(lambda: is_draining(client))
+        process.send_signal(signals[-1])
         log = process.communicate(timeout=30)[1]
     assert process.returncode == 0
     assert "Traceback" not in log
