@@ -80,7 +80,7 @@ def to_image(levels: NDArray[np.uint8], contract: PictureContract) -> Image.Imag
 def _by_pillow(image: Image.Image, contract: PictureContract) -> NDArray[np.uint8]:
     height, width = contract.input_size
     resample = Image.Resampling[contract.resize.upper()]
-    mode = "L" if contract.channels == "gray" else "RGB"
+    mode = "L" if contract.channels == "gray" or image.mode in _GRAY_MODES else "RGB"
     if contract.crop == "fit":
         image = ImageOps.fit(image.convert(mode), (width, height), resample)
     elif resample is Image.Resampling.NEAREST:

@@ -17,7 +17,7 @@ from benchmarks.rig.corpus.drawing import draw_radiograph
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from app.xray.contract.picture import Channels, Resize
+    from app.xray.contract.picture import Channels, Crop, Resize
 
 SIZES = {
     "smaller": ((517, 389), (224, 224)),
@@ -32,6 +32,7 @@ SIZES = {
     "of-the-fewest-pixels": ((8, 3000), (64, 64)),
     "much-larger": ((8, 9), (299, 131)),
 }
+BY_PILLOW = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 BY_OPENCV = {
     "nearest-opencv": cv2.INTER_NEAREST,
     "bilinear-opencv": cv2.INTER_LINEAR,
@@ -131,7 +132,7 @@ def test_tensorflows_methods_crop_as_smart_resize_does(
     assert np.abs(found - np.asarray(expected, np.float64)).max() < 1e-3
 
 
-@pytest.mark.parametrize("resize", ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"])
+@pytest.mark.parametrize("resize", BY_PILLOW)
 @pytest.mark.parametrize("size", [(300, 517), (517, 300), (224, 224)], ids=str)
 def test_pillows_methods_crop_as_image_ops_fit_does(resize: Any, size: tuple[int, int]) -> None:
     image = noise("RGB", size)
@@ -187,3 +188,16 @@ def test_a_gray_film_is_the_same_in_every_channel(resize: Resize, channels: Chan
     again = to_pixels(film.convert("RGB"), asked_for(resize, (100, 80), channels=channels))
     assert np.array_equal(found, again)
     assert np.array_equal(found, np.broadcast_to(found[..., :1], found.shape))
+
+
+@pytest.mark.parametrize("resize", BY_PILLOW)
+@pytest.mark.parametrize("crop", ["none", "fit"])
+@pytest.mark.parametrize("mode", ["L", "1", "LA"])
+def test_a_gray_picture_gives_what_its_copy_in_color_gives(
+    resize: Any, crop: Crop, mode: str
+) -> None:
+    image = noise("RGB", (130, 110)).convert(mode)
+    contract = asked_for(resize, (64, 48), crop=crop)
+    found = to_pixels(image, contract)
+    assert found.shape == (64, 48, 3)
+    assert np.array_equal(found, to_pixels(image.convert("RGB"), contract))
