@@ -31,7 +31,8 @@ def cut_before(graph: Graph, layer: str) -> Halves:
     from openvino import opset16 as operations
 
     name = cut_name(graph.layers.index(layer))
-    front, back = read_graph(graph), read_graph(graph)
+    front = read_graph(graph)
+    back = front.clone()  # which shares the weights
     given = _tensor(front, name)
     taken = _tensor(back, name)
     parameter = operations.parameter(taken.get_partial_shape(), taken.get_element_type())
