@@ -27,11 +27,14 @@ def read_as_in_2022(path: Path, classes: Sequence[str] = DEFAULT_CLASSES) -> Che
 
 
 def build_tiny(keras: Any, classes: int = 3) -> Any:
-    """A network with the layers that Keras 2 and 3 write differently; `keras` may be tf_keras."""
+    """A network with the layers that Keras 2 and 3 write differently; `keras` may be tf_keras.
+
+    Its convolution has the name of one of MobileNet's, which recipes speak of.
+    """
     layers = keras.layers
     inputs = keras.Input((224, 224, 3))
     x = layers.AveragePooling2D(16)(inputs)
-    x = layers.Conv2D(8, 3, use_bias=False)(x)
+    x = layers.Conv2D(8, 3, use_bias=False, name="conv_pw_1")(x)
     x = layers.BatchNormalization()(x)
     x = layers.ReLU(6.0)(x)
     x = layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from app.xray.errors import TrainingError
 from training.commands.flags import add_data, add_strangers
-from training.data.folder import UNSEEN, find_files, is_own_sample, splits_to_calibrate_on
+from training.data.folder import find_files, is_own_sample, splits_to_calibrate_on
 from training.data.manifest import sources_of
 from training.report.document import with_interval
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from app.xray.contract import Estimate, LowerPrecision, ModelContract
-    from training.commands.judge import Judge
     from training.evaluation.evaluate import Evaluation
     from training.evaluation.sample import Found
 
@@ -31,9 +29,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     parser.add_argument("--model", type=Path, required=True, metavar="FILE")
     add_strangers(parser)
-    parser.add_argument(
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument(
         "--gate", action="store_true", help="the gate alone; all else stays as it is"
     )
+    alone.add_argument(
+        "--bf16-weights-from", metavar="LAYER",
+        help="round the weights from there on to bf16 numbers; thresholds and gate stay",
+    )  # fmt: skip
     parser.add_argument(
         "--left-out",
         type=Path,
@@ -67,6 +70,12 @@ def run(options: argparse.Namespace, console: Console) -> None:
         reading = track(console, "decoding")
         gate = fit_gate_anew(options.model, options.data, out, options.strangers, reading)
         print_gate(gate, console)
+        _print_written(options.model, out, console)
+        return
+    if options.bf16_weights_from:
+        from training.commands.rounding import round_checkpoint
+
+        round_checkpoint(options.model, options.data, options.bf16_weights_from, out, console)
         _print_written(options.model, out, console)
         return
     found = calibrate_checkpoint(
@@ -204,43 +213,12 @@ def calibrate_checkpoint(
     found = Calibrated(taken, as_it_was, by_sample, sets)
     known_answers = (is_own and before.known_answers) or judge.runner.known_answers()
     changes = {
-        "metrics": {} if is_own else _figures(found, judge),
+        "metrics": {} if is_own else judge.metrics(found.evaluation),
         "known_answers": known_answers,
-        "precisions": _precisions(contract, judge, console),
+        "precisions": judge.precisions(replace(judge.checkpoint, contract=contract)),
     }
     try:
         write_contract(model, contract.model_copy(update=changes), out or model)
     except OSError as error:
         raise TrainingError(f"{out or model}: cannot be written: {error}") from error
     return found
-
-
-def _figures(found: Calibrated, judge: Judge) -> dict[str, Estimate]:
-    """What it reaches on test and at hospitals that it never saw, calibrated as it now is."""
-    from training.evaluation.evaluate import evaluate
-    from training.evaluation.examine import metrics_of
-
-    contract, splits = found.evaluation.contract, judge.dataset.splits
-    unseen = None
-    if UNSEEN in splits:
-        unseen = evaluate(judge.answers(UNSEEN), splits[UNSEEN], contract, judge.sources)
-    known = sources_of(splits["train"].files, judge.sources)
-    return metrics_of(found.evaluation, unseen, known)
-
-
-def _precisions(
-    contract: ModelContract, judge: Judge, console: Console
-) -> dict[str, LowerPrecision]:
-    """From which layer on bf16 will do, calibrated as it now is, on the pictures of val."""
-    from training.evaluation.precision import find_cut
-
-    pixels = judge.dataset.splits["val"].pixels
-    cut = find_cut(replace(judge.checkpoint, contract=contract), pixels)
-    console.print(
-        f"bf16 from layer {cut.from_layer} on: {cut.same_label:.2%} of val's labels stay, a "
-        f"probability moves by up to {cut.largest_difference:.3f}"
-        if cut
-        else "no layer was found from which on bf16 will do, by this CPU",
-        highlight=False, markup=False,
-    )  # fmt: skip
-    return {} if cut is None else {"bf16": cut}

@@ -46,11 +46,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--epochs", type=int, metavar="N", help=f"({DEFAULT}: {told.epochs})")
     parser.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="N",
+        "--batch-size", type=int, metavar="N",
         help=f"pictures a step ({DEFAULT}: {told.batch_size})",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--learning-rate", type=float, metavar="RATE",
         help=f"of Adam ({DEFAULT}: {told.learning_rate:g})",
@@ -135,6 +133,7 @@ def fit(
     from training.evaluation.gate.folder import read_strangers
     from training.evaluation.precision import find_cut
     from training.evaluation.sample import Sample
+    from training.network.bf16_weights import round_weights, some_inputs
     from training.network.device import precision
     from training.network.export import export_checkpoint
     from training.network.mobilenet import build_mobilenet
@@ -203,6 +202,8 @@ def fit(
     )
     trained = trained_file(config.out)
     network = build_network(read_checkpoint(trained))
+    if config.bf16_weights_from:
+        round_weights(network, config.bf16_weights_from, some_inputs(known.pixels, contract))
     runner = Runner(network, contract, track(console, "running"))
     answers = {name: runner.run(split.pixels) for name, split in dataset.splits.items()}
     found = all_caveats(contract.classes, (known.labels, known_sources), val.labels, audit)

@@ -83,6 +83,9 @@ class Recipe(BaseModel):
 
     precision: Literal["auto", "bfloat16"] = "auto"
     """In what steps compute: see `training.network.device`. Weights stay float32 in any."""
+    bf16_weights_from: str | None = None
+    """From which layer on weights are rounded to bf16 numbers in the end; None: they are not. See
+    `training.network.bf16_weights`."""
     label_smoothing: Fraction = 0.0
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Both parameters of the Beta distribution of Zhang et al. 2018; 0: none."""

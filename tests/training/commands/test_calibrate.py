@@ -6,15 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 import keras
+import numpy as np
 import pytest
 
+import training.evaluation.precision
 from app.xray.checkpoint import read_checkpoint
-from app.xray.contract import ModelContract
+from app.xray.contract import LowerPrecision, ModelContract
+from app.xray.network import build_network
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny, teach, write_tiny_checkpoint
 from training.cli import main
 from training.data.dataset import load_dataset
 from training.data.leaving_out import find_left_out
+from training.network.bf16_weights import to_bf16
+from training.network.runner import Runner
 from training.recipes.config import FitConfig
 
 if TYPE_CHECKING:
@@ -245,3 +250,63 @@ def test_a_model_under_wrong_names_is_not_calibrated_and_is_told_the_right_ones(
     assert "is not calibrated: of 18 pictures" in error
     assert "with the outputs named NORMAL,PNEUMONIA,COVID: give the model these names" in error
     assert model.read_bytes() == before
+
+
+def test_weights_are_rounded_and_what_was_calibrated_stays(
+    made: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert calibrate(made, model, *runs(made, "a", "b")) == 0
+    before = read_checkpoint(model)
+    cut = LowerPrecision(from_layer="tiny", same_label=0.995, largest_difference=0.02, pictures=6)
+    monkeypatch.setattr(training.evaluation.precision, "find_cut", lambda *_: cut)
+    out = model.with_name("rounded.h5")
+    assert calibrate(made, model, "--bf16-weights-from", "conv_pw_1", "--out", str(out)) == 0
+    after = read_checkpoint(out)
+    anew = {"known_answers", "metrics", "precisions"}
+    assert after.contract.model_dump(exclude=anew) == before.contract.model_dump(exclude=anew)
+    assert after.contract.precisions == {"bf16": cut}
+    assert after.contract.metrics.keys() == before.contract.metrics.keys()
+    assert read_checkpoint(model).sha256 == before.sha256
+    kernels = [
+        keras.ops.convert_to_numpy(build_network(each).get_layer("conv_pw_1").kernel)
+        for each in (before, after)
+    ]
+    assert [np.array_equal(kernel, to_bf16(kernel)) for kernel in kernels] == [False, True]
+    answers = Runner(build_network(after), after.contract).known_answers()
+    assert np.array(answers) == pytest.approx(np.array(after.contract.known_answers))
+    printed = capsys.readouterr().out
+    assert "1 convolutions from conv_pw_1 on have bf16 numbers for weights" in printed
+    assert "% of val's labels stay" in printed
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        pytest.param(["conv9"], "conv9: no convolution", id="no-such-layer"),
+        pytest.param(["conv_pw_1", "--data", "own"], "has no train split", id="own-sample"),
+        pytest.param(["conv_pw_1", "--data", "drawn"], "not the data that", id="other-data"),
+    ],
+)
+def test_weights_that_cannot_be_rounded_are_refused_and_the_file_stays(
+    made: Path,
+    model: Path,
+    own: Path,
+    flags: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(own / "val", own.parent / "drawn/val")
+    before = model.read_bytes()
+    flags = [str(own.parent / flag) if flag in {"own", "drawn"} else flag for flag in flags]
+    assert calibrate(made, model, "--bf16-weights-from", *flags) == 2
+    assert message in capsys.readouterr().err
+    assert model.read_bytes() == before
+
+
+def test_weights_of_a_keras_file_are_not_rounded(
+    made: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    zipped = model.with_suffix(".keras")
+    model.rename(zipped)
+    assert calibrate(made, zipped, "--bf16-weights-from", "conv_pw_1") == 2
+    assert "in .h5 files alone" in capsys.readouterr().err

@@ -224,6 +224,7 @@ def test_uneven_classes_weigh_the_same_in_all(
             id="frozen statistics, resized otherwise",
         ),
         pytest.param({"label_smoothing": 0.1, "weight_decay": 0.01}, id="held short"),
+        pytest.param({"bf16_weights_from": "conv_pw_1"}, id="weights rounded"),
     ],
 )
 def test_each_way_to_train_ends_in_a_checkpoint_that_is_served_as_it_was_trained(

@@ -97,6 +97,8 @@ def _weights(recipe: Recipe) -> Iterator[str]:
         else ""
     )
     yield f"{kept}{averaged}."
+    if recipe.bf16_weights_from:
+        yield f"Weights from {recipe.bf16_weights_from} on are rounded to bf16 numbers."
 
 
 def _pictures(recipe: Recipe) -> Iterator[str]:

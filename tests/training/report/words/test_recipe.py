@@ -54,7 +54,8 @@ def test_no_setting_is_left_unsaid(field: str) -> None:
     all_set = Recipe(
         learning_rate=0.01, backbone_rate=0.5, weight_decay=0.1, schedule="cosine",
         warmup_epochs=2, head_epochs=3, frozen_blocks=4, frozen_statistics=True,
-        label_smoothing=0.2, mixup=0.3, source_balance=0.4, average=0.9, keep="last",
+        bf16_weights_from="conv_pw_5", label_smoothing=0.2, mixup=0.3, source_balance=0.4,
+        average=0.9, keep="last",
         augment=AugmentConfig(
             stretch=0.15, gamma=0.6, blur=0.11, noise=0.12, exposure=0.13, surroundings=0.14,
             film_border=0.16,
