@@ -150,7 +150,7 @@ def _spell_difference(row: Row) -> str:
 def _rows(ours: Examination, theirs: Examination) -> Iterator[Row]:
     one, other = ours.evaluation, theirs.evaluation
     yield from _evaluation_rows(one, other)
-    yield from _unseen_rows(ours.unseen, theirs.unseen)
+    yield from _unseen_rows(ours, theirs)
     everything = np.ones(len(one.labels), np.bool_)
     for mask in (LUNGS, BORDER):
         masked = ours.masked[mask], theirs.masked[mask]
@@ -181,11 +181,14 @@ def _evaluation_rows(one: Evaluation, other: Evaluation) -> Iterator[Row]:
             yield _row(f"recall of {source} / {one.classes[label]}", accuracy, (one, other), here)
 
 
-def _unseen_rows(one: Evaluation | None, other: Evaluation | None) -> Iterator[Row]:
+def _unseen_rows(ours: Examination, theirs: Examination) -> Iterator[Row]:
+    """By source and class, but for sources that training knows."""
+    one, other = ours.unseen, theirs.unseen
     if one is None or other is None or one.files != other.files:
         return
     sources = np.array(one.sources or ("unseen",) * len(one.labels))
-    for source in np.unique(sources).tolist():
+    known = {*ours.known_sources, *theirs.known_sources}
+    for source in sorted(set(sources.tolist()) - known):
         for label in np.unique(one.labels[sources == source]).tolist():
             here = (sources == source) & (one.labels == label)
             yield _row(

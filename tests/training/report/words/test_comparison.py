@@ -74,3 +74,14 @@ def test_two_that_saw_other_pictures_are_not_compared() -> None:
             replace(other, evaluation=replace(other.evaluation, files=files)),
             "the other",
         )
+
+
+def test_of_a_source_that_training_knows_nothing_is_called_never_seen() -> None:
+    both = [
+        replace(each, unseen=each.evaluation, known_sources=("hospital",))
+        for each in (examination(80), examination(40))
+    ]
+    never_seen = [name for name in verdicts(*both) if name.endswith("never seen")]
+    assert never_seen == [
+        f"recall of clinic / {name}, never seen" for name in ("COVID", "NORMAL", "PNEUMONIA")
+    ]
