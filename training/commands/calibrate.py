@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from app.xray.contract import LowerPrecision
     from training.evaluation.evaluate import Evaluation
     from training.evaluation.sample import Found
 
@@ -73,9 +74,16 @@ def run(options: argparse.Namespace, console: Console) -> None:
         _print_written(options.model, out, console)
         return
     if options.bf16_weights_from:
-        from training.commands.rounding import round_checkpoint
+        from training.train.rounding import round_checkpoint
 
-        round_checkpoint(options.model, options.data, options.bf16_weights_from, out, console)
+        layer, reading = options.bf16_weights_from, track(console, "decoding")
+        rounded = round_checkpoint(options.model, options.data, layer, out, reading)
+        console.print(
+            f"{rounded.convolutions} convolutions from {layer} on have bf16 numbers for weights: "
+            f"{rounded.same_label:.2%} of val's labels stay in float32",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        _print_cut(rounded.cut, console)
         _print_written(options.model, out, console)
         return
     found = calibrate_checkpoint(
@@ -98,6 +106,16 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if found.evaluation.contract.ood:
         print_gate(found.evaluation.contract.ood, console)
     _print_written(options.model, out, console)
+
+
+def _print_cut(cut: LowerPrecision | None, console: Console) -> None:
+    console.print(
+        f"bf16 from layer {cut.from_layer} on: {cut.same_label:.2%} of val's labels stay, a "
+        f"probability moves by up to {cut.largest_difference:.3f}"
+        if cut
+        else "no layer was found from which on bf16 will do, by this CPU",
+        highlight=False, markup=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def _print_written(model: Path, out: Path, console: Console) -> None:
@@ -166,6 +184,7 @@ def calibrate_checkpoint(
     from app.xray.checkpoint import write_contract
     from training.commands.judge import Judge
     from training.commands.left_out import pool_left_out
+    from training.evaluation import precision
     from training.evaluation.calibrate import calibrate_answers, likeliest_temperature
     from training.evaluation.caveats import few_pictures
     from training.evaluation.evaluate import evaluate
@@ -212,10 +231,14 @@ def calibrate_checkpoint(
     )
     found = Calibrated(taken, as_it_was, by_sample, sets)
     known_answers = (is_own and before.known_answers) or judge.runner.known_answers()
+    cut = precision.find_cut(
+        replace(judge.checkpoint, contract=contract), judge.dataset.splits["val"].pixels
+    )
+    _print_cut(cut, console)
     changes = {
         "metrics": {} if is_own else judge.metrics(found.evaluation),
         "known_answers": known_answers,
-        "precisions": judge.precisions(replace(judge.checkpoint, contract=contract)),
+        "precisions": {"bf16": cut} if cut else {},
     }
     try:
         write_contract(model, contract.model_copy(update=changes), out or model)

@@ -13,7 +13,6 @@ from training.data.audit.audit import audit
 from training.data.dataset import Dataset, load_dataset
 from training.data.folder import UNSEEN, find_files, splits_there
 from training.data.manifest import read_sources, sources_of
-from training.evaluation import precision
 from training.evaluation.evaluate import Evaluation, evaluate
 from training.evaluation.examine import Examination, examine, metrics_of
 from training.network.runner import Answers, Runner
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from app.xray.contract import Estimate, LowerPrecision
+    from app.xray.contract import Estimate
     from training.evaluation.shortcuts import Alter
 
 
@@ -94,18 +93,6 @@ class Judge:
             unseen = evaluate(self.answers(UNSEEN), judged, evaluation.contract, self.sources)
         known = sources_of(self.dataset.splits["train"].files, self.sources)
         return metrics_of(evaluation, unseen, known)
-
-    def precisions(self, checkpoint: Checkpoint) -> dict[str, LowerPrecision]:
-        """From which layer on bf16 will do for `checkpoint`, on the pictures of val; says so."""
-        cut = precision.find_cut(checkpoint, self.dataset.splits["val"].pixels)
-        self._console.print(
-            f"bf16 from layer {cut.from_layer} on: {cut.same_label:.2%} of val's labels stay, a "
-            f"probability moves by up to {cut.largest_difference:.3f}"
-            if cut
-            else "no layer was found from which on bf16 will do, by this CPU",
-            highlight=False, markup=False,
-        )  # fmt: skip
-        return {} if cut is None else {"bf16": cut}
 
     def report(self, split: str, examination: Examination, folder: Path) -> None:
         """Write what `examine` found on a split into `folder`, which is made, as a page too.

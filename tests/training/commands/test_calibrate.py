@@ -276,7 +276,7 @@ def test_weights_are_rounded_and_what_was_calibrated_stays(
     assert np.array(answers) == pytest.approx(np.array(after.contract.known_answers))
     printed = capsys.readouterr().out
     assert "1 convolutions from conv_pw_1 on have bf16 numbers for weights" in printed
-    assert "% of val's labels stay" in printed
+    assert "% of val's labels stay in float32" in printed
 
 
 @pytest.mark.parametrize(

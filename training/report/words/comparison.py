@@ -182,7 +182,6 @@ def _evaluation_rows(one: Evaluation, other: Evaluation) -> Iterator[Row]:
 
 
 def _unseen_rows(ours: Examination, theirs: Examination) -> Iterator[Row]:
-    """By source and class, but for sources that training knows."""
     one, other = ours.unseen, theirs.unseen
     if one is None or other is None or one.files != other.files:
         return
@@ -191,12 +190,8 @@ def _unseen_rows(ours: Examination, theirs: Examination) -> Iterator[Row]:
     for source in sorted(set(sources.tolist()) - known):
         for label in np.unique(one.labels[sources == source]).tolist():
             here = (sources == source) & (one.labels == label)
-            yield _row(
-                f"recall of {source} / {one.classes[label]}, never seen",
-                accuracy,
-                (one, other),
-                here,
-            )
+            name = f"recall of {source} / {one.classes[label]}, never seen"
+            yield _row(name, accuracy, (one, other), here)
 
 
 def _row(
