@@ -40,7 +40,8 @@ def round_weights(network: Any, first_layer: str, inputs: Floats) -> int:
     (n, height, width, channels), is moved to where it was (bias correction: Nagel et al. 2019,
     "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2).
 
-    Convolutions without such a normalization, and dense layers, stay as they are.
+    Convolutions without such a normalization, those that are used more than once, and dense layers
+    stay as they are.
 
     Returns:
         How many convolutions were rounded.
@@ -94,8 +95,12 @@ def keep_sums(filters: Floats) -> Floats:
 
 
 def _pairs(network: Any) -> list[_Pair]:
-    """In the order of the layers."""
-    takers: dict[int, list[Any]] = {}
+    """In the order of the layers; without those whose weights are used more than once."""
+    described = network.get_config()["layers"]
+    shared = {
+        each["config"]["name"] for each in described if len(each.get("inbound_nodes", ())) > 1
+    }
+    takers: dict[int, list[Any]] = {id(tensor): [None] for tensor in network.outputs}
     for layer in network.layers:
         for tensor in keras.tree.flatten(layer.input):
             takers.setdefault(id(tensor), []).append(layer)
@@ -105,7 +110,7 @@ def _pairs(network: Any) -> list[_Pair]:
             taken_by = takers.get(id(layer.output), [])
             if len(taken_by) == 1 and isinstance(taken_by[0], layers.BatchNormalization):
                 found.append(_Pair(layer, taken_by[0]))
-    return found
+    return [pair for pair in found if not shared & {each.name for each in pair}]
 
 
 def _fold(convolution: Any, normalization: Any) -> None:

@@ -116,6 +116,26 @@ def test_a_convolution_whose_map_somebody_else_takes_too_is_left_alone() -> None
         round_weights(network, "taken_twice", INPUTS)
 
 
+def test_a_convolution_whose_map_is_an_answer_too_is_left_alone() -> None:
+    inputs = keras.Input((16, 16, 3))
+    x = answered = layers.Conv2D(4, 1, name="answered")(inputs)
+    x = layers.GlobalMaxPooling2D()(layers.BatchNormalization()(x))
+    with pytest.raises(TrainingError, match="there are none"):
+        round_weights(keras.Model(inputs, [x, answered]), "answered", INPUTS)
+
+
+@pytest.mark.parametrize("shared", ["convolution", "normalization"])
+def test_weights_that_are_used_twice_are_left_alone(shared: str) -> None:
+    one, other = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
+    convolution = layers.Conv2D(3, 1, name="used_twice")
+    normalization = layers.BatchNormalization()
+    x = normalization(convolution(one))
+    y = convolution(other) if shared == "convolution" else normalization(other)
+    network = keras.Model([one, other], layers.GlobalMaxPooling2D()(layers.Add()([x, y])))
+    with pytest.raises(TrainingError, match="there are none"):
+        round_weights(network, "used_twice", INPUTS)
+
+
 @pytest.mark.parametrize("name", ["conv_pw_99", "plain", "conv1_bn", ""])
 def test_a_layer_that_is_no_such_convolution_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(TrainingError, match=r"there are conv1, conv_dw_1, conv_pw_1$"):
