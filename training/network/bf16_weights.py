@@ -40,8 +40,8 @@ def round_weights(network: Any, first_layer: str, inputs: Floats) -> int:
     (n, height, width, channels), is moved to where it was (bias correction: Nagel et al. 2019,
     "Data-Free Quantization Through Weight Equalization and Bias Correction", section 4.2).
 
-    Convolutions without such a normalization, those that are used more than once, and dense layers
-    stay as they are.
+    Convolutions without such a normalization, with an activation of their own before it, or used
+    more than once stay as they are, and so do dense layers.
 
     Returns:
         How many convolutions were rounded.
@@ -106,7 +106,8 @@ def _pairs(network: Any) -> list[_Pair]:
             takers.setdefault(id(tensor), []).append(layer)
     found = []
     for layer in network.layers:
-        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
+        is_linear = getattr(layer, "activation", None) is keras.activations.linear
+        if is_linear and isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
             taken_by = takers.get(id(layer.output), [])
             if len(taken_by) == 1 and isinstance(taken_by[0], layers.BatchNormalization):
                 found.append(_Pair(layer, taken_by[0]))

@@ -124,6 +124,14 @@ def test_a_convolution_whose_map_is_an_answer_too_is_left_alone() -> None:
         round_weights(keras.Model(inputs, [x, answered]), "answered", INPUTS)
 
 
+def test_a_gain_behind_an_activation_is_not_taken_before_it() -> None:
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 1, activation="relu6", name="clipped")(inputs)
+    network = keras.Model(inputs, layers.GlobalMaxPooling2D()(layers.BatchNormalization()(x)))
+    with pytest.raises(TrainingError, match="there are none"):
+        round_weights(network, "clipped", INPUTS)
+
+
 @pytest.mark.parametrize("shared", ["convolution", "normalization"])
 def test_weights_that_are_used_twice_are_left_alone(shared: str) -> None:
     one, other = keras.Input((16, 16, 3)), keras.Input((16, 16, 3))
