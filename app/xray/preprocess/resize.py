@@ -80,7 +80,7 @@ def to_image(levels: NDArray[np.uint8], contract: PictureContract) -> Image.Imag
 def _by_pillow(image: Image.Image, contract: PictureContract) -> NDArray[np.uint8]:
     height, width = contract.input_size
     resample = Image.Resampling[contract.resize.upper()]
-    mode = "L" if contract.channels == "gray" or image.mode in _GRAY_MODES else "RGB"
+    mode = _mode(image, contract)
     if contract.crop == "fit":
         image = ImageOps.fit(image.convert(mode), (width, height), resample)
     elif resample is Image.Resampling.NEAREST:
@@ -91,10 +91,14 @@ def _by_pillow(image: Image.Image, contract: PictureContract) -> NDArray[np.uint
     return np.asarray(image).reshape(height, width, -1)
 
 
+def _mode(image: Image.Image, contract: PictureContract) -> str:
+    """Pillow's mode to resize in: one channel where all would be alike."""
+    return "L" if contract.channels == "gray" or image.mode in _GRAY_MODES else "RGB"
+
+
 def _to_array(image: Image.Image, contract: PictureContract) -> NDArray[np.uint8]:
     """uint8 (height, width, channels), one channel where all would be alike."""
-    is_gray = contract.channels == "gray" or image.mode in _GRAY_MODES
-    pixels = np.asarray(image.convert("L" if is_gray else "RGB"))
+    pixels = np.asarray(image.convert(_mode(image, contract)))
     return pixels.reshape(image.height, image.width, -1)
 
 
