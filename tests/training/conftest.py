@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 import training.evaluation.gate.figures
+import training.evaluation.gate.fit
 import training.evaluation.gate.folder
 import training.evaluation.metrics
 import training.evaluation.precision
@@ -30,6 +31,16 @@ def few_strangers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for room in (training.evaluation.gate.figures, training.evaluation.gate.folder):
             patch.setattr(room, "strangers", lambda: pictures)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_variants(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each picture that a gate is fitted to is changed many times; its own tests need that."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name != "gate":
+            patch.setattr(training.evaluation.gate.fit, "_VARIANTS", 1)
+            patch.setattr(training.evaluation.gate.fit, "_FORMS", 4)
         yield
 
 

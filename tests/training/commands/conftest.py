@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import pytest
+import tensorflow as tf
 from matplotlib.figure import Figure
 
 import training.network.mobilenet
@@ -12,6 +13,22 @@ from tests.networks import build_tiny
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(scope="package", autouse=True)
+def no_tracing() -> Iterator[None]:
+    """A graph takes longer to trace than these few steps do; `traced` is for where it matters."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """Steps are traced into graphs, as outside of these tests."""
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(True)
 
 
 @pytest.fixture(scope="package", autouse=True)

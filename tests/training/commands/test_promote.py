@@ -27,7 +27,8 @@ def always(label: int) -> Any:
     """A network that gives one class to every picture."""
     inputs = keras.Input((224, 224, 3))
     dense = keras.layers.Dense(3, activation="softmax")
-    network = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(inputs)))
+    small = keras.layers.AveragePooling2D(16)(inputs)
+    network = keras.Model(inputs, dense(keras.layers.GlobalAveragePooling2D()(small)))
     dense.set_weights([np.zeros((3, 3)), np.eye(3)[label] * 9])
     return network
 

@@ -31,7 +31,8 @@ EPOCHS = 3
 @pytest.fixture(scope="module", autouse=True)
 def tiny_network() -> Iterator[None]:
     def build(classes: int, **_: Any) -> Any:
-        keras.utils.clear_session()  # a process of its own would number its layers from 0, too
+        # A process of its own would number its layers from 0, too.
+        keras.utils.clear_session(free_memory=False)
         return build_tiny(keras, classes)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -90,11 +91,20 @@ PLATEAU = {
 
 
 @pytest.mark.parametrize(
-    "settings", [pytest.param(AVERAGED, id="averaged"), pytest.param(PLATEAU, id="plateau")]
+    ("settings", "steps"),
+    [
+        pytest.param(AVERAGED, "traced", id="averaged"),
+        pytest.param(PLATEAU, "no_tracing", id="plateau"),
+    ],
 )
 def test_a_run_stopped_after_each_epoch_gives_the_file_of_one_that_was_not(
-    data: Path, tmp_path: Path, settings: dict[str, Any]
+    data: Path,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    settings: dict[str, Any],
+    steps: str,
 ) -> None:
+    request.getfixturevalue(steps)
     epochs = settings.get("epochs", EPOCHS)
     run(data, tmp_path / "whole", **settings)
     stopped = tmp_path / "stopped"

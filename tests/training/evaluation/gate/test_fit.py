@@ -160,5 +160,5 @@ def test_a_gate_is_fitted_to_little(count: int) -> None:
 
 
 def test_the_same_pictures_give_the_same_gate() -> None:
-    one, other = (fit_gate(films(30), films(10, seed=1), STRANGERS) for _ in range(2))
+    one, other = (fit_gate(films(8), films(4, seed=1), STRANGERS) for _ in range(2))
     assert one == other
