@@ -50,7 +50,9 @@ def to_pixels(image: Image.Image, contract: PictureContract) -> Pixels:
         pixels = by_library(_cropped(_to_array(image, contract), contract), *contract.input_size)
     if contract.channels == "bgr":
         pixels = pixels[..., ::-1]
-    return np.ascontiguousarray(np.broadcast_to(pixels, contract.input_shape))
+    if pixels.shape != contract.input_shape:  # one channel where the network has three
+        pixels = np.concatenate([pixels] * contract.input_shape[2], axis=2)
+    return np.ascontiguousarray(pixels)
 
 
 def seen_part(
