@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -74,9 +75,17 @@ def server() -> Iterator[httpx.Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def radiograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn one: drawing it takes a second."""
+    path = tmp_path_factory.mktemp("drawn") / "radiograph.png"
+    draw_sample().save(path)
+    return path
+
+
 @pytest.fixture
-def place(server: httpx.Client, tmp_path: Path) -> Place:
-    draw_sample().save(tmp_path / "radiograph.png")
+def place(server: httpx.Client, radiograph: Path, tmp_path: Path) -> Place:
+    shutil.copy(radiograph, tmp_path)
     return Place(tmp_path, server)
 
 
@@ -120,9 +129,20 @@ def python(place: Place, words: list[str]) -> None:
         assert (place.folder / out).is_file()
         return
     # What reads an archive, or trains for hours: only whether it takes these flags.
-    command = rest[:1] if module == "training" else []
-    told = place.run(sys.executable, "-m", module, *command, "--help").stdout
+    told = help_of(module, *(rest[:1] if module == "training" else []))
     assert [word for word in rest if word.startswith("--") and word not in told] == []
+
+
+@cache
+def help_of(module: str, *command: str) -> str:
+    """What it says of its flags; many snippets are of one command."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *command, "--help"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
 
 
 def ray(_: Place, words: list[str]) -> None:
