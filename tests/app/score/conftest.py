@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from contextlib import redirect_stderr
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
@@ -29,16 +31,26 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Run(NamedTuple):
+    out: Path
+    said: str
+    """On stderr."""
+
+
 @pytest.fixture(scope="session")
-def whole(
-    archive: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> pa.Table:
-    """The table of `archive`, by a run that nothing interrupts."""
+def run(archive: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One over `archive` that nothing interrupts."""
     out = tmp_path_factory.mktemp("whole") / "scores.parquet"
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(io.StringIO()) as said:
         patch.setenv("CXR_MODEL_PATH", str(tiny_checkpoint))
         assert main([str(archive), "--out", str(out)]) == 0
-    return pq.read_table(out)
+    return Run(out, said.getvalue())
+
+
+@pytest.fixture(scope="session")
+def whole(run: Run) -> pa.Table:
+    """The table of `archive`."""
+    return pq.read_table(run.out)
 
 
 @pytest.fixture

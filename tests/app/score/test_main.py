@@ -21,19 +21,16 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from tests.app.score.conftest import Run
 
-@pytest.mark.usefixtures("settings")
-def test_an_archive_becomes_a_table(
-    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "scores.parquet"
-    assert main([str(archive), "--out", str(out)]) == 0
-    found = pq.read_table(out)
+
+def test_an_archive_becomes_a_table(run: Run) -> None:
+    found = pq.read_table(run.out)
     assert found.num_rows == COUNT
     assert found["error"].null_count == COUNT - 2
     assert json.loads(found.schema.metadata[table.METADATA_KEY])["model"] == "tiny"
-    said = " ".join(capsys.readouterr().err.split())
-    assert f"{COUNT} rows in {out}" in said
+    said = " ".join(run.said.split())
+    assert f"{COUNT} rows in {run.out}" in said
     assert f"{COUNT}/{COUNT}" in said
     assert "2 without an answer" in said
 
