@@ -15,7 +15,13 @@ from app.xray.contract import ModelContract
 from app.xray.errors import CheckpointCorrupt, CheckpointRefused
 from app.xray.network import build_network, expose_features
 from tests.bounds import TINY_PROBABILITIES
-from tests.networks import build_tiny, model_inputs, read_as_in_2022, write_tiny_checkpoint
+from tests.networks import (
+    build_tiny,
+    model_inputs,
+    predict,
+    read_as_in_2022,
+    write_tiny_checkpoint,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +32,10 @@ KERAS_3 = pytest.param(keras, id="keras-3")
 
 def save(network: Any, path: Path) -> np.ndarray:
     """Compile, train a step and save the whole model, as in 2022; give its own predictions."""
-    network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    network.compile("adam", "categorical_crossentropy", metrics=["accuracy"], run_eagerly=True)
     network.fit(model_inputs(), np.eye(3)[[0, 1, 2, 0]], verbose=0)
     network.save(path)
-    predictions: np.ndarray = network.predict(model_inputs(), verbose=0)
+    predictions: np.ndarray = predict(network, model_inputs())
     assert np.ptp(predictions, axis=0).max() > 1e-3, "the network does not look at its input"
     return predictions
 
@@ -72,9 +78,9 @@ def test_a_whole_model_with_optimizer_state_gives_its_own_predictions(
         network = library.Model(inputs, network(library.layers.ReLU()(inputs)))
     expected = save(network, tmp_path / "old.h5")
     loaded = build_network(read_as_in_2022(tmp_path / "old.h5"))
-    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < TINY_PROBABILITIES
+    assert np.abs(predict(loaded, model_inputs()) - expected).max() < TINY_PROBABILITIES
 
-    exposed = expose_features(loaded).predict(model_inputs(), verbose=0)
+    exposed = predict(expose_features(loaded), model_inputs())
     assert np.abs(exposed["probabilities"] - expected).max() < TINY_PROBABILITIES
     assert exposed["feature_map"].shape == (4, 12, 12, 8)
     assert np.array_equal(exposed["pooled"], exposed["feature_map"].max(axis=(1, 2)))
@@ -96,7 +102,7 @@ def test_configurations_from_before_modules_were_named_are_read(tmp_path: Path) 
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = json.dumps(strip(json.loads(file.attrs["model_config"])))
     loaded = build_network(read_as_in_2022(path))
-    assert np.abs(loaded.predict(model_inputs(), verbose=0) - expected).max() < TINY_PROBABILITIES
+    assert np.abs(predict(loaded, model_inputs()) - expected).max() < TINY_PROBABILITIES
 
 
 def test_weights_that_do_not_fit_are_corrupt(tiny_checkpoint: Path, tmp_path: Path) -> None:

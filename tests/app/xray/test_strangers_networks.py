@@ -19,6 +19,7 @@ from app.xray.errors import CheckpointRefused
 from app.xray.graph.runtime import compile_graph, read_graph
 from app.xray.network import build_network
 from tests.graphs import graph_of
+from tests.networks import predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -178,7 +179,7 @@ def saved(library: Any, make: Callable[[Any], Any], path: Path) -> np.ndarray:
     """Save the network with a contract; gives its own predictions."""
     library.utils.set_random_seed(3)
     network = make(library)
-    expected: np.ndarray = network.predict(INPUTS, verbose=0)
+    expected: np.ndarray = predict(network, INPUTS)
     assert np.ptp(expected, axis=0).max() > 1e-3, "the network does not look at its input"
     network.save(path)
     write_contract(path, CONTRACT, path)
@@ -193,7 +194,7 @@ def test_a_strangers_network_gives_his_own_numbers(
 ) -> None:
     path = tmp_path / f"model.{ending}"
     expected = saved(library, make, path)
-    found = build_network(read_checkpoint(path)).predict(INPUTS, verbose=0)
+    found = predict(build_network(read_checkpoint(path)), INPUTS)
     assert np.abs(found - expected).max() < ROUNDING
 
 
@@ -213,11 +214,11 @@ def test_weights_of_half_precision_layers_are_computed_in_float32(
 ) -> None:
     library.utils.set_random_seed(3)
     network = in_half_precision(library)
-    expected = network.predict(INPUTS, verbose=0)
+    expected = predict(network, INPUTS)
     network.save(tmp_path / "model.h5")
     write_contract(tmp_path / "model.h5", CONTRACT, tmp_path / "model.h5")
     loaded = build_network(read_checkpoint(tmp_path / "model.h5"))
-    assert np.abs(loaded.predict(INPUTS, verbose=0) - expected).max() < 2e-3  # float16's rounding
+    assert np.abs(predict(loaded, INPUTS) - expected).max() < 2e-3  # float16's rounding
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
 
 
@@ -307,7 +308,7 @@ def test_what_older_versions_wrote_is_read(
     path = tmp_path / "model.h5"
     expected = saved(tf_keras, plain_chain, path)
     rewrite(path, change, version)
-    found = build_network(read_checkpoint(path)).predict(INPUTS, verbose=0)
+    found = predict(build_network(read_checkpoint(path)), INPUTS)
     assert np.abs(found - expected).max() < ROUNDING
 
 
