@@ -81,5 +81,8 @@ def decode_jpeg_ls(codestream: bytes) -> NDArray[Any]:
     """JPEG-LS, by CharLS. Raises whatever an odd stream leads it to."""
     import imagecodecs
 
+    # CharLS would look for more of a stream that was cut, for seconds, and then refuse it too.
+    if _END_OF_JPEG not in codestream:
+        raise ValueError("the codestream has no end")
     levels: NDArray[Any] = imagecodecs.jpegls_decode(codestream)
     return levels
