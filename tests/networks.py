@@ -87,13 +87,13 @@ def model_inputs(count: int = 4) -> np.ndarray:
     return grain * np.linspace(0.1, 1, count, dtype=np.float32)[:, None, None, None]
 
 
-def predict(network: Any, inputs: np.ndarray) -> Any:
-    """What `network`, of either Keras, gives for `inputs`.
+def predict(network: Any, inputs: np.ndarray, **options: Any) -> Any:
+    """What `network`, of either Keras, gives for `inputs`; `options` are its `predict`'s.
 
     It is run layer by layer: the graph that it would be traced to costs more than it does.
     """
     network.run_eagerly = True
-    return network.predict(inputs, verbose=0)
+    return network.predict(inputs, verbose=0, **options)
 
 
 def enliven(network: Any, inputs: np.ndarray) -> None:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tests.networks import predict
 from tests.zoo import networks
 from tests.zoo.pictures import draw_pictures
 from tests.zoo.preparing import (
@@ -86,9 +87,11 @@ class Project:
         return self.name.replace(" ", "-") + self.saved_by.rpartition(" ")[2]
 
     def pictures(self, folder: Path) -> list[Path]:
-        """The author's twelve, drawn into a folder of `folder`."""
+        """The author's twelve, in a folder of `folder`: drawn, unless a project has them there."""
         place = folder / "-".join(self.kinds)
-        place.mkdir(exist_ok=True)
+        if place.exists():
+            return sorted(place.iterdir())
+        place.mkdir()
         return draw_pictures(place, self.kinds)
 
     def make(self, folder: Path, pictures: Sequence[Path]) -> tuple[Path, NDArray[np.float64]]:
@@ -111,7 +114,7 @@ class Project:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             model.save(path)
-        answers = model.predict(inputs, batch_size=1, verbose=0)
+        answers = predict(model, inputs, batch_size=1)
         if self.output == "logits":
             powers = np.exp(answers - answers.max(axis=1, keepdims=True))
             answers = powers / powers.sum(axis=1, keepdims=True)

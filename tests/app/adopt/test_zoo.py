@@ -27,11 +27,17 @@ PART = (
 )
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of all projects, which have files of their own, but the same pictures."""
+    return tmp_path_factory.mktemp("zoo")
+
+
 @pytest.mark.parametrize(
     "project", [pytest.param(each, id=each.name) for each in projects() if each.name in PART]
 )
-def test_a_project_is_served_right_or_refused(project: Project, tmp_path: Path) -> None:
-    outcome = adopt_and_serve(project, tmp_path)
+def test_a_project_is_served_right_or_refused(project: Project, folder: Path) -> None:
+    outcome = adopt_and_serve(project, folder)
 
     if project.refused is None:
         assert outcome.is_right, outcome.said
