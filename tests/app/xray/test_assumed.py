@@ -93,16 +93,18 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize("build", OTHERS.values(), ids=OTHERS.keys())
+@pytest.fixture(scope="module")
+def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(OTHERS[request.param](), tmp_path_factory.mktemp("other"))
+
+
+@pytest.mark.parametrize("other", OTHERS, indirect=True)
 @pytest.mark.parametrize("classes", [None, "ABC"], ids=["nothing-said", "classes-said"])
-def test_any_other_network_is_refused_and_what_to_say_is_said(
-    build: Any, classes: Any, tmp_path: Path
-) -> None:
-    path = saved(build(), tmp_path)
+def test_any_other_network_is_refused_and_what_to_say_is_said(other: Path, classes: Any) -> None:
     with pytest.raises(CheckpointRefused) as refused:
-        read_checkpoint(path, classes=classes)
+        read_checkpoint(other, classes=classes)
     words = str(refused.value)
-    assert words.startswith(f"{path}: it carries no contract, and how a picture becomes its input")
+    assert words.startswith(f"{other}: it carries no contract, and how a picture becomes its input")
     assert ("what its outputs are called" in words) is (classes is None)
     assert "python -m app.adopt" in words
     assert "CXR_CLASSES=" in words
