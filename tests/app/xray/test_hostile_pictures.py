@@ -417,13 +417,13 @@ def test_every_sound_picture_becomes_model_input_whatever_follows_it(
     assert np.array_equal(preprocess(data + trailing, CONTRACT), found)
 
 
-def test_of_twenty_thousand_mutated_files_only_the_senders_are_blamed() -> None:
+def test_of_ten_thousand_mutated_files_only_the_senders_are_blamed() -> None:
     decoded = 0
-    for data in mutated(20_000, seed=2022):
+    for data in mutated(10_000, seed=2022):
         with contextlib.suppress(SenderError):
             image = decode(data, max_pixels=250_000).image
             decoded += min(image.size) >= MIN_SIDE
-    assert 2_000 < decoded < 10_000  # neither toothless nor all noise
+    assert 1_000 < decoded < 5_000  # neither toothless nor all noise
 
 
 def test_the_same_seed_gives_the_same_files() -> None:
