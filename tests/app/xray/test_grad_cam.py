@@ -57,11 +57,13 @@ def gradients_of(network: Any) -> np.ndarray:
 def by_the_map(front: list[Any], back: list[Any]) -> np.ndarray:
     """What Grad-CAM's equation 1 says, but for 1/Z: sum_ij dy_c/dA_kij, (n, classes, channels)."""
     maps = run(front, tf.constant(INPUTS))
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(maps)
         logs = tf.math.log(run(back, maps))
         logits = logs - tf.reduce_mean(logs, axis=1, keepdims=True)
-    return np.asarray(tf.reduce_sum(tape.batch_jacobian(logits, maps), axis=(2, 3)))
+    # One class after the other: all at once is traced first, which costs more.
+    jacobian = tape.batch_jacobian(logits, maps, experimental_use_pfor=False)
+    return np.asarray(tf.reduce_sum(jacobian, axis=(2, 3)))
 
 
 HEADS = {
