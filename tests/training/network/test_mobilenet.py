@@ -8,7 +8,7 @@ import pytest
 
 from app.xray.errors import TrainingError
 from tests.bounds import MOBILENET_PROBABILITIES
-from tests.networks import build_tiny
+from tests.networks import build_tiny, predict
 from training.network.mobilenet import (
     build_mobilenet,
     freeze,
@@ -82,10 +82,10 @@ def test_below_the_head_and_the_head_make_together_what_the_network_makes() -> N
     below, head = split_head(network)
     assert below.count_params() == 3_228_864
     pictures = np.random.default_rng(0).random((2, 224, 224, 3), dtype=np.float32)
-    features = below.predict_on_batch(pictures)
+    features = predict(below, pictures)
     assert features.shape == (2, 1024)
-    expected = network.predict_on_batch(pictures)
-    assert head.predict_on_batch(features) == pytest.approx(expected, abs=MOBILENET_PROBABILITIES)
+    expected = predict(network, pictures)
+    assert predict(head, features) == pytest.approx(expected, abs=MOBILENET_PROBABILITIES)
     of_head = [weight for weight in network.weights if not is_below_head(network, weight)]
     assert count(of_head) == 4_026_627 - 3_228_864
 
@@ -121,5 +121,5 @@ def test_a_network_of_another_precision_has_the_same_weights_and_answers_in_floa
     twin.set_weights(network.get_weights())
     assert in_float32(twin) is twin
     pictures = np.random.default_rng(0).random((1, 224, 224, 3), dtype=np.float32)
-    expected = network.predict_on_batch(pictures)
-    assert twin.predict_on_batch(pictures) == pytest.approx(expected, abs=0.02)
+    expected = predict(network, pictures)
+    assert predict(twin, pictures) == pytest.approx(expected, abs=0.02)
