@@ -8,10 +8,14 @@ import shutil
 import pytest
 
 
-def find_tool(name: str) -> str:
-    """Where the program `name` is; TOOLS_REQUIRED=1 makes a failure of a skip."""
-    path = shutil.which(name)
-    if path is None:
-        assert not os.environ.get("TOOLS_REQUIRED"), f"no {name}"
-        pytest.skip(f"no {name}")
-    return path
+def find_tool(*names: str) -> str:
+    """Where the first of these programs is that is there.
+
+    TOOLS_REQUIRED=1 makes a failure of a skip.
+    """
+    for path in map(shutil.which, names):
+        if path is not None:
+            return path
+    absent = f"no {' or '.join(names)}"
+    assert not os.environ.get("TOOLS_REQUIRED"), absent
+    pytest.skip(absent)

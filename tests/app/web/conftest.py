@@ -1,4 +1,7 @@
-"""A real browser over a live server; Debian's Chromium, skipped where there is none."""
+"""A real browser over a live server; Debian's Chromium, skipped where there is none.
+
+Without a window where there is that build of it: a page then takes half of the computing.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ PATIENCE_MS = 30_000
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """For this package alone: tests elsewhere cannot run an event loop beside Playwright's."""
-    path = find_tool("chromium")
+    path = find_tool("chromium-headless-shell", "chromium")
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
