@@ -60,7 +60,7 @@ SPOILED = {
     "cropped at one corner": crop(0.85, 0.0, 1.0),
     "cropped to another shape": lambda image: image.crop((30, 0, 280, SIDE)),
     "cropped and windowed anew": lambda image: window(crop(0.8)(image)),
-    "turned by 2 degrees": lambda image: image.rotate(2, Image.Resampling.BILINEAR),
+    "turned by 1 degree": lambda image: image.rotate(1, Image.Resampling.BILINEAR),
     "smaller": lambda image: image.resize((140, 140), Image.Resampling.BOX),
     "saved with a border": lambda image: Image.fromarray(np.pad(np.asarray(image), 30)),
 }
