@@ -31,8 +31,8 @@ SCALES: Final = tuple(np.geomspace(0.72, 1.38, 14).tolist())
 SAME: Final = 0.8
 """From this correlation on two pictures are one film.
 
-Of 3,828 real films three pairs are one film, and agree by 0.81 to 0.90. Of pairs of people who look
-alike 249 agree by 0.72 or more, and two of those by 0.8 or more: see docs/train.md.
+Of 3,828 real films three pairs, seen by eye, are one film, and agree by 0.81 to 0.90. Of the others
+249 agree by 0.72 or more, and two of those by 0.8 or more: see docs/train.md.
 """
 MIDDLE: Final = 0.6
 """The share of each side that is the middle of a picture."""
