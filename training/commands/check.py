@@ -27,7 +27,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--patient-from", type=_pattern, metavar="REGEX", default=NAMED_PATIENT,
-        help=f"its first group is the patient, in names of files that have none ({NAMED_PATIENT})",
+        help="its first group that matches is the patient, in names of files that have none "
+        f"({NAMED_PATIENT})",
     )  # fmt: skip
     parser.add_argument(
         "--skip-crops", action="store_true", help="look for no films that were cropped anew"

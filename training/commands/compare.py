@@ -53,8 +53,8 @@ def run(options: argparse.Namespace, console: Console) -> None:
     if options.out.suffix != ".html":
         raise TrainingError(f"--out: expected a name that ends in .html, not {options.out}")
     settings = {name: _read_settings(folder) for name, folder in names.items()}
-    data = options.data or Path(next(iter(settings.values())).get("data", ""))
-    sources = read_sources(data) if data.is_dir() else {}
+    data = options.data or next(iter(settings.values())).get("data")
+    sources = read_sources(Path(data)) if data and Path(data).is_dir() else {}
     found = {name: read_answers(folder, sources) for name, folder in names.items()}
 
     from training.report.page import write_page

@@ -80,7 +80,7 @@ def find_files(
     for name in classes:
         if not name.isprintable():  # bytes that are no UTF-8 come as lone surrogates
             raise DatasetError(f"{root}: a class folder's name, {name!r}, cannot be printed")
-    if len(classes) < 2:
+    if len(classes) < 2 and (folders or known):
         raise DatasetError(
             f"{root / splits[0]}: found {len(classes)} class folders, not two or more; {expected}"
         )

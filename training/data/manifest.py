@@ -33,11 +33,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The rows of `path`, and whether it has a column of patients at all."""
+    """The rows of `path`."""
 
     path: Path
     rows: tuple[Row, ...]
-    has_patients: bool
 
     @property
     def sources(self) -> dict[str, str]:
@@ -67,11 +66,7 @@ def read_manifest(root: Path, path: Path | None = None) -> Manifest | None:
                 raise DatasetError(
                     f"{path}: expected the columns {' and '.join(expected)}, found {columns}"
                 )
-            return Manifest(
-                path=path,
-                rows=tuple(_row(row) for row in rows),
-                has_patients="patient" in columns,
-            )
+            return Manifest(path=path, rows=tuple(_row(row) for row in rows))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: expected CSV in UTF-8: {error}") from error
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Convolution = Annotated[str, Field(pattern=r"^(conv1|conv_(dw|pw)_([1-9]|1[0-3]))$")]
+"""A convolution of MobileNet by its name in Keras: a wrong one is told before hours of training."""
 StrategyName = Literal["auto", "one", "mirrored"]
 
 
@@ -83,7 +85,7 @@ class Recipe(BaseModel):
 
     precision: Literal["auto", "bfloat16"] = "auto"
     """In what steps compute: see `training.network.device`. Weights stay float32 in any."""
-    bf16_weights_from: str | None = None
+    bf16_weights_from: Convolution | None = None
     """From which layer on weights are rounded to bf16 numbers in the end; None: they are not. See
     `training.network.bf16_weights`."""
     label_smoothing: Fraction = 0.0

@@ -44,7 +44,7 @@ def begin_folder(
     `class_weights` are those of the loss, None where pictures are drawn by source instead.
 
     Raises:
-        TrainingError: it cannot be made.
+        TrainingError: it cannot be made, or not be written to.
     """
     try:
         config.out.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,10 @@ def begin_folder(
         "skipped": dict(dataset.skipped),
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
+    try:
+        (config.out / "config.json").write_text(json.dumps(document, indent=2) + "\n")
+    except OSError as error:
+        raise TrainingError(f"{config.out}: cannot be written to: {error.strerror}") from error
 
 
 def refuse_other_run(config: FitConfig, contract: ModelContract, console: Console) -> None:

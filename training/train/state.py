@@ -6,6 +6,7 @@ import csv
 import json
 import random
 from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -116,14 +117,21 @@ class State(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
 
     def _read(self) -> None:
         try:
-            with np.load(self._path, allow_pickle=False) as file:
+            with self._path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 self._arrays = {name: file[name] for name in file.files if name != "document"}
                 self._found = json.loads(file["document"].item())
             self.history = {
                 name: [float(figure) for figure in figures]
                 for name, figures in self._found["history"].items()
             }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            BadZipFile,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise TrainingError(f"{self._path}: expected what fit writes: {error}") from error
 
 

@@ -82,6 +82,16 @@ def test_sources_are_those_of_the_manifest_that_is_named(
     assert "accuracy on near" in (tmp_path / "page.html").read_text()
 
 
+def test_a_manifest_in_the_folder_it_is_called_from_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(("one", "other")):
+        write_run(tmp_path / name, made_up.evaluate(number))
+    (tmp_path / "manifest.csv").write_text("name,version\nparts,1\n")
+    monkeypatch.chdir(tmp_path)
+    assert compare("one", "other") == 0
+
+
 def test_two_runs_of_one_name_are_told_apart(
     runs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

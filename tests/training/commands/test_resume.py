@@ -182,9 +182,10 @@ def test_a_folder_that_is_no_run_is_not_resumed(data: Path, tmp_path: Path) -> N
         run(data, tmp_path, resume=True)
 
 
-def test_a_state_that_is_broken_is_refused_by_name(data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [b"hello", b"PK\x03\x04, and no more"], ids=["text", "torn"])
+def test_a_state_that_is_broken_is_refused_by_name(tmp_path: Path, written: bytes) -> None:
     (tmp_path / "unfinished").mkdir()
-    (tmp_path / "unfinished/state.npz").write_bytes(b"hello")
+    (tmp_path / "unfinished/state.npz").write_bytes(written)
     with pytest.raises(TrainingError, match=r"state\.npz: expected what fit writes"):
         State(tmp_path)
 

@@ -80,6 +80,9 @@ def test_of_unseen_alone_the_classes_are_those_of_the_model(data: Path) -> None:
     assert find_files(data, (UNSEEN,))[0] == ("COVID", "NORMAL")
     found = load_dataset(data, CONTRACT, splits=(UNSEEN,))
     assert found.classes == CONTRACT.classes
+    shutil.rmtree(data / "unseen/NORMAL")
+    assert find_files(data, (UNSEEN,))[0] == ("COVID",), "a hospital may have one class alone"
+    assert len(load_dataset(data, CONTRACT, splits=(UNSEEN,)).splits[UNSEEN]) == 2
     (data / "unseen/MASS").mkdir()
     with pytest.raises(DatasetError, match="unseen/MASS: a class that the model does not know"):
         load_dataset(data, CONTRACT, splits=(UNSEEN,))

@@ -45,6 +45,11 @@ def test_a_recipe_is_read_by_its_name_or_by_its_file(folder: Path) -> None:
         pytest.param("why = ", "mine.toml", id="no TOML"),
         pytest.param('why = "x"\n[settings]\nepoch = 3\n', "epoch", id="an unknown setting"),
         pytest.param('why = "x"\n[settings]\nepochs = 0\n', "epochs", id="a bad value"),
+        pytest.param(
+            'why = "x"\n[settings]\nbf16_weights_from = "conv_pw1"\n',
+            "bf16_weights_from",
+            id="no layer of MobileNet",
+        ),
         pytest.param("[settings]\nepochs = 3\n", "why", id="no reason"),
     ],
 )

@@ -42,7 +42,7 @@ class ManifestFindings:
 
     `strangers` are named but not there, `unnamed` there but not named, `contradicted` stand in
     another split or class than their row says. `patients` counts the patients that are named,
-    None where the manifest has no column for them. `known_sources` are sources, no files: those of
+    None where the manifest names none. `known_sources` are sources, no files: those of
     the unseen split that another split has too.
     """
 
@@ -131,8 +131,8 @@ def audit(
         root: the folder, `root/train|val|test/CLASS/*`, and `root/unseen` where there is one.
         manifest: a CSV with the columns file, source and patient; `root/manifest.csv` if None.
         splits: where to look; `splits_in(root)` if none is named.
-        patient_from: whose first group is the patient in the names of files for which the manifest
-            has none; without it they have none.
+        patient_from: whose first group that matches is the patient in the names of files for which
+            the manifest has none; without it they have none.
         tell: is told what looking for crops will take; without it none are looked for.
         track: as in `load_dataset`.
 
@@ -208,7 +208,7 @@ def _compare(manifest: Manifest, files: set[str]) -> ManifestFindings:
     }
     return ManifestFindings(
         path=str(manifest.path),
-        patients=len(patients) if manifest.has_patients else None,
+        patients=len(patients) or None,
         strangers=tuple(sorted(set(named) - files)),
         unnamed=tuple(sorted(files - set(named))),
         contradicted=tuple(contradicted),

@@ -11,6 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from training.data.audit.crops import SMALLEST_COST_S, find_crops, local_contrast, match, propose
+from training.data.collect import patient_of
 from training.data.dataset import untracked
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def patients_of(
 ) -> dict[tuple[str, str], set[str]]:
     """The files of each patient, who is a source and a number: a number means something there only.
 
-    Of files for which the manifest has none, the first group that `pattern` finds in their name.
+    Of files for which the manifest has none, what `patient_of` reads in their name.
     """
     readable = {item.file for item in facts}
     files: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -82,8 +83,8 @@ def patients_of(
             told.add(row.file)
     if pattern is not None:
         for file in sorted(readable - told):
-            if found := pattern.search(PurePosixPath(file).name):
-                files[BY_NAME, found[1]].add(file)
+            if patient := patient_of(PurePosixPath(file).name, pattern):
+                files[BY_NAME, patient].add(file)
     return files
 
 

@@ -134,7 +134,7 @@ def _manifest(audit: Audit) -> Iterator[Table | Caution]:
         yield Caution(f"no manifest: {_by_name(audit)}")
         return
     if manifest.patients is None:
-        why = f"no column patient; {_by_name(audit)}"
+        why = f"names no patient; {_by_name(audit)}"
         yield Caution(f"{printable(manifest.path)}: {why}")
     yield from _list("In the manifest, not in the folder", manifest.strangers)
     yield from _list("In the folder, not in the manifest", manifest.unnamed)

@@ -24,6 +24,7 @@ from training.data.audit.leaks import (
     NEAR,
     PATIENT,
 )
+from training.data.collect import PATIENT_IN_NAME
 from training.report.document import Table
 from training.report.words.audit import describe_oddities
 
@@ -244,6 +245,13 @@ def test_a_manifest_without_patients_is_read_and_said_to_name_none(data: Path) -
     assert found.manifest.patients is None
 
 
+def test_a_column_of_patients_that_is_empty_names_none_either(data: Path) -> None:
+    write_manifest(data, "train/COVID/covid-0.png,a,", "test/COVID/covid-0.png,a,")
+    found = audit(data)
+    assert found.manifest is not None
+    assert found.manifest.patients is None
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -452,6 +460,17 @@ def test_patients_are_told_by_file_names_where_no_manifest_names_them(tmp_path: 
     assert (leak.kind, leak.patient, leak.source) == (PATIENT, "person12", BY_NAME)
     assert leak.files == tuple(sorted(KAGGLE))
     assert found.patients_by_name == 1
+
+
+def test_a_patient_is_told_by_whichever_group_of_the_pattern_matched(tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data")
+    rename_like_kaggle(root)
+    for number, split in enumerate(("train", "val", "test")):
+        file = min((root / split / "NORMAL").iterdir())
+        file.rename(file.with_name(f"IM-000{number}-0001.png"))
+    found = audit(root, patient_from=re.compile(PATIENT_IN_NAME))
+    assert [(leak.kind, leak.patient) for leak in found.leaks] == [(PATIENT, "person12")]
+    assert found.patients_by_name == 4
 
 
 def test_a_manifest_that_names_a_patient_is_believed_before_the_name(tmp_path: Path) -> None:
