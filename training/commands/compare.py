@@ -81,7 +81,7 @@ def read_answers(folder: Path, sources: dict[str, str]) -> Evaluation:
 
     path = folder / "predictions.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             head, *rows = csv.reader(file)
         if head[:2] != ["file", "truth"] or not rows:
             raise TrainingError(f"{path}: expected answers, as fit writes them")

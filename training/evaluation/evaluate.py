@@ -215,7 +215,9 @@ class Evaluation:
         (folder / "classification_report.json").write_text(
             json.dumps(self.report(as_dict=True), indent=2) + "\n"
         )
-        with (folder / "predictions.csv").open("w", newline="") as file:
+        # The names of files may be any bytes.
+        path = folder / "predictions.csv"
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = csv.writer(file)
             rows.writerow(["file", "truth", *self.classes])
             for name, label, row in zip(self.files, self.labels, self.probabilities, strict=True):

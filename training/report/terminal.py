@@ -13,7 +13,7 @@ from rich.text import Text
 from app.xray.errors import DatasetError
 from app.xray.gate import OutlineGate
 from training.evaluation.sample import OWN
-from training.report.document import Caution, Table
+from training.report.document import Caution, Table, printable
 from training.report.words.audit import (
     describe_leaks,
     describe_oddities,
@@ -65,7 +65,7 @@ def report_skipped(dataset: Dataset, console: Console) -> None:
     """Name every picture that was left out, and why."""
     for file, reason in dataset.skipped:
         console.print(
-            f"skipped {file}: {reason}",
+            f"skipped {printable(file)}: {reason}",
             style="yellow",
             highlight=False,
             markup=False,

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.training.report import made_up
 from training.cli import main
+from training.commands.compare import read_answers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +83,15 @@ def test_sources_are_those_of_the_manifest_that_is_named(
     (data / "manifest.csv").write_text("\n".join(["file,source", *lines]))
     assert compare(*runs, "--data", data, "--out", tmp_path / "page.html") == 0
     assert "accuracy on near" in (tmp_path / "page.html").read_text()
+
+
+def test_files_whose_names_are_no_utf_8_are_compared_like_others(tmp_path: Path) -> None:
+    found = made_up.evaluate(0)
+    odd = os.fsdecode(b"test/COVID/r\xf6ntgen.png")
+    found = replace(found, files=(odd, *found.files[1:]))
+    one, other = (write_run(tmp_path / name, found) for name in ("one", "other"))
+    assert read_answers(one, {}).files[0] == odd
+    assert compare(one, other, "--out", tmp_path / "page.html") == 0
 
 
 def test_a_manifest_in_the_folder_it_is_called_from_is_not_read(

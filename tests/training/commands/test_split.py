@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -222,3 +223,13 @@ def test_a_wrong_layout_is_answered_with_this_command(
     }.get(word, [])  # fmt: skip
     assert main([word, "--data", str(source), *flags]) == 2
     assert f"python -m training split {source} --out DIR" in capsys.readouterr().err
+
+
+def test_a_file_whose_name_is_no_utf_8_is_named_and_nothing_is_written(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = source / "COVID/person1_virus_2.png"
+    picture.rename(picture.with_name(os.fsdecode(b"r\xf6ntgen.png")))
+    assert split(source, "--out", tmp_path / "out") == 2
+    assert r"r\udcf6ntgen.png': its name is no UTF-8; rename it" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
