@@ -36,7 +36,7 @@ class State(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
     `history.csv` in `folder` too. It comes after all callbacks that it remembers.
 
     Raises:
-        TrainingError: what lies there was written by something else.
+        TrainingError: what lies there was written by something else, or nothing can be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +48,10 @@ class State(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no typ
         self._arrays: dict[str, np.ndarray[Any, Any]] = {}
         self.history: History = {}
         """The figures of all epochs by their names, those before the stop too."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(f"{folder}: cannot be written to: {error.strerror}") from error
         if self._path.exists():
             self._read()
 

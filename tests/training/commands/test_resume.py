@@ -12,12 +12,15 @@ import training.evaluation.examine
 import training.network.mobilenet
 import training.report.folder
 from app.xray.checkpoint import file_sha256
+from app.xray.contract import ModelContract
 from app.xray.errors import TrainingError
 from benchmarks.rig.corpus.drawing import write_dataset
 from tests.networks import build_tiny
 from training.cli import main
 from training.commands.fit import fit
+from training.data.dataset import load_dataset
 from training.recipes.config import FitConfig
+from training.report.folder import begin_folder
 from training.train.callbacks import EpochBars
 from training.train.state import State
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EPOCHS = 3
+CONTRACT = ModelContract.recipe_of_2022()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -188,6 +192,16 @@ def test_a_state_that_is_broken_is_refused_by_name(tmp_path: Path, written: byte
     (tmp_path / "unfinished/state.npz").write_bytes(written)
     with pytest.raises(TrainingError, match=r"state\.npz: expected what fit writes"):
         State(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "unfinished").write_text("no folder")
+    with pytest.raises(TrainingError, match="cannot be written to: File exists"):
+        State(tmp_path)
+    (tmp_path / "run/config.json").mkdir(parents=True)
+    config = FitConfig(data=data, out=tmp_path / "run")
+    with pytest.raises(TrainingError, match="run: cannot be written to: Is a directory"):
+        begin_folder(config, CONTRACT, load_dataset(data, CONTRACT), None)
 
 
 def test_a_run_that_is_finished_is_left_as_it_is(
