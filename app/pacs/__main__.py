@@ -7,6 +7,7 @@ import logging
 import signal
 import sys
 import threading
+import warnings
 from typing import TYPE_CHECKING
 
 from app.pacs.destination import destination_of
@@ -47,6 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OPERATOR
 
 
+def hush_libraries() -> None:
+    """Have other libraries log and warn of nothing: what they say may hold values of elements."""
+    for name in ("pynetdicom", "pydicom", "highdicom", "dicomweb_client", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", module=name)
+
+
 def run(settings: PacsSettings) -> int:
     """Serve by `settings` until SIGTERM or SIGINT; 0, or 1 where films were left unanswered.
 
@@ -55,9 +63,7 @@ def run(settings: PacsSettings) -> int:
     """
     leave_no_core()
     set_up_logs(settings.log_level, as_json=settings.log_json)
-    # What they say may hold values of elements.
-    for name in ("pynetdicom", "pydicom", "highdicom", "dicomweb_client", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    hush_libraries()
     is_to_end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: is_to_end.set())

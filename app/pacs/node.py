@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -144,8 +145,10 @@ class Node:
             self._under_way += 1
         try:
             outcome = status.DRAINING if self._is_draining else self._report(event)
-        except Exception:  # whatever it was, the sender is told, and the association goes on
-            log.exception("a film met a fault")
+        except Exception as error:  # whatever it was, the sender is told; the association goes on
+            # Not what it says, which may hold values of elements.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            log.error("a film met a fault: %s\n%s", type(error).__name__, frames)  # noqa: TRY400
             outcome = status.FAULT
         finally:
             with self._changed:

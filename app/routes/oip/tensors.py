@@ -138,7 +138,10 @@ def _tensor(described: Described, data: NDArray[Any] | list[bytes], count: int) 
     shape = tuple(described.shape)
     if count != prod(shape):
         raise _does_not_fit(described, count)
-    shaped = data if isinstance(data, list) else data.reshape(shape)
+    try:
+        shaped = data if isinstance(data, list) else data.reshape(shape)
+    except ValueError as error:  # no elements, and sides beyond what an array may have
+        raise _does_not_fit(described, count) from error
     return Tensor(described.name, described.datatype, shape, shaped)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForProcessing
 
+from app.pacs.__main__ import hush_libraries
 from benchmarks.rig.corpus.drawing import draw_radiograph, encode
 from benchmarks.rig.dicom_peers import draw_film
 from tests.app.pacs.conftest import ANSWER, NOT_A_CHEST, SHA256, read
@@ -328,6 +330,32 @@ def test_a_heat_map_goes_along_as_a_capture_with_words_burnt_in(start: Start) ->
     assert "not for diagnosis" in capture.SeriesDescription
     assert capture.StudyInstanceUID == report.StudyInstanceUID
     assert capture.Rows > Image.open(BytesIO(png)).height
+
+
+def test_a_fault_is_logged_by_its_kind_and_its_place_and_not_by_its_words(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    value = "SECRET"
+
+    def fail(_: object) -> None:
+        raise ValueError(value)
+
+    rig = start()
+    monkeypatch.setattr(rig.node, "_report", fail)
+    assert status_of(rig.sender.send(draw_film())) == 0xC002
+    (fault,) = [found.getMessage() for found in caplog.records if "met a fault" in found.msg]
+    assert "ValueError" in fault
+    assert "in fail" in fault
+    assert "SECRET" not in caplog.text
+
+
+def test_what_libraries_warn_of_names_of_patients_is_not_said() -> None:
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        hush_libraries()
+        for module in ("highdicom.base", "pydicom.charset"):
+            warnings.warn_explicit("SECRET", UserWarning, "base.py", 1, module=module)
+    assert said == []
 
 
 def test_no_value_of_an_element_reaches_the_log(

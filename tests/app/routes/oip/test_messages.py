@@ -65,6 +65,9 @@ def test_raw_strings_come_apart_at_their_lengths() -> None:
         pytest.param(as_json("FP32", ["1"], [1]), "inputs.0.shape.0", id="a-side-in-quotes"),  # type: ignore[list-item]
         pytest.param(as_json("FP32", [1 << 31], []), "inputs.0.shape.0", id="a-long-side"),
         pytest.param(as_json("FP32", [1] * 17, [1]), "inputs.0.shape", id="many-dimensions"),
+        pytest.param(
+            as_json("FP32", [0, *[(1 << 31) - 1] * 3], []), "has 0 elements", id="no-array"
+        ),
         pytest.param(as_json("x" * 129, [1], [1]), "inputs.0.datatype", id="a-long-datatype"),
         pytest.param(as_json("FP32", [1], [1], parameters=7), "inputs.0.parameters", id="no-table"),
     ],
