@@ -110,6 +110,11 @@ class Pipeline:
             await asyncio.wait_for(canary, within_s)
         except TimeoutError as error:
             raise InferenceStopped(f"no answer to a canary within {within_s:g} s") from error
+        except asyncio.CancelledError:
+            # Retired while the canary waited: the next pipeline is checked in its place.
+            task = asyncio.current_task()
+            if not canary.cancelled() or (task is not None and task.cancelling()):
+                raise
 
     async def classify(self, data: bytes) -> Prediction:
         """What the model says of one uploaded file.

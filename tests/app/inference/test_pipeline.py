@@ -140,6 +140,30 @@ async def test_the_event_loop_is_free_while_a_picture_is_decoded_and_classified(
     assert turns_while_predicting == 10
 
 
+async def test_a_check_that_waits_as_its_pipeline_is_retired_ends_and_its_caller_goes_on() -> None:
+    engine = StuckEngine()
+    pipeline = pipeline_of(engine)
+    threads = engine.batching.threads
+    for _ in range(threads):
+        pipeline._inference.submit(pipeline.classifier.answer_canary)
+    await until(engine.begun.is_set)
+    check = asyncio.create_task(pipeline.check(within_s=60))
+    await asyncio.sleep(0)
+    pipeline.close()
+    await check
+    engine.released.set()
+
+
+async def test_a_check_that_is_cancelled_is_cancelled() -> None:
+    engine = StuckEngine()
+    check = asyncio.create_task(pipeline_of(engine).check(within_s=60))
+    await until(engine.begun.is_set)
+    check.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await check
+    engine.released.set()
+
+
 async def test_what_a_dicom_file_says_of_its_view_comes_with_the_answer() -> None:
     data = write_dicom(np.asarray(draw_radiograph()), ViewPosition="LL")
     prediction = await pipeline_of().classify(data)
