@@ -113,7 +113,7 @@ class Pipeline:
         except asyncio.CancelledError:
             # Retired while the canary waited: the next pipeline is checked in its place.
             task = asyncio.current_task()
-            if not canary.cancelled() or (task is not None and task.cancelling()):
+            if task is None or task.cancelling():
                 raise
 
     async def classify(self, data: bytes) -> Prediction:

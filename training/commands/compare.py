@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, console: Console) -> None:
         raise TrainingError(f"--out: expected a name that ends in .html, not {options.out}")
     settings = {name: _read_settings(folder) for name, folder in names.items()}
     data = options.data or next(iter(settings.values())).get("data")
-    sources = read_sources(Path(data)) if data and Path(data).is_dir() else {}
+    sources = read_sources(Path(data)) if data else {}
     found = {name: read_answers(folder, sources) for name, folder in names.items()}
 
     from training.report.page import write_page

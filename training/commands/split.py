@@ -132,8 +132,10 @@ def _link(folder: Path, pictures: Sequence[Found], splits: Sequence[str]) -> lis
     taken: set[str] = set()
     for item, split in zip(pictures, splits, strict=True):
         name, number = item.path.name, 1
-        if not _is_text(name):
-            raise DatasetError(f"{str(item.path)!a}: its name is no UTF-8; rename it")
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:  # other bytes come as lone surrogates
+            raise DatasetError(f"{str(item.path)!a}: its name is no UTF-8; rename it") from error
         while f"{split}/{item.label}/{name}" in taken:
             number += 1
             name = f"{item.path.stem}-{number}{item.path.suffix}"
@@ -191,12 +193,3 @@ def _pattern(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error as error:
         raise argparse.ArgumentTypeError(f"{text}: no regular expression: {error}") from error
-
-
-def _is_text(name: str) -> bool:
-    """Whether a table in UTF-8 can name it: other bytes come as lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
